@@ -1,0 +1,2 @@
+$(eval $(call part,base,$(wildcard base/*.c)))
+PKGS += jansson

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ownership state machine of one node (docs/PROTOCOL.md). Pure: no I/O, no clock, no logging above debug.
+ *
+ * The caller feeds one event at a time with ha_core_step() and then performs the actions it took out of the machine with
+ * ha_core_next_action(), in order. Events and actions own no memory of the caller: bytes in an event are borrowed during the
+ * call, bytes in an action are valid until the next ha_core_step().
+ * Not thread-safe: one thread owns the machine.
+ */
+#ifndef HA_CORE_H
+#define HA_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+#define HA_NAME_SIZE 64
+#define HA_TEXT_SIZE 256
+#define HA_NODES_MAX 32   /* node ids are any non-zero uint32; at most this many nodes */
+#define HA_COPIES_MAX 4   /* nodes of one group */
+#define HA_GROUPS_MAX 4096
+#define HA_CONFIG_SIZE_MAX (16u << 20)
+
+struct ha_core;
+
+struct ha_member {
+	uint32_t nodeid;
+	char name[HA_NAME_SIZE];
+};
+
+struct ha_settings {
+	uint32_t nodeid;                            /* this node */
+	struct ha_member electorate[HA_NODES_MAX]; /* Corosync's nodelist, ascending by id */
+	size_t n_electorate;
+	uint64_t incarnation;   /* differs in each life of this process: makes round ids and request ids unique */
+	int64_t install_wait_ms; /* see PROTOCOL.md; default 2000 */
+	int64_t away_limit_ms;   /* default 30000 */
+	int64_t fence_retry_ms;  /* default 10000 */
+};
+
+enum ha_placement { HA_PLACEMENT_AUTO, HA_PLACEMENT_PACEMAKER };
+
+/* What the machine must know of a group; travels in CONFIG beside the document it was taken from. */
+struct ha_group_spec {
+	char name[HA_NAME_SIZE];
+	uint32_t nodes[HA_COPIES_MAX]; /* 0-terminated if shorter */
+	uint32_t prefer;               /* 0: no preference */
+	enum ha_placement placement;
+};
+
+#define HA_PHASES(X) X(FREE, "free") X(ACQUIRING, "acquiring") X(OWNED, "owned") X(RELEASING, "releasing") X(ORPHANED, "orphaned")
+enum ha_phase {
+#define X(id, name) HA_PHASE_##id,
+	HA_PHASES(X)
+#undef X
+};
+
+#define HA_NODE_STATES(X) X(DOWN, "down") X(AWAY, "away") X(UP, "up")
+enum ha_node_state {
+#define X(id, name) HA_NODE_##id,
+	HA_NODE_STATES(X)
+#undef X
+};
+
+#define HA_EVIDENCES(X) X(NONE, "none") X(FENCE_AGENT, "fence agent") X(OPERATOR, "operator") X(WATCHDOG, "watchdog") X(PACEMAKER, "pacemaker")
+enum ha_evidence {
+#define X(id, name) HA_EVIDENCE_##id,
+	HA_EVIDENCES(X)
+#undef X
+};
+
+const char *ha_phase_name(enum ha_phase phase);
+const char *ha_node_state_name(enum ha_node_state state);
+const char *ha_evidence_name(enum ha_evidence evidence);
+
+/* --- events ---------------------------------------------------------------------------------------------------------*/
+
+enum ha_event_type {
+	HA_EV_START,     /* first event: what was persisted (data, size; size 0: nothing, a new node) */
+	HA_EV_VIEW,      /* membership of the CPG group changed: nodes[] = members with an agent, ring[] = Corosync members */
+	HA_EV_LEFT,      /* the connection to Corosync is lost: no view, not quorate */
+	HA_EV_QUORUM,    /* votequorum: yes = quorate */
+	HA_EV_MESSAGE,   /* delivered by CPG, own messages too: nodeid = sender, data, size */
+	HA_EV_TIMER,     /* the deadline of the last HA_ACT_TIMER has come (early or late is harmless) */
+	HA_EV_PERSISTED, /* answer to HA_ACT_PERSIST: result, version */
+	HA_EV_DONE,      /* answer to ACQUIRE, RELEASE, STAND_DOWN (group, epoch) or FENCE (nodeid, epoch = down_seq): result, text */
+	HA_EV_REQUEST,   /* an operator's or handler's wish: see enum ha_request */
+	HA_EV_LOCAL,     /* what this node knows of a copy: see enum ha_local; level, not edge: repeat at will */
+};
+
+enum ha_request {
+	HA_REQ_CONFIG,       /* data/size = document, groups/n_groups, base_version */
+	HA_REQ_MOVE,         /* group, nodeid (0: release and stay free) */
+	HA_REQ_CONFIRM_DOWN, /* nodeid; the operator vouches that the node is off */
+	HA_REQ_OUTDATE,      /* group, nodeid: answered 0 once that copy is out of `current` on a majority */
+};
+
+enum ha_local {
+	HA_LOCAL_SERVING,      /* group, yes: what the agent found after its own start; until it is said, nothing is
+				* assumed. Afterwards HA_EV_DONE of ACQUIRE, RELEASE and STAND_DOWN imply it. OWNED by this
+				* node but not serving: the machine asks for a new epoch on itself. Not owner but perhaps
+				* serving: STAND_DOWN */
+	HA_LOCAL_READY,        /* group, yes */
+	HA_LOCAL_CURRENT,      /* group, nodeid, yes: DRBD here says that copy is (not) UpToDate and connected */
+	HA_LOCAL_PORTALS_DOWN, /* nodeid: this node does not serve the portals of nodeid (any more) */
+};
+
+struct ha_event {
+	enum ha_event_type type;
+	uint32_t nodeid;
+	const char *group;
+	uint64_t epoch;
+	uint64_t version;
+	int result; /* 0 or negative errno */
+	const char *text;
+	bool yes;
+	const void *data;
+	size_t size;
+	const uint32_t *nodes;
+	size_t n_nodes;
+	const uint32_t *ring;
+	size_t n_ring;
+	enum ha_request request;
+	uint64_t request_id; /* chosen by the caller, comes back in HA_ACT_REPLY */
+	uint64_t base_version;
+	const struct ha_group_spec *groups;
+	size_t n_groups;
+	enum ha_local local;
+};
+
+/* --- actions --------------------------------------------------------------------------------------------------------*/
+
+enum ha_action_type {
+	HA_ACT_SEND,       /* multicast data to the CPG group, agreed order; may be refused: the machine repeats what matters */
+	HA_ACT_PERSIST,    /* make data durable, then HA_EV_PERSISTED with version; one at a time */
+	HA_ACT_ACQUIRE,    /* promote and serve group at epoch; yes: the last owner was lost (do not wait for it) */
+	HA_ACT_RELEASE,    /* stop serving group at epoch and demote */
+	HA_ACT_STAND_DOWN, /* this node must not serve group: close at once; epoch = epoch of the state */
+	HA_ACT_FENCE,      /* run the fence agent against nodeid; epoch = down_seq */
+	HA_ACT_REPLY,      /* request_id: result, text */
+	HA_ACT_TIMER,      /* call back at deadline_ms (one timer; a new one replaces it; INT64_MAX: none) */
+	HA_ACT_CHANGED,    /* committed state changed: look at the snapshot (config, roles, portals) */
+	HA_ACT_NOTE,       /* a line for the log: text, group (may be NULL), epoch; yes: a warning */
+	HA_ACT_INFO,       /* nodeid sent its status bytes (ha_core_send_info): data, size */
+};
+
+struct ha_action {
+	enum ha_action_type type;
+	const char *group;
+	uint32_t nodeid;
+	uint64_t epoch;
+	uint64_t version;
+	bool yes;
+	int result;
+	const char *text;
+	const void *data;
+	size_t size;
+	uint64_t request_id;
+	int64_t deadline_ms;
+};
+
+struct ha_core *ha_core_new(const struct ha_settings *settings) must_check;
+void ha_core_free(struct ha_core *core);
+
+void ha_core_step(struct ha_core *core, const struct ha_event *event, int64_t now_ms);
+/* Takes the next action; false when there is none. Call until false before the next step. */
+bool ha_core_next_action(struct ha_core *core, struct ha_action *ret_action);
+/* Queues a SEND with this node's status bytes: not part of the replicated state, only passed on as HA_ACT_INFO. */
+void ha_core_send_info(struct ha_core *core, const void *data, size_t size);
+
+/* --- looking at the state (head state; `settled` tells whether it is committed) ------------------------------------------*/
+
+struct ha_core_view {
+	bool quorate;     /* votequorum */
+	bool active;      /* an installed view with a majority: commands are possible */
+	uint64_t term, version, committed;
+	uint64_t config_version;
+	const void *config; /* borrowed until the next step */
+	size_t config_size;
+	size_t n_nodes, n_groups;
+};
+
+struct ha_node_view {
+	uint32_t nodeid;
+	const char *name;
+	enum ha_node_state state;
+	uint64_t down_seq;
+	enum ha_evidence evidence;
+	const char *reason;       /* last fencing trouble, "" if none */
+	uint32_t portal_holder, portal_next;
+	bool in_ring; /* in Corosync's membership as this node sees it right now, before any install */
+	bool settled;
+};
+
+struct ha_group_view {
+	const char *name;
+	enum ha_phase phase;
+	uint32_t owner, to;
+	uint64_t epoch;
+	uint32_t nodes[HA_COPIES_MAX];
+	uint32_t current[HA_COPIES_MAX], ready[HA_COPIES_MAX], failed[HA_COPIES_MAX]; /* 0-terminated if shorter */
+	const char *reason;
+	bool owner_lost; /* the owner is not in Corosync's membership as seen right now: hosts should be held */
+	bool settled;
+};
+
+void ha_core_view(const struct ha_core *core, struct ha_core_view *ret);
+void ha_core_node(const struct ha_core *core, size_t index, struct ha_node_view *ret);
+void ha_core_group(const struct ha_core *core, size_t index, struct ha_group_view *ret);
+/* -ENOENT if there is no such group. */
+int ha_core_find_group(const struct ha_core *core, const char *name, struct ha_group_view *ret) must_check;
+
+#endif

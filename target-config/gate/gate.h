@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Gates: the device-mapper devices that LIO opens, "lunward-<volume>" (docs/decisions/0001-sealed-template.md).
+ *
+ * closed: `0 8 linear <template> 0` + `8 N-8 error`: everything fails. The template is a loop device on a memfd that is
+ * sealed against writing: it has a write cache like DRBD, so a host that scans the LUN through a closed gate sees WCE=1,
+ * yet a write that slipped past ALUA into those eight sectors fails and is not swallowed.
+ * open: `0 N linear <backing> 0`.
+ * Each call is one device and may block until bios already mapped are done; different devices may run in parallel.
+ */
+#ifndef TARGET_CONFIG_GATE_H
+#define TARGET_CONFIG_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+
+enum gate_state { GATE_ABSENT, GATE_CLOSED, GATE_OPEN };
+
+/* Makes or finds the node's template device; ret_path gets e.g. "/dev/loop7". Idempotent across agent restarts. */
+int gate_template_ensure(char ret_path[64], struct err *err) must_check;
+
+/* Creates the gate closed if it is absent; leaves an existing one as it is, but gives a closed one the new size. */
+int gate_ensure(const char *volume, uint64_t sectors, const char *template_path, struct err *err) must_check;
+/* Swap in one resume: submitters see the old or the new table, never a mix, none in between fails. Opening an open gate on the
+ * same backing and size does nothing; another size grows it. */
+int gate_open(const char *volume, uint64_t sectors, const char *backing, struct err *err) must_check;
+/* Drains (waits for bios already mapped to the backing), then everything fails; the backing is no longer held open.
+ * Closing a closed gate does nothing. Before the swap the backing is flushed, so that a SYNCHRONIZE CACHE which meets
+ * the closed gate was answered truthfully. */
+int gate_close(const char *volume, uint64_t sectors, const char *template_path, struct err *err) must_check;
+int gate_remove(const char *volume, struct err *err) must_check; /* 0 if absent */
+/* ret_backing (may be NULL) e.g. "/dev/drbd3" by major:minor look-up in sysfs; "" unless open. */
+int gate_inspect(const char *volume, enum gate_state *ret_state, uint64_t *ret_sectors, char ret_backing[64],
+		 struct err *err) must_check;
+/* Calls fn with the volume name of every gate on this node. */
+int gate_list(void (*fn)(void *ctx, const char *volume), void *ctx, struct err *err) must_check;
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel target as Lunward wants it on one node: desired tree, observed tree, difference, application.
+ *
+ * The desired tree is a list of objects below configfs (directories, attributes, links) in building order; each object has
+ * a stage, and objects of one stage are independent of each other across volumes, so that a stage runs in parallel.
+ * Reconciling reads what is there, writes only what differs and removes what is Lunward's but not wanted, in reverse order.
+ * Lunward owns the backstores of the hba `iblock_<n>` named in lio.c whose names it made, the lu_gps named "lunward.*", and
+ * the targets of its document; nothing else is touched.
+ *
+ * ALUA states are not part of the tree: they change in milliseconds and only by lio_alua_set(). Building puts a new
+ * group into `initial` before any LUN can reach it, and default_tg_pt_gp into standby.
+ */
+#ifndef TARGET_CONFIG_LIO_H
+#define TARGET_CONFIG_LIO_H
+
+#include "target-config/model/config.h"
+
+enum lio_alua_state { /* SPC-4 6.33, and the values configfs takes */
+	LIO_ALUA_ACTIVE_OPTIMIZED = 0,
+	LIO_ALUA_ACTIVE_NONOPTIMIZED = 1,
+	LIO_ALUA_STANDBY = 2,
+	LIO_ALUA_UNAVAILABLE = 3,
+	LIO_ALUA_TRANSITIONING = 15,
+};
+
+struct lio_roots { /* paths are parameters: tests use a folder */
+	const char *configfs; /* "/sys/kernel/config/target" */
+	const char *dbroot;   /* "/run/lunward/lio" */
+};
+
+struct lio_scope {
+	uint32_t nodeid;           /* this node */
+	const uint32_t *portals_of; /* node ids whose portals this node serves now: its own, adopted ones; may be empty */
+	size_t n_portals_of;
+};
+
+struct lio_tree;
+
+/* Pure. The gate of volume v is /dev/mapper/lunward-<v>. Groups without a copy here are left out. */
+struct lio_tree *lio_tree_build(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots);
+void lio_tree_free(struct lio_tree *tree);
+
+struct lio_report {
+	size_t n_objects;  /* wanted */
+	size_t n_writes;   /* directories made, attributes written, links made */
+	size_t n_removals;
+};
+
+/* Makes the kernel equal to the tree. plan_only: changes nothing, *ret_plan (may be NULL) gets one line per step either way.
+ * Stops at the first error of a stage; what was done stays and the next call goes on from there. Blocks; worker only.
+ * `threads` >= 1: parallelism inside a stage. */
+int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int threads, struct strbuf *ret_plan,
+		  struct lio_report *ret_report, struct err *err) must_check;
+
+/* One write that flips every volume of the group (its lu_gp) on this node: the state of the ports of `of_nodeid` as this node
+ * reports and enforces it. -ENOENT if the group has no volume here yet. */
+int lio_alua_set(const struct lio_roots *roots, const struct config *config, const char *group, uint32_t of_nodeid,
+		 enum lio_alua_state state, struct err *err) must_check;
+int lio_alua_get(const struct lio_roots *roots, const struct config *config, const char *group, uint32_t of_nodeid,
+		 enum lio_alua_state *ret_state, struct err *err) must_check;
+
+/* Modules, configfs mount and dbroot (which must be set before the first backstore). Idempotent. */
+int lio_prepare(const struct lio_roots *roots, bool want_iser, struct err *err) must_check;
+
+/* For status: sessions now logged in, one call per session. */
+typedef void lio_session_fn(void *ctx, const char *iqn, uint32_t tpgt, const char *initiator, const char *text);
+int lio_sessions(const struct lio_roots *roots, const struct config *config, lio_session_fn *fn, void *ctx) must_check;
+
+#endif

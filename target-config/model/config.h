@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The cluster document: what the operator wants, one JSON object replicated to all nodes (lunward.json(5)).
+ *
+ * Parsing gives a checked, immutable model or an error that names the offending key by its path, e.g.
+ * `groups.g1.nodes[1]: no node "n9" in nodes`. Nothing half-checked leaves this module. Pure: no I/O.
+ */
+#ifndef TARGET_CONFIG_MODEL_CONFIG_H
+#define TARGET_CONFIG_MODEL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/strbuf.h"
+
+#define CONFIG_NAME_MAX 32    /* names of nodes, pools, groups, volumes, hosts: [a-z0-9][a-z0-9._-]* */
+#define CONFIG_COPIES_MAX 4
+#define CONFIG_SECTOR_SIZE 512
+
+enum config_role { CONFIG_ROLE_STORAGE, CONFIG_ROLE_WITNESS };
+enum config_backend { CONFIG_BACKEND_DRBD, CONFIG_BACKEND_SHARED, CONFIG_BACKEND_LOCAL };
+enum config_placement { CONFIG_PLACEMENT_AUTO, CONFIG_PLACEMENT_PACEMAKER };
+enum config_profile { CONFIG_PROFILE_LINUX, CONFIG_PROFILE_ESXI, CONFIG_PROFILE_WINDOWS };
+
+struct config_option { /* key=value line for a fence agent's standard input */
+	char *key, *value;
+};
+
+struct config_node {
+	char *name;
+	uint32_t nodeid;             /* Corosync's; also tg_pt_gp id, tpgt and RTPI base of the node */
+	enum config_role role;
+	char *replication_address;   /* numeric IP for DRBD; NULL for a witness */
+	struct config_option *fence; /* options of this node, e.g. plug=n1; added to fencing.options */
+	size_t n_fence;
+};
+
+struct config_pool {
+	char *name;
+	char *vg; /* LVM volume group of that name on each node */
+};
+
+struct config_volume; /* below */
+
+struct config_group {
+	char *name;
+	enum config_backend backend;
+	enum config_placement placement;
+	uint32_t nodes[CONFIG_COPIES_MAX]; /* node ids as written, 0-terminated if shorter; drbd: exactly 2 */
+	uint32_t prefer;                   /* 0: none */
+	uint16_t lu_gp_id;                 /* assigned, 1.., unique */
+	uint16_t port;                     /* assigned unless written: DRBD's TCP port, unique, default range 7788.. */
+};
+
+struct config_volume {
+	char *name;
+	const struct config_group *group;
+	const struct config_pool *pool; /* NULL for backend shared */
+	char *device;                   /* backend shared: path of the block device on all nodes */
+	uint64_t size_bytes;            /* multiple of 4 MiB for pools (an LVM extent), > 0 */
+	char *serial;                   /* assigned (random UUID) unless written: NAA id of the LUN for life */
+	uint32_t drbd_minor;            /* assigned, unique in the cluster */
+	uint16_t drbd_volume;           /* assigned, volume number within the group's resource */
+	uint32_t block_size;            /* 512 or 4096 */
+};
+
+enum config_transport { CONFIG_TRANSPORT_TCP = 1, CONFIG_TRANSPORT_ISER = 2 }; /* bit mask */
+
+struct config_portal {
+	uint32_t nodeid;
+	char *address;      /* numeric IP without prefix length */
+	uint8_t prefix_len; /* from "10.77.0.1/24"; 0: the address is not managed by Lunward */
+	char *interface;    /* where the address belongs; NULL only if not managed */
+	uint16_t port;      /* default 3260 */
+	unsigned int transports; /* default tcp; iser implies that the tcp listener exists as well */
+};
+
+struct config_target {
+	char *iqn;
+	struct config_portal *portals;
+	size_t n_portals;
+};
+
+struct config_chap {
+	char *user, *password; /* both or neither; password 12..64 printable characters, host != mutual */
+};
+
+struct config_host {
+	char *name;
+	enum config_profile profile;
+	char **initiators; /* IQNs */
+	size_t n_initiators;
+	struct config_chap chap;        /* the host proves itself; user NULL: no CHAP */
+	struct config_chap mutual_chap; /* the target proves itself; needs chap */
+};
+
+struct config_mapping {
+	const struct config_host *host;
+	const struct config_volume *volume;
+	const struct config_target *target;
+	uint32_t lun; /* 0..16383, unique per host and target */
+};
+
+struct config_fencing { /* one fence agent for all nodes; absent: agent NULL (operator evidence only) */
+	char *agent;    /* file name of a program in the fence agents' folder, e.g. "fence_ipmilan" */
+	struct config_option *options;
+	size_t n_options;
+	int timeout_s; /* default 60 */
+};
+
+struct config {
+	char *cluster;
+	struct config_fencing fencing;
+	struct config_node *nodes;       size_t n_nodes;    /* ascending nodeid */
+	struct config_pool *pools;       size_t n_pools;    /* this and the following: ascending name */
+	struct config_group *groups;     size_t n_groups;
+	struct config_volume *volumes;   size_t n_volumes;
+	struct config_target *targets;   size_t n_targets;
+	struct config_host *hosts;       size_t n_hosts;
+	struct config_mapping *mappings; size_t n_mappings; /* by host, target, lun */
+};
+
+/* Parses and checks a whole document. On error *ret_config is untouched; err->text starts with the path of the key (or
+ * line and column for broken JSON). -EINVAL broken or wrong, -E2BIG too large.
+ * `old` (may be NULL) is the document in force: what the operator left out and was assigned before (serials, minors, ports,
+ * lu_gp ids) is taken over from it by name, so that applying the same file twice changes nothing; missing serials of new
+ * volumes are made from `random_bytes`, which is called for each 16 bytes needed. Refused against `old`: shrinking a volume,
+ * changing serial, block size, backend, pool or group of a volume, changing a node's id.
+ */
+int config_parse(const char *text, size_t size, const struct config *old, void (*random_bytes)(void *, size_t),
+		 struct config **ret_config, struct err *err) must_check;
+
+/* Checks against Corosync's nodelist: every node of the document must be in it with the same name and id and the reverse. */
+int config_check_electorate(const struct config *config, const uint32_t *nodeids, const char *const *names, size_t n,
+			    struct err *err) must_check;
+
+/* The whole document as canonical JSON (sorted, assigned values included): equal models give equal bytes, and parsing it
+ * gives an equal model. secrets = false: CHAP passwords and fence options named *pass* become "********" (for people). */
+char *config_print(const struct config *config, bool secrets) must_check;
+
+/* What would change, a line each, "+ volume v3 (10 GiB, group g1)", "~ host h1: chap changed", "- mapping ...", in a fixed order.
+ * old may be NULL. Returns the number of lines. Never shows secrets. */
+size_t config_diff(const struct config *old, const struct config *new_config, struct strbuf *ret_lines);
+
+void config_free(struct config *config);
+
+/* Look-ups; NULL if there is none. Borrowed. */
+const struct config_node *config_node_by_id(const struct config *config, uint32_t nodeid);
+const struct config_node *config_node_by_name(const struct config *config, const char *name);
+const struct config_group *config_group_by_name(const struct config *config, const char *name);
+const struct config_volume *config_volume_by_name(const struct config *config, const char *name);
+bool config_group_has_node(const struct config_group *group, uint32_t nodeid);
+/* The NAA-6 id LIO derives from a serial (target_core_spc.c, spc_parse_naa_6h_vendor_specific): 32 hex digits + NUL. */
+void config_naa(const char *serial, char ret_naa[33]);
+
+#endif
