@@ -1,2 +1,3 @@
 $(eval $(call part,base,$(wildcard base/*.c)))
 PKGS += jansson
+$(eval $(call unit_test,test_run_cmd,tests/unit/test_run_cmd.c,base))

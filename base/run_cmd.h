@@ -21,9 +21,10 @@ struct run_cmd {
 
 /* Runs and waits. Returns 0 when the program exited with 0. Otherwise a negative errno with the first lines of its
  * output in *err: -ETIMEDOUT after the deadline, -ENOENT if there is no such program, -EREMOTEIO for an exit status
- * other than 0 (in *ret_status), or the errno of fork and friends.
- * *ret_output (may be NULL): standard output, NUL-terminated, at most RUN_CMD_OUTPUT_MAX; set also when the exit status
- * is not 0, caller frees. */
+ * other than 0 (in *ret_status) or a signal, -EFBIG if it printed more than RUN_CMD_OUTPUT_MAX, or the errno of fork and
+ * friends. *ret_status is set whenever the program exited.
+ * *ret_output (may be NULL): standard output, NUL-terminated, at most RUN_CMD_OUTPUT_MAX; set for 0 and -EREMOTEIO, caller
+ * frees. The program sees the caller's environment with LC_ALL=C, no other descriptors than 0..2, no blocked signals. */
 int run_cmd(const struct run_cmd *cmd, char **ret_output, int *ret_status, struct err *err) must_check;
 
 /* The common case: `run_cmdl(err, deadline_ms, "drbdsetup", "primary", "0", NULL)`, output discarded. */
