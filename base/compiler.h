@@ -11,6 +11,13 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* For a result that must be looked at elsewhere, where there is nothing left to do about it: says so to the reader. */
+#define ignore_result(call)                                                                                            \
+	do {                                                                                                           \
+		__typeof__(call) ignored_ = (call);                                                                    \
+		(void)ignored_;                                                                                        \
+	} while (0)
+
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 #endif

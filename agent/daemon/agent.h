@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's own state, shared by the files of this folder and by nobody else.
+ *
+ * Rule of the house: handlers record what happened; agent_turn(), after each batch of events, looks at the whole and starts
+ * what is due. Each part (`groups`, `tree`, `storage`, `info`) has a kick function that is level-triggered: it compares what should be
+ * with what is and may be called at any time.
+ */
+#ifndef AGENT_DAEMON_AGENT_H
+#define AGENT_DAEMON_AGENT_H
+
+#include <jansson.h>
+
+#include "agent/ctl/server.h"
+#include "agent/daemon/config_ref.h"
+#include "agent/daemon/loop.h"
+#include "agent/daemon/roles.h"
+#include "agent/daemon/settings.h"
+#include "agent/daemon/timeline.h"
+#include "ha/core/core.h"
+#include "target-config/backend/backend.h"
+
+struct cluster; /* cluster.c: Corosync connections */
+
+enum duty { DUTY_NONE, DUTY_ACQUIRE, DUTY_RELEASE, DUTY_STAND_DOWN };
+
+/* One group as this node deals with it. Exists from the moment the document names it until it is gone and idle. */
+struct agroup {
+	struct agent *agent;
+	char name[HA_NAME_SIZE];
+	bool has_copy; /* this node is one of the group's */
+
+	/* ownership: at most one job at a time */
+	bool busy;
+	bool inspected; /* `serving` is known */
+	bool serving;   /* gates open, DRBD primary, for the epoch in force */
+	enum duty duty; /* what the core asked for and is not started yet */
+	uint64_t duty_epoch;
+	bool duty_peer_lost;
+	bool refresh;   /* serving, but the volumes in `live` changed: promote and open what is new */
+	int64_t refresh_at_ms;
+	bool alua_valid; /* alua[] is what the kernel has */
+	enum lio_alua_state alua[HA_COPIES_MAX];
+	int64_t alua_retry_ms;
+	char late[128]; /* a job is past its deadline: its name, for status; "" if none */
+	char error[ERR_TEXT_SIZE];
+	bool owner_was_lost; /* edge detection for the timeline */
+	struct timeline timeline;
+
+	/* storage: at most one job at a time, beside the above */
+	struct config_ref *live; /* volumes of this document exist here */
+	bool provisioning;
+	uint64_t provision_failed_version;
+	int64_t provision_retry_ms;
+	int64_t initialise_retry_ms;
+	char storage_error[ERR_TEXT_SIZE];
+};
+
+/* The node's target tree and portals. */
+struct tree {
+	bool running;
+	uint64_t applied_version; /* config_version in the kernel; 0: nothing yet in this life */
+	uint32_t scope[HA_NODES_MAX], want[HA_NODES_MAX]; /* nodes whose portals are, or are to be, served here */
+	size_t n_scope, n_want;
+	int64_t retry_ms;
+	char error[ERR_TEXT_SIZE];
+	char template_path[64];
+};
+
+struct node_info { /* what a node said last about itself (HA_ACT_INFO) */
+	uint32_t nodeid;
+	json_t *info;
+};
+
+struct queued_event; /* agent.c */
+struct waiter; /* commands.c: an operator's command that waits for the cluster */
+
+struct agent {
+	uint32_t nodeid;
+	struct loop *loop;
+	struct settings settings;
+	struct ha_core *core;
+	struct cluster *cluster;
+	struct ctl_server *ctl;
+	struct config_ref *config; /* the committed document, parsed; NULL before the first */
+
+	struct agroup **groups;
+	size_t n_groups, cap_groups;
+	struct tree tree;
+
+	struct drbd_table *drbd;
+	int drbd_fd, drbd_pid;
+	bool drbd_fresh; /* the first dump is complete: states can be believed */
+	int64_t drbd_restart_ms;
+	char drbd_line[4096];
+	size_t drbd_line_len;
+
+	struct loop_timer core_timer, turn_timer, info_timer;
+	int64_t turn_by_ms;
+	bool stepping; /* inside ha_core_step() or its actions: further events wait in `queue` */
+	struct queued_event *queue, **queue_tail;
+	bool changed; /* the core said CHANGED since the last turn */
+	bool info_dirty;
+	struct node_info infos[HA_NODES_MAX];
+	size_t n_infos;
+	struct waiter *waiters;
+	uint64_t next_request_id;
+	char fence_note[ERR_TEXT_SIZE];
+};
+
+/* agent.c */
+void agent_step(struct agent *agent, const struct ha_event *event); /* feeds the core and performs its actions */
+void agent_turn(void *agent);
+void agent_take_config(struct agent *agent); /* parses the core's document if it is new */
+/* Ask for a turn no later than then. */
+void agent_turn_by(struct agent *agent, int64_t deadline_ms);
+uint32_t agent_me(const struct agent *agent);
+const char *agent_node_name(const struct agent *agent, uint32_t nodeid); /* "nobody" for 0 */
+struct agroup *agent_group(struct agent *agent, const char *name);
+
+/* groups.c */
+void groups_sync_list(struct agent *agent); /* after a new document */
+void groups_kick(struct agent *agent);
+void groups_duty(struct agroup *group, enum duty duty, uint64_t epoch, bool peer_lost);
+bool groups_ready(const struct agroup *group);
+
+/* tree.c */
+void tree_kick(struct agent *agent);
+/* Dry reconcile of this node in a worker; `done` gets the steps (borrowed text) and counts. */
+void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects,
+						  const struct err *err),
+		void *ctx);
+
+/* storage.c */
+void storage_kick(struct agent *agent);
+void storage_restart_events(struct agent *agent); /* the states must be read anew before they are believed */
+bool storage_disks_usable(const struct agent *agent, const struct config *config, const struct config_group *group);
+json_t *storage_copies_json(const struct agent *agent, const struct agroup *group);
+
+/* cluster.c */
+struct cluster *cluster_new(struct agent *agent);
+void cluster_free(struct cluster *cluster);
+void cluster_send(struct cluster *cluster, const void *data, size_t size);
+/* Reads Corosync's nodelist; blocks briefly, at start only. */
+int cluster_electorate(struct ha_settings *ret_settings, struct err *err) must_check;
+
+/* info.c */
+void info_received(struct agent *agent, uint32_t nodeid, const void *data, size_t size);
+void info_touch(struct agent *agent); /* something worth telling the others has changed */
+json_t *info_of(const struct agent *agent, uint32_t nodeid); /* borrowed, NULL if unknown */
+
+/* status.c */
+json_t *status_json(const struct agent *agent);
+
+/* commands.c */
+int commands_start(struct agent *agent, struct err *err) must_check;
+void commands_turn(struct agent *agent); /* answers waiting operators, updates watchers */
+void commands_core_reply(struct agent *agent, uint64_t request_id, int result, const char *text);
+
+#endif

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/group_job.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/parallel.h"
+#include "base/xalloc.h"
+#include "target-config/backend/backend.h"
+#include "target-config/gate/gate.h"
+
+struct volumes { /* of one group */
+	struct group_job *job;
+	const struct config_group *group;
+	const struct config_volume **v;
+	size_t n, cap;
+};
+
+const char *group_job_name(enum group_job_kind kind)
+{
+	switch (kind) {
+	case GROUP_JOB_ACQUIRE:
+		return "acquire";
+	case GROUP_JOB_RELEASE:
+		return "release";
+	case GROUP_JOB_STAND_DOWN:
+		return "stand down";
+	case GROUP_JOB_ALUA:
+		return "set ALUA states";
+	case GROUP_JOB_INSPECT:
+		return "inspect";
+	}
+	return "?";
+}
+
+static void collect_volumes(struct group_job *job, struct volumes *ret)
+{
+	const struct config *config = job->live->config;
+
+	ret->job = job;
+	ret->group = config_group_by_name(config, job->group);
+	for (size_t i = 0; ret->group && i < config->n_volumes; i++) {
+		if (config->volumes[i].group == ret->group)
+			*array_push(ret->v, ret->n, ret->cap) = &config->volumes[i];
+	}
+}
+
+static int open_one(void *ctx, size_t i, struct err *err)
+{
+	struct volumes *volumes = ctx;
+	char device[64];
+
+	backend_device(volumes->v[i], device);
+	return gate_open(volumes->v[i]->name, volumes->v[i]->size_bytes / CONFIG_SECTOR_SIZE, device, err);
+}
+
+static int close_one(void *ctx, size_t i, struct err *err)
+{
+	struct volumes *volumes = ctx;
+
+	return gate_close(volumes->v[i]->name, volumes->v[i]->size_bytes / CONFIG_SECTOR_SIZE,
+			  volumes->job->template_path, err);
+}
+
+/* The own ports last when they become optimized, first when they cease to be: never two groups optimized. */
+static int set_states(struct group_job *job, const enum lio_alua_state *states, struct err *err)
+{
+	for (int own = 0; own <= 1; own++) {
+		for (size_t i = 0; i < job->n_nodes; i++) {
+			bool last = job->nodes[i] == job->me && states[i] == LIO_ALUA_ACTIVE_OPTIMIZED;
+			int rc;
+
+			if (last != (own == 1))
+				continue;
+			rc = lio_alua_set(&job->roots, job->live->config, job->group, job->nodes[i], states[i], err);
+			if (rc == -ENOENT) /* no volume of the group is in the target yet */
+				continue;
+			if (rc < 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+struct stopwatch {
+	struct group_job *job;
+	int64_t from_ms;
+};
+
+static void lap(struct stopwatch *watch, const char *step)
+{
+	int64_t now_ms = clock_now_ms();
+
+	timeline_add(&watch->job->timeline, step, watch->job->epoch, timeline_now_ms(), now_ms - watch->from_ms);
+	watch->from_ms = now_ms;
+}
+
+static int acquire(struct volumes *volumes, struct err *err)
+{
+	struct group_job *job = volumes->job;
+	struct stopwatch watch = { job, clock_now_ms() };
+	struct err ignored = ERR_INIT;
+	int rc;
+
+	rc = backend_promote(job->live->config, volumes->group, job->peer_lost, err);
+	if (rc < 0)
+		goto demote;
+	lap(&watch, "promote");
+	rc = parallel_for(volumes->n, job->threads, open_one, volumes, err);
+	if (rc < 0)
+		goto close;
+	lap(&watch, "open gates");
+	rc = set_states(job, job->after, err);
+	if (rc < 0)
+		goto close;
+	lap(&watch, "ALUA");
+	return 0;
+close:
+	ignore_result(set_states(job, job->before, &ignored));
+	ignore_result(parallel_for(volumes->n, job->threads, close_one, volumes, &ignored));
+demote:
+	ignore_result(backend_demote(job->live->config, volumes->group, &ignored));
+	return rc;
+}
+
+/* In order, since each step relies on the one before: no new commands, none in flight, no opener, no primary. When the
+ * node must stop whatever happens (`all`), a failed step does not spare the next ones. */
+static int release(struct volumes *volumes, bool all, struct err *err)
+{
+	struct group_job *job = volumes->job;
+	struct stopwatch watch = { job, clock_now_ms() };
+	struct err first = ERR_INIT;
+	int rc, result;
+
+	if (!job->template_path[0]) { /* an agent that has just started */
+		rc = gate_template_ensure(job->template_path, err);
+		if (rc < 0)
+			return rc;
+	}
+	result = set_states(job, job->before, &first);
+	if (result < 0 && !all)
+		goto out;
+	lap(&watch, "ALUA");
+	rc = parallel_for(volumes->n, job->threads, close_one, volumes, result < 0 ? NULL : &first);
+	result = result < 0 ? result : rc;
+	if (result < 0 && !all)
+		goto out;
+	lap(&watch, "close gates");
+	rc = backend_demote(job->live->config, volumes->group, result < 0 ? NULL : &first);
+	result = result < 0 ? result : rc;
+	lap(&watch, "demote");
+out:
+	if (result < 0 && err)
+		*err = first;
+	return result;
+}
+
+static int inspect(struct volumes *volumes, struct err *err)
+{
+	size_t n_open = 0;
+
+	for (size_t i = 0; i < volumes->n; i++) {
+		enum gate_state state;
+		int rc = gate_inspect(volumes->v[i]->name, &state, NULL, NULL, err);
+
+		if (rc < 0)
+			return rc;
+		n_open += state == GATE_OPEN;
+	}
+	volumes->job->found_any = n_open > 0;
+	volumes->job->found_open = n_open > 0 && n_open == volumes->n;
+	return 0;
+}
+
+int group_job_run(void *ctx, struct err *err)
+{
+	struct group_job *job = ctx;
+	struct volumes volumes = { 0 };
+	int rc = -EINVAL;
+
+	collect_volumes(job, &volumes);
+	if (!volumes.group) {
+		rc = err_set(err, -ENOENT, "group %s is not in the document in force here", job->group);
+		goto out;
+	}
+	switch (job->kind) {
+	case GROUP_JOB_ACQUIRE:
+		rc = acquire(&volumes, err);
+		break;
+	case GROUP_JOB_RELEASE:
+		rc = release(&volumes, false, err);
+		break;
+	case GROUP_JOB_STAND_DOWN:
+		rc = release(&volumes, true, err);
+		break;
+	case GROUP_JOB_ALUA:
+		rc = set_states(job, job->after, err);
+		break;
+	case GROUP_JOB_INSPECT:
+		rc = inspect(&volumes, err);
+		break;
+	}
+out:
+	free(volumes.v);
+	return rc;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/settings.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/compiler.h"
+
+static const char usage[] =
+	"Usage: lunwardd [OPTION]...\n"
+	"Keeps the LUNs of a Corosync cluster served when a node dies. Usually run by systemd.\n"
+	"\n"
+	"  --log-level LEVEL    err, warning, notice, info (default) or debug\n"
+	"  --state-dir DIR      what must survive a power cut (default /var/lib/lunward)\n"
+	"  --run-dir DIR        control socket and run-time files (default /run/lunward)\n"
+	"  --configfs PATH      the kernel target's tree (default /sys/kernel/config/target)\n"
+	"  --fence-dir DIR      where fence agents are (default /usr/sbin)\n"
+	"  --help, --version\n";
+
+static int parse_level(const char *name, enum log_level *ret_level)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} levels[] = { { "err", LOG_LEVEL_ERR },
+		       { "warning", LOG_LEVEL_WARNING },
+		       { "notice", LOG_LEVEL_NOTICE },
+		       { "info", LOG_LEVEL_INFO },
+		       { "debug", LOG_LEVEL_DEBUG } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		if (strcmp(levels[i].name, name) == 0) {
+			*ret_level = levels[i].level;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
+{
+	enum { OPT_LEVEL = 1, OPT_STATE, OPT_RUN, OPT_CONFIGFS, OPT_FENCE, OPT_HELP, OPT_VERSION };
+	static const struct option options[] = {
+		{ "log-level", required_argument, NULL, OPT_LEVEL }, { "state-dir", required_argument, NULL, OPT_STATE },
+		{ "run-dir", required_argument, NULL, OPT_RUN },     { "configfs", required_argument, NULL, OPT_CONFIGFS },
+		{ "fence-dir", required_argument, NULL, OPT_FENCE }, { "help", no_argument, NULL, OPT_HELP },
+		{ "version", no_argument, NULL, OPT_VERSION },       { 0 },
+	};
+	int opt;
+
+	*ret = (struct settings){ .state_dir = "/var/lib/lunward",
+				  .run_dir = "/run/lunward",
+				  .configfs = "/sys/kernel/config/target",
+				  .fence_dir = "/usr/sbin",
+				  .log_level = LOG_LEVEL_INFO,
+				  .job_deadline_ms = 30000,
+				  .provision_deadline_ms = 600000,
+				  .threads = 16 };
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (opt) {
+		case OPT_LEVEL:
+			if (parse_level(optarg, &ret->log_level) < 0)
+				return err_set(err, -EINVAL, "--log-level: no level \"%s\"; see --help", optarg);
+			break;
+		case OPT_STATE:
+			ret->state_dir = optarg;
+			break;
+		case OPT_RUN:
+			ret->run_dir = optarg;
+			break;
+		case OPT_CONFIGFS:
+			ret->configfs = optarg;
+			break;
+		case OPT_FENCE:
+			ret->fence_dir = optarg;
+			break;
+		case OPT_HELP:
+			fputs(usage, stdout);
+			return 1;
+		case OPT_VERSION:
+			puts("lunwardd " LUNWARD_VERSION);
+			return 1;
+		default:
+			return err_set(err, -EINVAL, "unknown option or missing value: %s; see --help", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return err_set(err, -EINVAL, "unexpected argument: %s; see --help", argv[optind]);
+	return 0;
+}

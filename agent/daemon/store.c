@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/daemon/work.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+
+#define STATE_SIZE_MAX (64u << 20)
+#define DEADLINE_MS 20000 /* beyond it the disk is reported, not given up */
+
+struct persist_job {
+	char *path;
+	uint64_t version;
+	void *data;
+	size_t size;
+};
+
+int store_load(const struct settings *settings, char **ret_data, size_t *ret_size, struct err *err)
+{
+	_cleanup_free_ char *path = xasprintf("%s/state", settings->state_dir);
+	int rc;
+
+	rc = file_make_dirs(settings->state_dir, 0700);
+	if (rc < 0)
+		return err_errno(err, rc, "%s", settings->state_dir);
+	rc = file_read(path, STATE_SIZE_MAX, ret_data, ret_size);
+	if (rc == -ENOENT) {
+		*ret_data = NULL;
+		*ret_size = 0;
+		return 0;
+	}
+	return rc < 0 ? err_errno(err, rc, "%s", path) : 0;
+}
+
+static int write_state(void *ctx, struct err *err)
+{
+	struct persist_job *job = ctx;
+	int rc = file_replace(job->path, job->data, job->size, 0600);
+
+	return rc < 0 ? err_errno(err, rc, "%s", job->path) : 0;
+}
+
+static void written(void *owner, void *ctx, int result, const struct err *err)
+{
+	struct persist_job *job = ctx;
+
+	if (result < 0)
+		log_err("cannot store the cluster's state: %s", err->text);
+	agent_step(owner, &(struct ha_event){ .type = HA_EV_PERSISTED, .version = job->version, .result = result });
+	free(job->path);
+	free(job->data);
+	free(job);
+}
+
+static void late(void *owner, const char *what)
+{
+	(void)owner;
+	log_err("%s: the disk of the state directory does not answer", what);
+}
+
+void store_persist(struct agent *agent, uint64_t version, const void *data, size_t size)
+{
+	struct persist_job *job = xcalloc(1, sizeof(*job));
+
+	job->path = xasprintf("%s/state", agent->settings.state_dir);
+	job->version = version;
+	job->data = xmemdup(data, size);
+	job->size = size;
+	work_start(agent->loop, "storing the state", clock_now_ms() + DEADLINE_MS, write_state, job, written, late, agent);
+}

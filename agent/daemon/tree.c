@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The node's target tree: gates, LIO objects, portals. Built only in an active view, from the committed document and the committed
+ * portal holders, so that a node that has just booted shows nothing before it knows who owns what, and an agent that
+ * has just been restarted disturbs nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/daemon/agent.h"
+#include "agent/daemon/work.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "base/xalloc.h"
+#include "target-config/gate/gate.h"
+#include "target-config/lio/lio.h"
+#include "target-config/portal/portal.h"
+
+#define RETRY_MS 5000
+#define DEADLINE_MS 60000
+#define ANNOUNCEMENTS 3
+
+struct tree_job {
+	struct config_ref *ref;
+	struct lio_roots roots;
+	char dbroot[256];
+	char template_path[64];
+	uint32_t me;
+	uint32_t scope[HA_NODES_MAX];
+	size_t n_scope;
+	unsigned int threads;
+	bool check_only;
+	struct strbuf plan;
+	struct lio_report report;
+	void (*check_done)(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects, const struct err *err);
+	void *check_ctx;
+};
+
+static bool in_scope(const uint32_t *scope, size_t n, uint32_t nodeid)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (scope[i] == nodeid)
+			return true;
+	}
+	return false;
+}
+
+static bool has_copy_here(const struct tree_job *job, const struct config_volume *volume)
+{
+	return config_group_has_node(volume->group, job->me);
+}
+
+static int ensure_gate(void *ctx, size_t i, struct err *err)
+{
+	struct tree_job *job = ctx;
+	const struct config_volume *volume = &job->ref->config->volumes[i];
+
+	if (!has_copy_here(job, volume))
+		return 0;
+	return gate_ensure(volume->name, volume->size_bytes / CONFIG_SECTOR_SIZE, job->template_path, err);
+}
+
+struct stale_gates {
+	const struct tree_job *job;
+	char **names;
+	size_t n, cap;
+};
+
+static void note_stale_gate(void *ctx, const char *name)
+{
+	struct stale_gates *stale = ctx;
+	const struct config_volume *volume = config_volume_by_name(stale->job->ref->config, name);
+
+	if (!volume || !has_copy_here(stale->job, volume))
+		*array_push(stale->names, stale->n, stale->cap) = xstrdup(name);
+}
+
+/* After the tree no longer uses them. A gate that is still open would lose its DRBD device: that is what removal means. */
+static int remove_stale_gates(struct tree_job *job, struct err *err)
+{
+	struct stale_gates stale = { .job = job };
+	int rc = gate_list(note_stale_gate, &stale, err);
+
+	for (size_t i = 0; i < stale.n; i++) {
+		if (rc == 0)
+			rc = gate_remove(stale.names[i], err);
+		free(stale.names[i]);
+	}
+	free(stale.names);
+	return rc;
+}
+
+typedef int portal_fn(const struct config_portal *portal, struct err *err);
+
+/* Every managed portal of the nodes that are (not) in scope. */
+static int each_portal(const struct tree_job *job, bool served, portal_fn *fn, struct err *err)
+{
+	const struct config *config = job->ref->config;
+
+	for (size_t t = 0; t < config->n_targets; t++) {
+		for (size_t p = 0; p < config->targets[t].n_portals; p++) {
+			const struct config_portal *portal = &config->targets[t].portals[p];
+			int rc;
+
+			if (!portal->prefix_len || in_scope(job->scope, job->n_scope, portal->nodeid) != served)
+				continue;
+			rc = fn(portal, err);
+			if (rc < 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+static int address_add(const struct config_portal *portal, struct err *err)
+{
+	bool present;
+	int rc = portal_address_present(portal->interface, portal->address, &present, err);
+
+	if (rc < 0 || present)
+		return rc;
+	return portal_address_add(portal->interface, portal->address, portal->prefix_len, err);
+}
+
+static int address_announce(const struct config_portal *portal, struct err *err)
+{
+	return portal_announce(portal->interface, portal->address, ANNOUNCEMENTS, err);
+}
+
+static int address_del(const struct config_portal *portal, struct err *err)
+{
+	return portal_address_del(portal->interface, portal->address, portal->prefix_len, err);
+}
+
+static bool any_iser(const struct config *config)
+{
+	for (size_t t = 0; t < config->n_targets; t++) {
+		for (size_t p = 0; p < config->targets[t].n_portals; p++) {
+			if (config->targets[t].portals[p].transports & CONFIG_TRANSPORT_ISER)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int reconcile(struct tree_job *job, struct err *err)
+{
+	struct lio_scope scope = { job->me, job->scope, job->n_scope };
+	struct lio_tree *tree = lio_tree_build(job->ref->config, &scope, &job->roots);
+	int rc = lio_reconcile(tree, job->check_only, job->threads, &job->plan, &job->report, err);
+
+	lio_tree_free(tree);
+	return rc;
+}
+
+static int run_job(void *ctx, struct err *err)
+{
+	struct tree_job *job = ctx;
+	int rc;
+
+	if (job->check_only)
+		return reconcile(job, err);
+	rc = lio_prepare(&job->roots, any_iser(job->ref->config), err);
+	if (rc == 0)
+		rc = gate_template_ensure(job->template_path, err);
+	if (rc == 0)
+		rc = parallel_for(job->ref->config->n_volumes, job->threads, ensure_gate, job, err);
+	if (rc == 0)
+		rc = each_portal(job, true, address_add, err); /* before the listener: iSER cannot bind without it */
+	if (rc == 0)
+		rc = reconcile(job, err);
+	if (rc == 0)
+		rc = each_portal(job, true, address_announce, err);
+	if (rc == 0)
+		rc = each_portal(job, false, address_del, err);
+	if (rc == 0)
+		rc = remove_stale_gates(job, err);
+	return rc;
+}
+
+static void free_job(struct tree_job *job)
+{
+	strbuf_done(&job->plan);
+	config_ref_put(job->ref);
+	free(job);
+}
+
+static void note_adoptions(struct agent *agent, const struct tree_job *job)
+{
+	for (size_t i = 0; i < job->n_scope; i++) {
+		if (job->scope[i] == job->me || in_scope(agent->tree.scope, agent->tree.n_scope, job->scope[i]))
+			continue;
+		log_notice("portals of %s: served here now", agent_node_name(agent, job->scope[i]));
+		for (size_t g = 0; g < agent->n_groups; g++)
+			timeline_add(&agent->groups[g]->timeline, "portal", agent->groups[g]->timeline.epoch,
+				     timeline_now_ms(), 0);
+	}
+}
+
+static void job_done(void *owner, void *ctx, int result, const struct err *err)
+{
+	struct agent *agent = owner;
+	struct tree_job *job = ctx;
+	struct tree *tree = &agent->tree;
+
+	tree->running = false;
+	snprintf(tree->error, sizeof(tree->error), "%s", result < 0 ? err->text : "");
+	if (result < 0) {
+		log_err("target: %s", err->text);
+		tree->retry_ms = clock_now_ms() + RETRY_MS;
+	} else {
+		note_adoptions(agent, job);
+		log_info("target: document version %llu in place, %zu writes, %zu removals",
+			 (unsigned long long)job->ref->version, job->report.n_writes, job->report.n_removals);
+		/* New volumes start in standby: the states must be written once more. */
+		for (size_t i = 0; job->report.n_writes && i < agent->n_groups; i++)
+			agent->groups[i]->alua_valid = false;
+		tree->applied_version = job->ref->version;
+		memcpy(tree->scope, job->scope, sizeof(tree->scope));
+		tree->n_scope = job->n_scope;
+		snprintf(tree->template_path, sizeof(tree->template_path), "%s", job->template_path);
+	}
+	info_touch(agent);
+	free_job(job);
+}
+
+static void job_late(void *owner, const char *what)
+{
+	struct agent *agent = owner;
+
+	snprintf(agent->tree.error, sizeof(agent->tree.error), "%s: still running after %d s", what, DEADLINE_MS / 1000);
+	log_err("%s", agent->tree.error);
+	info_touch(agent);
+}
+
+/* A node's portals are served here while it is their committed holder and they are not due to go elsewhere. */
+static void want_scope(struct agent *agent, const struct ha_core_view *view)
+{
+	struct tree *tree = &agent->tree;
+
+	tree->n_want = 0;
+	for (size_t i = 0; i < view->n_nodes; i++) {
+		struct ha_node_view node;
+
+		ha_core_node(agent->core, i, &node);
+		if (!node.settled) {
+			if (in_scope(tree->scope, tree->n_scope, node.nodeid))
+				tree->want[tree->n_want++] = node.nodeid;
+			continue;
+		}
+		if (node.portal_holder == agent_me(agent) && (!node.portal_next || node.portal_next == agent_me(agent)))
+			tree->want[tree->n_want++] = node.nodeid;
+	}
+}
+
+static void tell_portals_down(struct agent *agent, const struct ha_core_view *view)
+{
+	for (size_t i = 0; i < view->n_nodes; i++) {
+		struct ha_node_view node;
+
+		ha_core_node(agent->core, i, &node);
+		if (node.portal_holder == agent_me(agent) && node.portal_next && node.portal_next != agent_me(agent) &&
+		    !in_scope(agent->tree.scope, agent->tree.n_scope, node.nodeid))
+			agent_step(agent, &(struct ha_event){ .type = HA_EV_LOCAL, .local = HA_LOCAL_PORTALS_DOWN,
+							      .nodeid = node.nodeid, .yes = true });
+	}
+}
+
+static struct tree_job *new_job(struct agent *agent)
+{
+	struct tree_job *job = xcalloc(1, sizeof(*job));
+
+	job->ref = config_ref_get(agent->config);
+	job->me = agent_me(agent);
+	job->threads = agent->settings.threads;
+	snprintf(job->dbroot, sizeof(job->dbroot), "%s/lio", agent->settings.run_dir);
+	job->roots = (struct lio_roots){ agent->settings.configfs, job->dbroot };
+	return job;
+}
+
+void tree_kick(struct agent *agent)
+{
+	struct tree *tree = &agent->tree;
+	struct ha_core_view view;
+	struct tree_job *job;
+	const struct config_node *self;
+
+	ha_core_view(agent->core, &view);
+	if (tree->running || !view.active || !agent->config)
+		return;
+	self = config_node_by_id(agent->config->config, agent_me(agent));
+	if (!self || self->role != CONFIG_ROLE_STORAGE) {
+		tree->applied_version = agent->config->version; /* a witness has no tree */
+		return;
+	}
+	want_scope(agent, &view);
+	if (tree->applied_version == agent->config->version && tree->n_want == tree->n_scope &&
+	    memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0) {
+		tell_portals_down(agent, &view);
+		return;
+	}
+	if (clock_now_ms() < tree->retry_ms) {
+		agent_turn_by(agent, tree->retry_ms);
+		return;
+	}
+	job = new_job(agent);
+	memcpy(job->scope, tree->want, sizeof(job->scope));
+	job->n_scope = tree->n_want;
+	tree->running = true;
+	work_start(agent->loop, "target", clock_now_ms() + DEADLINE_MS, run_job, job, job_done, job_late, agent);
+}
+
+static void check_finished(void *owner, void *ctx, int result, const struct err *err)
+{
+	struct tree_job *job = ctx;
+
+	(void)owner;
+	job->check_done(job->check_ctx, result, strbuf_str(&job->plan), job->report.n_writes + job->report.n_removals,
+			job->report.n_objects, err);
+	free_job(job);
+}
+
+void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects,
+						  const struct err *err),
+		void *ctx)
+{
+	struct tree_job *job = new_job(agent);
+
+	job->check_only = true;
+	job->check_done = done;
+	job->check_ctx = ctx;
+	memcpy(job->scope, agent->tree.scope, sizeof(job->scope));
+	job->n_scope = agent->tree.n_scope;
+	work_start(agent->loop, "check", clock_now_ms() + DEADLINE_MS, run_job, job, check_finished, NULL, agent);
+}

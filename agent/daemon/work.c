@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/work.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/xalloc.h"
+
+struct work {
+	struct loop *loop;
+	char *what;
+	work_fn *fn;
+	void *ctx;
+	work_done_fn *done;
+	work_late_fn *late;
+	void *owner;
+	struct loop_timer timer;
+	int result;
+	struct err err;
+};
+
+static void finish(void *arg)
+{
+	struct work *work = arg;
+
+	loop_timer_clear(&work->timer);
+	work->done(work->owner, work->ctx, work->result, &work->err);
+	free(work->what);
+	free(work);
+}
+
+static void *run(void *arg)
+{
+	struct work *work = arg;
+
+	work->result = work->fn(work->ctx, &work->err);
+	if (work->result < 0 && !work->err.text[0])
+		err_errno(&work->err, work->result, "%s", work->what);
+	loop_post(work->loop, finish, work);
+	return NULL;
+}
+
+static void past_deadline(void *arg)
+{
+	struct work *work = arg;
+
+	if (work->late)
+		work->late(work->owner, work->what);
+}
+
+void work_start(struct loop *loop, const char *what, int64_t deadline_ms, work_fn *fn, void *ctx, work_done_fn *done,
+		work_late_fn *late, void *owner)
+{
+	struct work *work = xcalloc(1, sizeof(*work));
+	sigset_t all, old;
+	pthread_attr_t attr;
+	pthread_t tid;
+
+	*work = (struct work){ .loop = loop, .what = xstrdup(what), .fn = fn, .ctx = ctx, .done = done, .late = late,
+			       .owner = owner };
+	loop_timer_set(loop, &work->timer, deadline_ms, past_deadline, work);
+	/* Signals belong to the loop's thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&tid, &attr, run, work) != 0) {
+		work->result = -EAGAIN;
+		err_set(&work->err, -EAGAIN, "%s: cannot start a thread", what);
+		loop_post(loop, finish, work);
+	}
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
