@@ -3,7 +3,10 @@
 #
 #   make                     everything, into $(O)
 #   make unit                unit and property tests: seconds, no root
-#   make check               all tests of the tree (as root: builds the lab)
+#   make lint                static analysis, house rules (tests/policy), packaging
+#   make check               all tests of the tree (as root: builds the lab); STAGES="unit-gcc lint" for some, see tests/check
+#   make deb                 the Debian package, into $(O)/deb
+#   make install DESTDIR=...
 #   make SAN=address,undefined unit
 #   make WERROR=1            warnings are errors (CI)
 #   make V=1                 show commands
@@ -19,7 +22,9 @@ SYSCONFDIR ?= /etc
 LIBEXECDIR ?= $(PREFIX)/libexec/lunward
 PYTHON ?= /usr/bin/python3
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wunused-result
@@ -36,7 +41,7 @@ ALL_LDFLAGS := -pthread $(SAN_FLAGS) $(LDFLAGS)
 pkg_cflags = $(shell pkg-config --cflags $(1))
 pkg_libs = $(shell pkg-config --libs $(1))
 
-.PHONY: all unit clean deps
+.PHONY: all unit clean deps compile check man install deb
 all:
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -84,8 +89,41 @@ all: $(PROGRAMS)
 unit: $(UNIT_TESTS) $(PROGRAMS)
 	$(Q)tests/run-unit $(UNIT_TESTS)
 
+# Everything that has a compiler's opinion, run or not.
+compile: $(ALL_OBJ) $(PROGRAMS) $(UNIT_TESTS)
+
+check:
+	$(Q)tests/check $(STAGES)
+
 deps:
 	$(Q)packaging/install-build-deps
+
+# --- lint, manual pages, installation, package -----------------------------------------------------------------------------
+include packaging/lint.mk
+
+MAN := $(patsubst docs/man/%.scd,$(O)/man/%,$(wildcard docs/man/*.scd))
+man: $(MAN)
+$(O)/man/%: docs/man/%.scd
+	$(call say,MAN,$@)
+	@mkdir -p $(@D)
+	$(Q)scdoc <$< >$@.tmp && mv $@.tmp $@
+
+# What of PROGRAMS an operator or systemd starts, and what other programs start.
+SBIN_PROGRAMS := $(filter $(addprefix $(BUILD)/,lunwardd lunward),$(PROGRAMS))
+LIBEXEC_PROGRAMS := $(filter $(BUILD)/drbd-fence-peer,$(PROGRAMS))
+COMPLETION := $(wildcard agent/cli/completion/lunward)
+put = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)/)
+install: all man
+	$(call put,755,$(SBIN_PROGRAMS),$(PREFIX)/sbin)
+	$(call put,755,$(LIBEXEC_PROGRAMS),$(LIBEXECDIR))
+	$(foreach n,1 5 7 8,$(call put,644,$(filter %.$(n),$(MAN)),$(PREFIX)/share/man/man$(n)) &&) true
+	$(call put,644,$(COMPLETION),$(PREFIX)/share/bash-completion/completions)
+	$(call put,644,packaging/systemd/lunwardd.service,$(PREFIX)/lib/systemd/system)
+	$(call put,644,packaging/sysusers/lunward.conf,$(PREFIX)/lib/sysusers.d)
+	$(call put,644,packaging/udev/58-lunward.rules,$(PREFIX)/lib/udev/rules.d)
+
+deb:
+	$(Q)packaging/build-deb $(O)
 
 clean:
 	rm -rf $(O)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make lint: what tools and house rules say of the tree. Zero findings is the only good number. Results are kept per file in
+# $(O)/lint, so that a second run looks only at what changed.
+.PHONY: lint lint-tidy lint-cppcheck lint-shell lint-python lint-packaging lint-policy
+
+LINT_JOBS := $(shell nproc)
+
+lint:
+	$(Q)$(MAKE) --no-print-directory -j$(LINT_JOBS) --output-sync=target -k \
+		lint-shell lint-python lint-policy lint-cppcheck lint-tidy lint-packaging
+
+# C files of the parts and tests, as the compiler sees them.
+C_SOURCES := $(sort $(patsubst $(BUILD)/%.o,%.c,$(ALL_OBJ)))
+TIDY := $(patsubst %.c,$(O)/lint/%.tidy,$(C_SOURCES))
+lint-tidy: $(TIDY)
+# The object stands for the headers it was made from.
+$(O)/lint/%.tidy: %.c .clang-tidy $(BUILD)/%.o
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- -std=gnu11 -I. -D_GNU_SOURCE -DLUNWARD_VERSION='"0"' \
+		-DLUNWARD_LIBEXECDIR='"/"' $(PKG_CFLAGS) -Wall -Wextra >$@.log 2>&1 || { cat $@.log; exit 1; }
+	@touch $@
+
+CPPCHECK := cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 --std=c11 \
+	--template='{file}:{line}: {severity}: {message} [{id}]' --suppressions-list=packaging/cppcheck-suppressions
+lint-cppcheck:
+	@mkdir -p $(O)/lint/cppcheck
+	$(Q)$(CPPCHECK) -j$(LINT_JOBS) --cppcheck-build-dir=$(O)/lint/cppcheck -I. -D_GNU_SOURCE -DLUNWARD_VERSION='"0"' \
+		-DLUNWARD_LIBEXECDIR='"/"' $(C_SOURCES)
+
+lint-shell:
+	$(Q)tests/policy/scripts sh | xargs -r shellcheck
+
+lint-python:
+	$(Q)tests/policy/scripts python | xargs -r $(PYTHON) -m pyflakes
+
+# Debian's view of the package; what it may say nothing about is in debian/*.lintian-overrides.
+lint-packaging: deb
+	$(Q)lintian --fail-on error,warning --no-tag-display-limit $(O)/deb/*.deb
+
+# Each check lists what it found and ends with 1 if there was anything.
+lint-policy: compile
+	$(Q)tests/policy/run
