@@ -15,13 +15,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
-
-#define HA_NAME_SIZE 64
-#define HA_TEXT_SIZE 256
-#define HA_NODES_MAX 32   /* node ids are any non-zero uint32; at most this many nodes */
-#define HA_COPIES_MAX 4   /* nodes of one group */
-#define HA_GROUPS_MAX 4096
-#define HA_CONFIG_SIZE_MAX (16u << 20)
+#include "ha/wire/types.h"
 
 struct ha_core;
 
@@ -40,41 +34,6 @@ struct ha_settings {
 	int64_t fence_retry_ms;  /* default 10000 */
 };
 
-enum ha_placement { HA_PLACEMENT_AUTO, HA_PLACEMENT_PACEMAKER };
-
-/* What the machine must know of a group; travels in CONFIG beside the document it was taken from. */
-struct ha_group_spec {
-	char name[HA_NAME_SIZE];
-	uint32_t nodes[HA_COPIES_MAX]; /* 0-terminated if shorter */
-	uint32_t prefer;               /* 0: no preference */
-	enum ha_placement placement;
-};
-
-#define HA_PHASES(X) X(FREE, "free") X(ACQUIRING, "acquiring") X(OWNED, "owned") X(RELEASING, "releasing") X(ORPHANED, "orphaned")
-enum ha_phase {
-#define X(id, name) HA_PHASE_##id,
-	HA_PHASES(X)
-#undef X
-};
-
-#define HA_NODE_STATES(X) X(DOWN, "down") X(AWAY, "away") X(UP, "up")
-enum ha_node_state {
-#define X(id, name) HA_NODE_##id,
-	HA_NODE_STATES(X)
-#undef X
-};
-
-#define HA_EVIDENCES(X) X(NONE, "none") X(FENCE_AGENT, "fence agent") X(OPERATOR, "operator") X(WATCHDOG, "watchdog") X(PACEMAKER, "pacemaker")
-enum ha_evidence {
-#define X(id, name) HA_EVIDENCE_##id,
-	HA_EVIDENCES(X)
-#undef X
-};
-
-const char *ha_phase_name(enum ha_phase phase);
-const char *ha_node_state_name(enum ha_node_state state);
-const char *ha_evidence_name(enum ha_evidence evidence);
-
 /* --- events ---------------------------------------------------------------------------------------------------------*/
 
 enum ha_event_type {
@@ -85,7 +44,8 @@ enum ha_event_type {
 	HA_EV_MESSAGE,   /* delivered by CPG, own messages too: nodeid = sender, data, size */
 	HA_EV_TIMER,     /* the deadline of the last HA_ACT_TIMER has come (early or late is harmless) */
 	HA_EV_PERSISTED, /* answer to HA_ACT_PERSIST: result, version */
-	HA_EV_DONE,      /* answer to ACQUIRE, RELEASE, STAND_DOWN (group, epoch) or FENCE (nodeid, epoch = down_seq): result, text */
+	HA_EV_DONE,      /* answer to `action` ACQUIRE, RELEASE, STAND_DOWN (group, epoch) or FENCE (nodeid, epoch = down_seq):
+			  * result, text. For FENCE also `evidence`, its kind (0: FENCE_AGENT) */
 	HA_EV_REQUEST,   /* an operator's or handler's wish: see enum ha_request */
 	HA_EV_LOCAL,     /* what this node knows of a copy: see enum ha_local; level, not edge: repeat at will */
 };
@@ -93,8 +53,9 @@ enum ha_event_type {
 enum ha_request {
 	HA_REQ_CONFIG,       /* data/size = document, groups/n_groups, base_version */
 	HA_REQ_MOVE,         /* group, nodeid (0: release and stay free) */
-	HA_REQ_CONFIRM_DOWN, /* nodeid; the operator vouches that the node is off */
-	HA_REQ_OUTDATE,      /* group, nodeid: answered 0 once that copy is out of `current` on a majority */
+	HA_REQ_CONFIRM_DOWN, /* nodeid; the operator vouches that the node is off. `evidence`: its kind (0: OPERATOR) */
+	HA_REQ_OUTDATE,      /* group, nodeid: answered 0 once that copy is out of `current` on a majority. Waits through a
+			      * change of view; refused without quorum. Look at DRBD afresh before: see HA_LOCAL_CURRENT */
 };
 
 enum ha_local {
@@ -102,9 +63,31 @@ enum ha_local {
 				* assumed. Afterwards HA_EV_DONE of ACQUIRE, RELEASE and STAND_DOWN imply it. OWNED by this
 				* node but not serving: the machine asks for a new epoch on itself. Not owner but perhaps
 				* serving: STAND_DOWN */
-	HA_LOCAL_READY,        /* group, yes */
-	HA_LOCAL_CURRENT,      /* group, nodeid, yes: DRBD here says that copy is (not) UpToDate and connected */
-	HA_LOCAL_PORTALS_DOWN, /* nodeid: this node does not serve the portals of nodeid (any more) */
+	HA_LOCAL_READY,        /* group, yes. Forgotten when the group leaves the document: say it again when it is back */
+	HA_LOCAL_CURRENT,      /* group, nodeid, yes: DRBD here says that copy is (not) UpToDate and connected; nodeid = this
+				* node: its own disk. After an OUTDATE for that copy and after each new epoch of the group a
+				* `yes` that was said before does not count any more: it must be said again after a `no`. So
+				* that no old `yes` counts as a new one, look at DRBD afresh before an OUTDATE is passed on and
+				* before the DONE of an ACQUIRE. Where all copies are one (shared storage), say `no` and
+				* then `yes` whenever a node of the group is missing in `current` */
+	HA_LOCAL_PORTALS_DOWN, /* nodeid: this node does not serve the portals of nodeid (any more). Heard only while this node
+				* is their holder and is asked to hand over (portal_next != 0, settled): say it then, and again */
+};
+
+enum ha_action_type {
+	HA_ACT_SEND,       /* multicast data to the CPG group, agreed order; may be refused: the machine repeats what matters */
+	HA_ACT_PERSIST,    /* make data durable, then HA_EV_PERSISTED with the same version (a mere number here); one at a time */
+	HA_ACT_ACQUIRE,    /* promote and serve group at epoch; yes: the last owner was lost (do not wait for it) */
+	HA_ACT_RELEASE,    /* stop serving group at epoch and demote */
+	HA_ACT_STAND_DOWN, /* this node must not serve group: close at once; epoch = epoch of the state. May come while ACQUIRE or
+			    * RELEASE of the group runs: close what can be closed now, and answer DONE of STAND_DOWN only when the
+			    * other has ended too. One that has not begun is dropped and need not be answered */
+	HA_ACT_FENCE,      /* run the fence agent against nodeid; epoch = down_seq */
+	HA_ACT_REPLY,      /* request_id: result, text */
+	HA_ACT_TIMER,      /* call back at deadline_ms (one timer; a new one replaces it; INT64_MAX: none) */
+	HA_ACT_CHANGED,    /* committed state changed: look at the snapshot (config, roles, portals) */
+	HA_ACT_NOTE,       /* a line for the log: text, group (may be NULL), epoch; yes: a warning */
+	HA_ACT_INFO,       /* nodeid sent its status bytes (ha_core_send_info): data, size */
 };
 
 struct ha_event {
@@ -113,7 +96,9 @@ struct ha_event {
 	const char *group;
 	uint64_t epoch;
 	uint64_t version;
-	int result; /* 0 or negative errno */
+	enum ha_action_type action; /* of HA_EV_DONE */
+	enum ha_evidence evidence;  /* 0: the usual kind */
+	int result;                 /* 0 or negative errno */
 	const char *text;
 	bool yes;
 	const void *data;
@@ -131,20 +116,6 @@ struct ha_event {
 };
 
 /* --- actions --------------------------------------------------------------------------------------------------------*/
-
-enum ha_action_type {
-	HA_ACT_SEND,       /* multicast data to the CPG group, agreed order; may be refused: the machine repeats what matters */
-	HA_ACT_PERSIST,    /* make data durable, then HA_EV_PERSISTED with version; one at a time */
-	HA_ACT_ACQUIRE,    /* promote and serve group at epoch; yes: the last owner was lost (do not wait for it) */
-	HA_ACT_RELEASE,    /* stop serving group at epoch and demote */
-	HA_ACT_STAND_DOWN, /* this node must not serve group: close at once; epoch = epoch of the state */
-	HA_ACT_FENCE,      /* run the fence agent against nodeid; epoch = down_seq */
-	HA_ACT_REPLY,      /* request_id: result, text */
-	HA_ACT_TIMER,      /* call back at deadline_ms (one timer; a new one replaces it; INT64_MAX: none) */
-	HA_ACT_CHANGED,    /* committed state changed: look at the snapshot (config, roles, portals) */
-	HA_ACT_NOTE,       /* a line for the log: text, group (may be NULL), epoch; yes: a warning */
-	HA_ACT_INFO,       /* nodeid sent its status bytes (ha_core_send_info): data, size */
-};
 
 struct ha_action {
 	enum ha_action_type type;
@@ -175,8 +146,10 @@ void ha_core_send_info(struct ha_core *core, const void *data, size_t size);
 struct ha_core_view {
 	bool quorate;     /* votequorum */
 	bool active;      /* an installed view with a majority: commands are possible */
+	const char *passive_reason; /* why not active, "" if it is */
 	uint64_t term, version, committed;
 	uint64_t config_version;
+	bool config_settled;
 	const void *config; /* borrowed until the next step */
 	size_t config_size;
 	size_t n_nodes, n_groups;
@@ -198,6 +171,7 @@ struct ha_group_view {
 	const char *name;
 	enum ha_phase phase;
 	uint32_t owner, to;
+	bool held; /* released on request: stays free until it is moved */
 	uint64_t epoch;
 	uint32_t nodes[HA_COPIES_MAX];
 	uint32_t current[HA_COPIES_MAX], ready[HA_COPIES_MAX], failed[HA_COPIES_MAX]; /* 0-terminated if shorter */
