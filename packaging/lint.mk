@@ -29,7 +29,7 @@ lint-cppcheck:
 		-DLUNWARD_LIBEXECDIR='"/"' $(C_SOURCES)
 
 lint-shell:
-	$(Q)tests/policy/scripts sh | xargs -r shellcheck
+	$(Q)tests/policy/scripts sh | xargs -r shellcheck --severity=warning
 
 lint-python:
 	$(Q)tests/policy/scripts python | xargs -r $(PYTHON) -m pyflakes
@@ -39,5 +39,6 @@ lint-packaging: deb
 	$(Q)lintian --fail-on error,warning --no-tag-display-limit $(O)/deb/*.deb
 
 # Each check lists what it found and ends with 1 if there was anything.
+ARCHIVES = $(wildcard $(BUILD)/lib*.a)
 lint-policy: compile
-	$(Q)tests/policy/run
+	$(Q)C_SOURCES="$(C_SOURCES)" ARCHIVES="$(ARCHIVES)" PROGRAMS="$(PROGRAMS)" CFLAGS="$(PKG_CFLAGS)" tests/policy/run
