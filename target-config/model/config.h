@@ -16,9 +16,17 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
-#define CONFIG_NAME_MAX 32    /* names of nodes, pools, groups, volumes, hosts: [a-z0-9][a-z0-9._-]* */
+#define CONFIG_NAME_MAX 32    /* names of nodes, pools, groups, volumes, hosts: [a-z0-9][a-z0-9._-]*, no ".." */
 #define CONFIG_COPIES_MAX 4
 #define CONFIG_SECTOR_SIZE 512
+#define CONFIG_SIZE_MAX (16u << 20) /* bytes of a document, as written and as printed */
+#define CONFIG_NODES_MAX 32
+#define CONFIG_NODEID_MAX 255       /* leaves room in the 16 bits of tg_pt_gp id, tpgt and RTPI */
+#define CONFIG_GROUPS_MAX 4096
+#define CONFIG_VOLUMES_MAX 65536
+#define CONFIG_LUN_MAX 16383        /* 14 bits: flat space addressing, SAM-5 4.7.7.4 */
+#define CONFIG_PORT_FIRST 7788      /* DRBD ports and minors are assigned from here upwards */
+#define CONFIG_MINOR_FIRST 100      /* below: an administrator's own DRBD resources */
 
 enum config_role { CONFIG_ROLE_STORAGE, CONFIG_ROLE_WITNESS };
 enum config_backend { CONFIG_BACKEND_DRBD, CONFIG_BACKEND_SHARED, CONFIG_BACKEND_LOCAL };
@@ -31,7 +39,7 @@ struct config_option { /* key=value line for a fence agent's standard input */
 
 struct config_node {
 	char *name;
-	uint32_t nodeid;             /* Corosync's; also tg_pt_gp id, tpgt and RTPI base of the node */
+	uint32_t nodeid;             /* Corosync's, at most CONFIG_NODEID_MAX; also tg_pt_gp id, tpgt and RTPI base of the node */
 	enum config_role role;
 	char *replication_address;   /* numeric IP for DRBD; NULL for a witness */
 	struct config_option *fence; /* options of this node, e.g. plug=n1; added to fencing.options */
@@ -52,7 +60,7 @@ struct config_group {
 	uint32_t nodes[CONFIG_COPIES_MAX]; /* node ids as written, 0-terminated if shorter; drbd: exactly 2 */
 	uint32_t prefer;                   /* 0: none */
 	uint16_t lu_gp_id;                 /* assigned, 1.., unique */
-	uint16_t port;                     /* assigned unless written: DRBD's TCP port, unique, default range 7788.. */
+	uint16_t port;                     /* assigned unless written: DRBD's TCP port, unique, from 7788; 0 unless backend drbd */
 };
 
 struct config_volume {
@@ -62,8 +70,8 @@ struct config_volume {
 	char *device;                   /* backend shared: path of the block device on all nodes */
 	uint64_t size_bytes;            /* multiple of 4 MiB for pools (an LVM extent), > 0 */
 	char *serial;                   /* assigned (random UUID) unless written: NAA id of the LUN for life */
-	uint32_t drbd_minor;            /* assigned, unique in the cluster */
-	uint16_t drbd_volume;           /* assigned, volume number within the group's resource */
+	uint32_t drbd_minor;            /* assigned, unique in the cluster; 0 unless backend drbd */
+	uint16_t drbd_volume;           /* assigned, volume number within the group's resource; 0 unless backend drbd */
 	uint32_t block_size;            /* 512 or 4096 */
 };
 
@@ -75,23 +83,23 @@ struct config_portal {
 	uint8_t prefix_len; /* from "10.77.0.1/24"; 0: the address is not managed by Lunward */
 	char *interface;    /* where the address belongs; NULL only if not managed */
 	uint16_t port;      /* default 3260 */
-	unsigned int transports; /* default tcp; iser implies that the tcp listener exists as well */
+	unsigned int transports; /* default tcp; iser is never without tcp: its listener is a switch on the tcp one */
 };
 
 struct config_target {
 	char *iqn;
-	struct config_portal *portals;
+	struct config_portal *portals; /* ascending nodeid, address, port */
 	size_t n_portals;
 };
 
 struct config_chap {
-	char *user, *password; /* both or neither; password 12..64 printable characters, host != mutual */
+	char *user, *password; /* both or neither; password 12..64 visible ASCII characters, host != mutual */
 };
 
 struct config_host {
 	char *name;
 	enum config_profile profile;
-	char **initiators; /* IQNs */
+	char **initiators; /* IQN, eui. or naa. names, ascending */
 	size_t n_initiators;
 	struct config_chap chap;        /* the host proves itself; user NULL: no CHAP */
 	struct config_chap mutual_chap; /* the target proves itself; needs chap */
@@ -127,8 +135,10 @@ struct config {
  * line and column for broken JSON). -EINVAL broken or wrong, -E2BIG too large.
  * `old` (may be NULL) is the document in force: what the operator left out and was assigned before (serials, minors, ports,
  * lu_gp ids) is taken over from it by name, so that applying the same file twice changes nothing; missing serials of new
- * volumes are made from `random_bytes`, which is called for each 16 bytes needed. Refused against `old`: shrinking a volume,
- * changing serial, block size, backend, pool or group of a volume, changing a node's id.
+ * volumes are made from `random_bytes`, which is called for each 16 bytes needed (NULL: a missing serial is an error).
+ * What is assigned anew is never a value that `old` uses, so that nothing that is being taken down meets its successor.
+ * Refused against `old`: shrinking a volume; changing serial, block size, backend, pool (or its vg), group, minor or DRBD volume of
+ * a volume; giving the serial of one volume to another; replacing all nodes of a group with data; changing a node's or an LU group's id.
  */
 int config_parse(const char *text, size_t size, const struct config *old, void (*random_bytes)(void *, size_t),
 		 struct config **ret_config, struct err *err) must_check;
@@ -138,7 +148,7 @@ int config_check_electorate(const struct config *config, const uint32_t *nodeids
 			    struct err *err) must_check;
 
 /* The whole document as canonical JSON (sorted, assigned values included): equal models give equal bytes, and parsing it
- * gives an equal model. secrets = false: CHAP passwords and fence options named *pass* become "********" (for people). */
+ * gives an equal model. secrets = false: CHAP passwords and fence options that sound like a secret (*pass*, *secret*, *token*, *_key*, *community*) become "********" (for people; config_parse() refuses it). */
 char *config_print(const struct config *config, bool secrets) must_check;
 
 /* What would change, a line each, "+ volume v3 (10 GiB, group g1)", "~ host h1: chap changed", "- mapping ...", in a fixed order.
@@ -152,6 +162,14 @@ const struct config_node *config_node_by_id(const struct config *config, uint32_
 const struct config_node *config_node_by_name(const struct config *config, const char *name);
 const struct config_group *config_group_by_name(const struct config *config, const char *name);
 const struct config_volume *config_volume_by_name(const struct config *config, const char *name);
+const struct config_pool *config_pool_by_name(const struct config *config, const char *name);
+const struct config_target *config_target_by_iqn(const struct config *config, const char *iqn);
+const struct config_host *config_host_by_name(const struct config *config, const char *name);
+/* The words of the document, "storage", "drbd" ... */
+const char *config_role_name(enum config_role role);
+const char *config_backend_name(enum config_backend backend);
+const char *config_placement_name(enum config_placement placement);
+const char *config_profile_name(enum config_profile profile);
 bool config_group_has_node(const struct config_group *group, uint32_t nodeid);
 /* The NAA-6 id LIO derives from a serial (target_core_spc.c, spc_parse_naa_6h_vendor_specific): 32 hex digits + NUL. */
 void config_naa(const char *serial, char ret_naa[33]);

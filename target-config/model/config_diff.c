@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Two models to lines for people. Both lists of a kind are sorted by the same key, so that one pass over both finds what
+ * came, went and changed. Secrets are compared, never shown.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "target-config/model/config_internal.h"
+#include "target-config/model/config_text.h"
+
+struct diff {
+	const struct config *old, *new_config;
+	struct strbuf *lines;
+	size_t n_lines;
+};
+
+/* --- a line of changes: "~ volume v1: size 1 GiB -> 2 GiB; block_size 512 -> 4096" ---*/
+
+/* The line is begun by the first change. */
+struct changes {
+	struct diff *diff;
+	const char *kind, *name;
+	size_t n;
+};
+
+static struct strbuf *next_change(struct changes *changes)
+{
+	struct diff *diff = changes->diff;
+
+	if (changes->n++ == 0) {
+		strbuf_addf(diff->lines, "~ %s%s%s: ", changes->kind, *changes->name ? " " : "", changes->name);
+		diff->n_lines++;
+	} else {
+		strbuf_add(diff->lines, "; ");
+	}
+	return diff->lines;
+}
+
+static void end_changes(struct changes *changes)
+{
+	if (changes->n)
+		strbuf_add(changes->diff->lines, "\n");
+}
+
+static void change_text(struct changes *changes, const char *what, const char *old, const char *new_text)
+{
+	old = old ?: "none";
+	new_text = new_text ?: "none";
+	if (strcmp(old, new_text) != 0)
+		strbuf_addf(next_change(changes), "%s %s -> %s", what, old, new_text);
+}
+
+static void change_number(struct changes *changes, const char *what, uint64_t old, uint64_t new_number)
+{
+	if (old != new_number)
+		strbuf_addf(next_change(changes), "%s %" PRIu64 " -> %" PRIu64, what, old, new_number);
+}
+
+static bool are_options_equal(const struct config_option *a, size_t n_a, const struct config_option *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++)
+		if (strcmp(a[i].key, b[i].key) != 0 || strcmp(a[i].value, b[i].value) != 0)
+			return false;
+	return true;
+}
+
+static bool is_text_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* --- one kind of object ---*/
+
+struct kind {
+	size_t item_size;
+	int (*compare)(const void *a, const void *b);
+	void (*describe)(struct strbuf *line, const struct config *config, const void *item);
+	void (*change)(struct diff *diff, const void *old, const void *new_item);
+};
+
+static void add_line(struct diff *diff, char sign, const struct kind *kind, const struct config *config, const void *item)
+{
+	strbuf_addf(diff->lines, "%c ", sign);
+	kind->describe(diff->lines, config, item);
+	strbuf_add(diff->lines, "\n");
+	diff->n_lines++;
+}
+
+static void diff_lists(struct diff *diff, const struct kind *kind, const void *old, size_t n_old, const void *new_list, size_t n_new)
+{
+	const char *a = old, *b = new_list;
+	size_t i = 0, j = 0;
+
+	while (i < n_old || j < n_new) {
+		const void *x = i < n_old ? a + i * kind->item_size : NULL;
+		const void *y = j < n_new ? b + j * kind->item_size : NULL;
+		int rc = !x ? 1 : !y ? -1 : kind->compare(x, y);
+
+		if (rc < 0)
+			add_line(diff, '-', kind, diff->old, x);
+		else if (rc > 0)
+			add_line(diff, '+', kind, diff->new_config, y);
+		else
+			kind->change(diff, x, y);
+		i += rc <= 0;
+		j += rc >= 0;
+	}
+}
+
+#define DIFF_LISTS(diff, kind, list)                                                                                   \
+	diff_lists(diff, kind, (diff)->old ? (diff)->old->list : NULL, (diff)->old ? (diff)->old->n_##list : 0,        \
+		   (diff)->new_config->list, (diff)->new_config->n_##list)
+
+/* --- cluster and fencing ---*/
+
+static void diff_cluster(struct diff *diff)
+{
+	struct changes changes = { .diff = diff, .kind = "cluster", .name = "" };
+
+	if (!diff->old) {
+		strbuf_addf(diff->lines, "+ cluster %s\n", diff->new_config->cluster);
+		diff->n_lines++;
+		return;
+	}
+	change_text(&changes, "name", diff->old->cluster, diff->new_config->cluster);
+	end_changes(&changes);
+}
+
+static void describe_fencing(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_fencing *fencing = item;
+
+	(void)config;
+	strbuf_addf(line, "fencing (%s, timeout %d s)", fencing->agent, fencing->timeout_s);
+}
+
+static int compare_fencing(const void *a, const void *b)
+{
+	(void)a, (void)b;
+	return 0;
+}
+
+static void change_fencing(struct diff *diff, const void *x, const void *y)
+{
+	const struct config_fencing *old = x, *fencing = y;
+	struct changes changes = { .diff = diff, .kind = "fencing", .name = "" };
+
+	change_text(&changes, "agent", old->agent, fencing->agent);
+	change_number(&changes, "timeout_s", (uint64_t)old->timeout_s, (uint64_t)fencing->timeout_s);
+	if (!are_options_equal(old->options, old->n_options, fencing->options, fencing->n_options))
+		strbuf_add(next_change(&changes), "options changed");
+	end_changes(&changes);
+}
+
+static void diff_fencing(struct diff *diff)
+{
+	static const struct kind kind = { sizeof(struct config_fencing), compare_fencing, describe_fencing, change_fencing };
+	const struct config_fencing *old = diff->old ? &diff->old->fencing : NULL;
+	const struct config_fencing *fencing = &diff->new_config->fencing;
+
+	diff_lists(diff, &kind, old, old && old->agent, fencing, fencing->agent != NULL);
+}
+
+/* --- nodes and pools ---*/
+
+/* In the order of the list; a node with another name is another node. */
+static int compare_nodes(const void *a, const void *b)
+{
+	const struct config_node *x = a, *y = b;
+
+	if (x->nodeid != y->nodeid)
+		return x->nodeid < y->nodeid ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static void describe_node(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_node *node = item;
+
+	(void)config;
+	strbuf_addf(line, "node %s (id %u, %s", node->name, node->nodeid, config_role_name(node->role));
+	if (node->replication_address)
+		strbuf_addf(line, ", replication %s", node->replication_address);
+	strbuf_add(line, ")");
+}
+
+static void change_node(struct diff *diff, const void *x, const void *y)
+{
+	const struct config_node *old = x, *node = y;
+	struct changes changes = { .diff = diff, .kind = "node", .name = node->name };
+
+	change_text(&changes, "role", config_role_name(old->role), config_role_name(node->role));
+	change_text(&changes, "replication_address", old->replication_address, node->replication_address);
+	if (!are_options_equal(old->fence, old->n_fence, node->fence, node->n_fence))
+		strbuf_add(next_change(&changes), "fence options changed");
+	end_changes(&changes);
+}
+
+static void describe_pool(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_pool *pool = item;
+
+	(void)config;
+	strbuf_addf(line, "pool %s (volume group %s)", pool->name, pool->vg);
+}
+
+static void change_pool(struct diff *diff, const void *x, const void *y)
+{
+	const struct config_pool *old = x, *pool = y;
+	struct changes changes = { .diff = diff, .kind = "pool", .name = pool->name };
+
+	change_text(&changes, "vg", old->vg, pool->vg);
+	end_changes(&changes);
+}
+
+/* --- groups ---*/
+
+static void add_group_nodes(struct strbuf *sb, const struct config *config, const struct config_group *group)
+{
+	for (size_t i = 0; i < CONFIG_COPIES_MAX && group->nodes[i]; i++)
+		strbuf_addf(sb, "%s%s", i ? ", " : "", config_node_name(config, group->nodes[i]));
+}
+
+static void describe_group(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_group *group = item;
+
+	strbuf_addf(line, "group %s (%s on ", group->name, config_backend_name(group->backend));
+	add_group_nodes(line, config, group);
+	if (group->prefer)
+		strbuf_addf(line, ", prefer %s", config_node_name(config, group->prefer));
+	if (group->placement != CONFIG_PLACEMENT_AUTO)
+		strbuf_addf(line, ", placement %s", config_placement_name(group->placement));
+	strbuf_add(line, ")");
+}
+
+static void change_group(struct diff *diff, const void *x, const void *y)
+{
+	const struct config_group *old = x, *group = y;
+	struct changes changes = { .diff = diff, .kind = "group", .name = group->name };
+	_cleanup_strbuf_ struct strbuf before = { 0 }, after = { 0 };
+
+	change_text(&changes, "backend", config_backend_name(old->backend), config_backend_name(group->backend));
+	add_group_nodes(&before, diff->old, old);
+	add_group_nodes(&after, diff->new_config, group);
+	change_text(&changes, "nodes", strbuf_str(&before), strbuf_str(&after));
+	change_text(&changes, "prefer", old->prefer ? config_node_name(diff->old, old->prefer) : NULL,
+		    group->prefer ? config_node_name(diff->new_config, group->prefer) : NULL);
+	change_text(&changes, "placement", config_placement_name(old->placement), config_placement_name(group->placement));
+	change_number(&changes, "port", old->port, group->port);
+	change_number(&changes, "lu_gp_id", old->lu_gp_id, group->lu_gp_id);
+	end_changes(&changes);
+}
+
+/* --- volumes ---*/
+
+static void describe_volume(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_volume *volume = item;
+	char size[32];
+
+	(void)config;
+	config_size_print(volume->size_bytes, " ", size);
+	strbuf_addf(line, "volume %s (%s, group %s)", volume->name, size, volume->group->name);
+}
+
+static void change_volume(struct diff *diff, const void *x, const void *y)
+{
+	const struct config_volume *old = x, *volume = y;
+	struct changes changes = { .diff = diff, .kind = "volume", .name = volume->name };
+	char before[32], after[32];
+
+	config_size_print(old->size_bytes, " ", before);
+	config_size_print(volume->size_bytes, " ", after);
+	change_text(&changes, "group", old->group->name, volume->group->name);
+	change_text(&changes, "pool", old->pool ? old->pool->name : NULL, volume->pool ? volume->pool->name : NULL);
+	change_text(&changes, "device", old->device, volume->device);
+	change_text(&changes, "size", before, after);
+	change_text(&changes, "serial", old->serial, volume->serial);
+	change_number(&changes, "block_size", old->block_size, volume->block_size);
+	change_number(&changes, "drbd_minor", old->drbd_minor, volume->drbd_minor);
+	change_number(&changes, "drbd_volume", old->drbd_volume, volume->drbd_volume);
+	end_changes(&changes);
+}
+
+/* --- targets ---*/
+
+static void describe_target(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_target *target = item;
+
+	strbuf_addf(line, "target %s (", target->iqn);
+	for (size_t i = 0; i < target->n_portals; i++)
+		strbuf_addf(line, "%s%s:%u on %s", i ? ", " : "", target->portals[i].address, target->portals[i].port,
+			    config_node_name(config, target->portals[i].nodeid));
+	strbuf_addf(line, "%s)", target->n_portals ? "" : "no portals");
+}
+
+static bool are_portals_equal(const struct config_portal *a, const struct config_portal *b)
+{
+	return a->nodeid == b->nodeid && a->prefix_len == b->prefix_len && a->transports == b->transports &&
+	       is_text_equal(a->interface, b->interface);
+}
+
+static const struct config_portal *find_portal(const struct config_target *target, const struct config_portal *like)
+{
+	for (size_t i = 0; i < target->n_portals; i++)
+		if (target->portals[i].port == like->port && strcmp(target->portals[i].address, like->address) == 0)
+			return &target->portals[i];
+	return NULL;
+}
+
+static void change_portal(struct changes *changes, const char *what, const struct config *config, const struct config_portal *portal)
+{
+	strbuf_addf(next_change(changes), "portal %s:%u on %s %s", portal->address, portal->port,
+		    config_node_name(config, portal->nodeid), what);
+}
+
+static void change_target(struct diff *diff, const void *x, const void *y)
+{
+	const struct config_target *old = x, *target = y;
+	struct changes changes = { .diff = diff, .kind = "target", .name = target->iqn };
+
+	for (size_t i = 0; i < old->n_portals; i++)
+		if (!find_portal(target, &old->portals[i]))
+			change_portal(&changes, "removed", diff->old, &old->portals[i]);
+	for (size_t i = 0; i < target->n_portals; i++) {
+		const struct config_portal *portal = &target->portals[i];
+		const struct config_portal *before = find_portal(old, portal);
+
+		if (!before)
+			change_portal(&changes, "added", diff->new_config, portal);
+		else if (!are_portals_equal(before, portal))
+			change_portal(&changes, "changed", diff->new_config, portal);
+	}
+	end_changes(&changes);
+}
+
+/* --- hosts ---*/
+
+static void describe_host(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_host *host = item;
+
+	(void)config;
+	strbuf_addf(line, "host %s (%s", host->name, config_profile_name(host->profile));
+	for (size_t i = 0; i < host->n_initiators; i++)
+		strbuf_addf(line, ", %s", host->initiators[i]);
+	strbuf_addf(line, "%s)", host->mutual_chap.user ? ", mutual CHAP" : host->chap.user ? ", CHAP" : "");
+}
+
+static bool has_initiator(const struct config_host *host, const char *initiator)
+{
+	for (size_t i = 0; i < host->n_initiators; i++)
+		if (strcmp(host->initiators[i], initiator) == 0)
+			return true;
+	return false;
+}
+
+static void change_chap(struct changes *changes, const char *what, const struct config_chap *old, const struct config_chap *chap)
+{
+	if (is_text_equal(old->user, chap->user) && is_text_equal(old->password, chap->password))
+		return;
+	strbuf_addf(next_change(changes), "%s %s", what, !old->user ? "added" : !chap->user ? "removed" : "changed");
+}
+
+static void change_host(struct diff *diff, const void *x, const void *y)
+{
+	const struct config_host *old = x, *host = y;
+	struct changes changes = { .diff = diff, .kind = "host", .name = host->name };
+
+	change_text(&changes, "profile", config_profile_name(old->profile), config_profile_name(host->profile));
+	for (size_t i = 0; i < old->n_initiators; i++)
+		if (!has_initiator(host, old->initiators[i]))
+			strbuf_addf(next_change(&changes), "initiator %s removed", old->initiators[i]);
+	for (size_t i = 0; i < host->n_initiators; i++)
+		if (!has_initiator(old, host->initiators[i]))
+			strbuf_addf(next_change(&changes), "initiator %s added", host->initiators[i]);
+	change_chap(&changes, "chap", &old->chap, &host->chap);
+	change_chap(&changes, "mutual chap", &old->mutual_chap, &host->mutual_chap);
+	end_changes(&changes);
+}
+
+/* --- mappings: by host, target and LUN ---*/
+
+static int compare_mappings(const void *a, const void *b)
+{
+	const struct config_mapping *x = a, *y = b;
+	int rc = strcmp(x->host->name, y->host->name);
+
+	if (!rc)
+		rc = strcmp(x->target->iqn, y->target->iqn);
+	if (!rc)
+		rc = x->lun < y->lun ? -1 : x->lun > y->lun;
+	return rc;
+}
+
+static void describe_mapping(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_mapping *mapping = item;
+
+	(void)config;
+	strbuf_addf(line, "mapping of volume %s to host %s (LUN %u, target %s)", mapping->volume->name, mapping->host->name,
+		    mapping->lun, mapping->target->iqn);
+}
+
+/* Another volume behind a LUN is another mapping: the host must let go of the first. */
+static void change_mapping(struct diff *diff, const void *x, const void *y)
+{
+	static const struct kind kind = { .describe = describe_mapping };
+	const struct config_mapping *old = x, *mapping = y;
+
+	if (strcmp(old->volume->name, mapping->volume->name) == 0)
+		return;
+	add_line(diff, '-', &kind, diff->old, old);
+	add_line(diff, '+', &kind, diff->new_config, mapping);
+}
+
+size_t config_diff(const struct config *old, const struct config *new_config, struct strbuf *ret_lines)
+{
+	static const struct kind node = { sizeof(struct config_node), compare_nodes, describe_node, change_node };
+	static const struct kind pool = { sizeof(struct config_pool), config_compare_names, describe_pool, change_pool };
+	static const struct kind group = { sizeof(struct config_group), config_compare_names, describe_group, change_group };
+	static const struct kind volume = { sizeof(struct config_volume), config_compare_names, describe_volume, change_volume };
+	static const struct kind target = { sizeof(struct config_target), config_compare_names, describe_target, change_target };
+	static const struct kind host = { sizeof(struct config_host), config_compare_names, describe_host, change_host };
+	static const struct kind mapping = { sizeof(struct config_mapping), compare_mappings, describe_mapping, change_mapping };
+	struct diff diff = { .old = old, .new_config = new_config, .lines = ret_lines };
+
+	diff_cluster(&diff);
+	diff_fencing(&diff);
+	DIFF_LISTS(&diff, &node, nodes);
+	DIFF_LISTS(&diff, &pool, pools);
+	DIFF_LISTS(&diff, &group, groups);
+	DIFF_LISTS(&diff, &volume, volumes);
+	DIFF_LISTS(&diff, &target, targets);
+	DIFF_LISTS(&diff, &host, hosts);
+	DIFF_LISTS(&diff, &mapping, mappings);
+	return diff.n_lines;
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The canonical text: a line an object, keys in the order of the man page, all values written out. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "target-config/model/config_internal.h"
+#include "target-config/model/config_text.h"
+
+/* Texts are allow-listed, but for passwords, CHAP users and option values: those may hold quotes and UTF-8. */
+static void add_text(struct strbuf *sb, const char *s)
+{
+	strbuf_add(sb, "\"");
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			strbuf_addf(sb, "\\%c", *s);
+		else
+			strbuf_add_bytes(sb, s, 1);
+	}
+	strbuf_add(sb, "\"");
+}
+
+static void add_options(struct strbuf *sb, const char *key, const struct config_option *options, size_t n, bool secrets)
+{
+	if (!n)
+		return;
+	strbuf_addf(sb, ", \"%s\": {", key);
+	for (size_t i = 0; i < n; i++) {
+		strbuf_addf(sb, "%s\"%s\": ", i ? ", " : "", options[i].key);
+		add_text(sb, !secrets && config_option_is_secret(options[i].key) ? CONFIG_HIDDEN : options[i].value);
+	}
+	strbuf_add(sb, "}");
+}
+
+static void add_fencing(struct strbuf *sb, const struct config_fencing *fencing, bool secrets)
+{
+	if (!fencing->agent)
+		return;
+	strbuf_addf(sb, ",\n  \"fencing\": {\"agent\": \"%s\", \"timeout_s\": %d", fencing->agent, fencing->timeout_s);
+	add_options(sb, "options", fencing->options, fencing->n_options, secrets);
+	strbuf_add(sb, "}");
+}
+
+static void add_node(struct strbuf *sb, const struct config_node *node, bool secrets)
+{
+	strbuf_addf(sb, "\"%s\": {\"id\": %u, \"role\": \"%s\"", node->name, node->nodeid, config_role_name(node->role));
+	if (node->replication_address)
+		strbuf_addf(sb, ", \"replication_address\": \"%s\"", node->replication_address);
+	add_options(sb, "fence", node->fence, node->n_fence, secrets);
+	strbuf_add(sb, "}");
+}
+
+static void add_pool(struct strbuf *sb, const struct config_pool *pool)
+{
+	strbuf_addf(sb, "\"%s\": {\"vg\": \"%s\"}", pool->name, pool->vg);
+}
+
+static void add_group(struct strbuf *sb, const struct config *config, const struct config_group *group)
+{
+	strbuf_addf(sb, "\"%s\": {\"backend\": \"%s\", \"nodes\": [", group->name, config_backend_name(group->backend));
+	for (size_t i = 0; i < CONFIG_COPIES_MAX && group->nodes[i]; i++)
+		strbuf_addf(sb, "%s\"%s\"", i ? ", " : "", config_node_name(config, group->nodes[i]));
+	strbuf_add(sb, "]");
+	if (group->prefer)
+		strbuf_addf(sb, ", \"prefer\": \"%s\"", config_node_name(config, group->prefer));
+	strbuf_addf(sb, ", \"placement\": \"%s\"", config_placement_name(group->placement));
+	if (group->port)
+		strbuf_addf(sb, ", \"port\": %u", group->port);
+	strbuf_addf(sb, ", \"lu_gp_id\": %u}", group->lu_gp_id);
+}
+
+static void add_size(struct strbuf *sb, uint64_t bytes)
+{
+	char text[32];
+
+	config_size_print(bytes, "", text);
+	strbuf_addf(sb, strspn(text, "0123456789") == strlen(text) ? "%s" : "\"%s\"", text);
+}
+
+static void add_volume(struct strbuf *sb, const struct config_volume *volume)
+{
+	strbuf_addf(sb, "\"%s\": {\"group\": \"%s\"", volume->name, volume->group->name);
+	if (volume->pool)
+		strbuf_addf(sb, ", \"pool\": \"%s\"", volume->pool->name);
+	if (volume->device)
+		strbuf_addf(sb, ", \"device\": \"%s\"", volume->device);
+	strbuf_add(sb, ", \"size\": ");
+	add_size(sb, volume->size_bytes);
+	strbuf_addf(sb, ", \"serial\": \"%s\", \"block_size\": %u", volume->serial, volume->block_size);
+	if (volume->group->backend == CONFIG_BACKEND_DRBD)
+		strbuf_addf(sb, ", \"drbd_minor\": %u, \"drbd_volume\": %u", volume->drbd_minor, volume->drbd_volume);
+	strbuf_add(sb, "}");
+}
+
+static void add_portal(struct strbuf *sb, const struct config *config, const struct config_portal *portal)
+{
+	strbuf_addf(sb, "{\"node\": \"%s\", \"address\": \"%s", config_node_name(config, portal->nodeid), portal->address);
+	if (portal->prefix_len)
+		strbuf_addf(sb, "/%u", portal->prefix_len);
+	strbuf_add(sb, "\"");
+	if (portal->interface)
+		strbuf_addf(sb, ", \"interface\": \"%s\"", portal->interface);
+	strbuf_addf(sb, ", \"port\": %u, \"transports\": [\"tcp\"%s]}", portal->port,
+		    portal->transports & CONFIG_TRANSPORT_ISER ? ", \"iser\"" : "");
+}
+
+static void add_target(struct strbuf *sb, const struct config *config, const struct config_target *target)
+{
+	strbuf_addf(sb, "\"%s\": {\"portals\": [", target->iqn);
+	for (size_t i = 0; i < target->n_portals; i++) {
+		strbuf_add(sb, i ? ",\n      " : "\n      ");
+		add_portal(sb, config, &target->portals[i]);
+	}
+	strbuf_add(sb, "]}");
+}
+
+static void add_chap(struct strbuf *sb, const char *key, const struct config_chap *chap, bool secrets)
+{
+	if (!chap->user)
+		return;
+	strbuf_addf(sb, ", \"%s\": {\"user\": ", key);
+	add_text(sb, chap->user);
+	strbuf_add(sb, ", \"password\": ");
+	add_text(sb, secrets ? chap->password : CONFIG_HIDDEN);
+	strbuf_add(sb, "}");
+}
+
+static void add_host(struct strbuf *sb, const struct config_host *host, bool secrets)
+{
+	strbuf_addf(sb, "\"%s\": {\"profile\": \"%s\", \"initiators\": [", host->name, config_profile_name(host->profile));
+	for (size_t i = 0; i < host->n_initiators; i++)
+		strbuf_addf(sb, "%s\"%s\"", i ? ", " : "", host->initiators[i]);
+	strbuf_add(sb, "]");
+	add_chap(sb, "chap", &host->chap, secrets);
+	add_chap(sb, "mutual_chap", &host->mutual_chap, secrets);
+	strbuf_add(sb, "}");
+}
+
+static void add_mapping(struct strbuf *sb, const struct config_mapping *mapping)
+{
+	strbuf_addf(sb, "{\"host\": \"%s\", \"volume\": \"%s\", \"target\": \"%s\", \"lun\": %u}", mapping->host->name,
+		    mapping->volume->name, mapping->target->iqn, mapping->lun);
+}
+
+/* `call` prints the member with index i. */
+#define ADD_SECTION(sb, key, brackets, n, call)                                                                        \
+	do {                                                                                                           \
+		strbuf_addf(sb, ",\n  \"" key "\": %c", (brackets)[0]);                                                \
+		for (size_t i = 0; i < (n); i++) {                                                                     \
+			strbuf_add(sb, i ? ",\n    " : "\n    ");                                                      \
+			call;                                                                                          \
+		}                                                                                                      \
+		strbuf_addf(sb, "%s%c", (n) ? "\n  " : "", (brackets)[1]);                                             \
+	} while (0)
+
+char *config_print(const struct config *config, bool secrets)
+{
+	struct strbuf sb = { 0 };
+
+	strbuf_addf(&sb, "{\n  \"lunward\": 1,\n  \"cluster\": \"%s\"", config->cluster);
+	add_fencing(&sb, &config->fencing, secrets);
+	ADD_SECTION(&sb, "nodes", "{}", config->n_nodes, add_node(&sb, &config->nodes[i], secrets));
+	ADD_SECTION(&sb, "pools", "{}", config->n_pools, add_pool(&sb, &config->pools[i]));
+	ADD_SECTION(&sb, "groups", "{}", config->n_groups, add_group(&sb, config, &config->groups[i]));
+	ADD_SECTION(&sb, "volumes", "{}", config->n_volumes, add_volume(&sb, &config->volumes[i]));
+	ADD_SECTION(&sb, "targets", "{}", config->n_targets, add_target(&sb, config, &config->targets[i]));
+	ADD_SECTION(&sb, "hosts", "{}", config->n_hosts, add_host(&sb, &config->hosts[i], secrets));
+	ADD_SECTION(&sb, "mappings", "[]", config->n_mappings, add_mapping(&sb, &config->mappings[i]));
+	strbuf_add(&sb, "\n}\n");
+	return strbuf_steal(&sb);
+}

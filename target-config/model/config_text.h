@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Allow-lists for every text of the cluster document: nothing reaches a configfs path, a device name, a generated file or the input
+ * of a fence agent that did not pass here. The checks return NULL, or what is wrong with the text and how to put it right.
+ */
+#ifndef TARGET_CONFIG_CONFIG_TEXT_H
+#define TARGET_CONFIG_CONFIG_TEXT_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+#define CONFIG_HIDDEN "********" /* what config_print() writes in place of a secret */
+
+typedef const char *config_text_fn(const char *s);
+
+config_text_fn config_text_name;         /* nodes, pools, groups, hosts, the cluster */
+config_text_fn config_text_volume;       /* a name that is also good for LVM and device-mapper */
+config_text_fn config_text_vg;
+config_text_fn config_text_target;       /* IQN */
+config_text_fn config_text_initiator;    /* IQN, eui. or naa. */
+config_text_fn config_text_interface;
+config_text_fn config_text_device;
+config_text_fn config_text_serial;
+config_text_fn config_text_fence_agent;
+config_text_fn config_text_option_key;
+config_text_fn config_text_option_value;
+config_text_fn config_text_chap_user;
+config_text_fn config_text_chap_password;
+
+/* Numeric IPv4 or IPv6; ret_address is the canonical form (RFC 5952). `ret_prefix_len` NULL: "/len" is refused. */
+const char *config_text_address(const char *s, char ret_address[INET6_ADDRSTRLEN], uint8_t *ret_prefix_len);
+
+/* "10GiB" to bytes. */
+const char *config_text_size(const char *s, uint64_t *ret_bytes);
+/* The largest unit that divides: "10<gap>GiB"; plain bytes get the unit "B" if there is a gap, none otherwise. */
+void config_size_print(uint64_t bytes, const char *gap, char ret_text[32]);
+
+/* A fence option whose value must not be shown. */
+bool config_option_is_secret(const char *key);
+
+#define CONFIG_QUOTE_SIZE 80
+/* A text of unknown origin for an error message: in double quotes, what is not printable ASCII as \xNN, cut if long. */
+const char *config_quote(const char *s, char ret_text[CONFIG_QUOTE_SIZE]);
+
+#endif

@@ -1,0 +1,2 @@
+$(eval $(call part,config,$(wildcard target-config/model/*.c)))
+PKGS += jansson
