@@ -20,6 +20,8 @@ VERSION := $(shell cat VERSION)
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
 LIBEXECDIR ?= $(PREFIX)/libexec/lunward
+# Debian 12 looks for units of a package here only.
+UNITDIR ?= /lib/systemd/system
 PYTHON ?= /usr/bin/python3
 
 ifeq ($(origin CC),default)
@@ -39,7 +41,7 @@ ALL_CFLAGS := -std=gnu11 -I. $(OPT) $(WARN) $(HARDEN) $(if $(WERROR),-Werror) -M
 ALL_LDFLAGS := -pthread $(SAN_FLAGS) $(LDFLAGS)
 
 pkg_cflags = $(shell pkg-config --cflags $(1))
-pkg_libs = $(shell pkg-config --libs $(1))
+pkg_libs = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
 .PHONY: all unit clean deps compile check man install deb
 all:
@@ -116,9 +118,11 @@ put = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)
 install: all man
 	$(call put,755,$(SBIN_PROGRAMS),$(PREFIX)/sbin)
 	$(call put,755,$(LIBEXEC_PROGRAMS),$(LIBEXECDIR))
-	$(foreach n,1 5 7 8,$(call put,644,$(filter %.$(n),$(MAN)),$(PREFIX)/share/man/man$(n)) &&) true
+	$(call put,644,$(filter %.5,$(MAN)),$(PREFIX)/share/man/man5)
+	$(call put,644,$(filter %.7,$(MAN)),$(PREFIX)/share/man/man7)
+	$(call put,644,$(filter %.8,$(MAN)),$(PREFIX)/share/man/man8)
 	$(call put,644,$(COMPLETION),$(PREFIX)/share/bash-completion/completions)
-	$(call put,644,packaging/systemd/lunwardd.service,$(PREFIX)/lib/systemd/system)
+	$(call put,644,packaging/systemd/lunwardd.service,$(UNITDIR))
 	$(call put,644,packaging/sysusers/lunward.conf,$(PREFIX)/lib/sysusers.d)
 	$(call put,644,packaging/udev/58-lunward.rules,$(PREFIX)/lib/udev/rules.d)
 

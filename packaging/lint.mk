@@ -36,7 +36,7 @@ lint-python:
 
 # Debian's view of the package; what it may say nothing about is in debian/*.lintian-overrides.
 lint-packaging: deb
-	$(Q)lintian --fail-on error,warning --no-tag-display-limit $(O)/deb/*.deb
+	$(Q)lintian --allow-root --fail-on error,warning --tag-display-limit 0 $(O)/deb/*.deb
 
 # Each check lists what it found and ends with 1 if there was anything.
 ARCHIVES = $(wildcard $(BUILD)/lib*.a)
