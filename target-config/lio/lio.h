@@ -5,8 +5,8 @@
  * The desired tree is a list of objects below configfs (directories, attributes, links) in building order; each object has
  * a stage, and objects of one stage are independent of each other across volumes, so that a stage runs in parallel.
  * Reconciling reads what is there, writes only what differs and removes what is Lunward's but not wanted, in reverse order.
- * Lunward owns the backstores of the hba `iblock_<n>` named in lio.c whose names it made, the lu_gps named "lunward.*", and
- * the targets of its document; nothing else is touched.
+ * Lunward owns the backstores of its own hba (LIO_HBA in tree.h), the lu_gps named "lunward.*", the targets of its document,
+ * and those with a TPG whose TargetAlias is "lunward" (how a target that left the document is known); nothing else is touched.
  *
  * ALUA states are not part of the tree: they change in milliseconds and only by lio_alua_set(). Building puts a new
  * group into `initial` before any LUN can reach it, and default_tg_pt_gp into standby.
@@ -24,9 +24,12 @@ enum lio_alua_state { /* SPC-4 6.33, and the values configfs takes */
 	LIO_ALUA_TRANSITIONING = 15,
 };
 
-struct lio_roots { /* paths are parameters: tests use a folder */
+struct cfs; /* target-config/lio/cfs.h */
+
+struct lio_roots { /* where things are is a parameter */
 	const char *configfs; /* "/sys/kernel/config/target" */
 	const char *dbroot;   /* "/run/lunward/lio" */
+	struct cfs *cfs;      /* NULL: the kernel's; tests give a tree in memory */
 };
 
 struct lio_scope {
@@ -45,16 +48,20 @@ struct lio_report {
 	size_t n_objects;  /* wanted */
 	size_t n_writes;   /* directories made, attributes written, links made */
 	size_t n_removals;
+	size_t n_deferred; /* attributes that differ but are refused while exported; they wait for the next build */
 };
 
-/* Makes the kernel equal to the tree. plan_only: changes nothing, *ret_plan (may be NULL) gets one line per step either way.
- * Stops at the first error of a stage; what was done stays and the next call goes on from there. Blocks; worker only.
- * `threads` >= 1: parallelism inside a stage. */
+/* Makes the kernel equal to the tree. plan_only: changes nothing, *ret_plan (may be NULL) gets one line per step either way,
+ * never a secret. Stops at the first error of a stage; what was done stays and the next call goes on from there. Only a
+ * portal that cannot be had does not stop the rest: its error is returned at the end. Blocks; worker only; one at a time.
+ * `threads` >= 1: parallelism inside a stage.
+ * A new volume starts in standby: afterwards the caller says lio_alua_set() again for its groups. */
 int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int threads, struct strbuf *ret_plan,
 		  struct lio_report *ret_report, struct err *err) must_check;
 
 /* One write that flips every volume of the group (its lu_gp) on this node: the state of the ports of `of_nodeid` as this node
- * reports and enforces it. -ENOENT if the group has no volume here yet. */
+ * reports and enforces it. Saying it again does nothing in the kernel (no unit attention). -ENOENT if the group has no
+ * volume here yet. Get: if volumes differ (one was just built), the state that serves least. */
 int lio_alua_set(const struct lio_roots *roots, const struct config *config, const char *group, uint32_t of_nodeid,
 		 enum lio_alua_state state, struct err *err) must_check;
 int lio_alua_get(const struct lio_roots *roots, const struct config *config, const char *group, uint32_t of_nodeid,

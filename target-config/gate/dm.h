@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The door to device-mapper: its ioctls (linux/dm-ioctl.h), one per call. Names are those of the devices.
+ * Callable from several threads at once; a call on one device may block for long and holds up no other.
+ */
+#ifndef TARGET_CONFIG_GATE_DM_H
+#define TARGET_CONFIG_GATE_DM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+struct dm_target_line { /* one line of a table */
+	uint64_t start, length; /* sectors */
+	char type[16];
+	char params[64];
+};
+
+#define DM_LINES_MAX 4
+
+struct dm_info {
+	bool exists, suspended, has_live_table, has_inactive_table;
+	uint32_t major, minor;
+	struct dm_target_line lines[DM_LINES_MAX]; /* of the live table */
+	size_t n_lines;                            /* may be more than DM_LINES_MAX: then it is not a table of ours */
+};
+
+/* A missing device is no error: exists = false. */
+int dm_inspect(const char *name, struct dm_info *ret_info) must_check;
+int dm_create(const char *name, const char *uuid) must_check;
+int dm_load(const char *name, const struct dm_target_line *lines, size_t n) must_check;
+int dm_clear(const char *name); /* drops the inactive table, if any */
+/* No more bios are mapped and those that were are done; new ones wait. */
+int dm_suspend(const char *name) must_check;
+/* Suspends if need be, puts the inactive table in place if there is one, lets bios go on. */
+int dm_resume(const char *name) must_check;
+int dm_remove(const char *name) must_check;
+/* Makes /dev/mapper/<name> lead to the device. */
+int dm_make_node(const char *name, const struct dm_info *info) must_check;
+int dm_list(void (*fn)(void *ctx, const char *name), void *ctx) must_check;
+
+#endif

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Gates: which table a volume's device has, and how it is changed. */
+#include "target-config/gate/gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/xalloc.h"
+#include "target-config/gate/dm.h"
+
+#define PREFIX "lunward-"
+#define UUID_PREFIX "LUNWARD-" /* multipath and LVM take devices by the prefix of their own */
+#define TEMPLATE_SECTORS 8     /* one block of 4096: the smallest piece that gives the table its limits */
+
+static void gate_name(const char *volume, char ret_name[64])
+{
+	snprintf(ret_name, 64, PREFIX "%s", volume);
+}
+
+/* "/dev/loop7" -> "7:7": a table by number needs no node at the moment it is loaded. */
+static int device_number(const char *path, char ret_number[32])
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISBLK(st.st_mode))
+		return -ENOTBLK;
+	snprintf(ret_number, 32, "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	return 0;
+}
+
+static int load_closed(const char *name, uint64_t sectors, const char *template_path)
+{
+	struct dm_target_line lines[2] = {
+		{ .start = 0, .length = TEMPLATE_SECTORS, .type = "linear" },
+		{ .start = TEMPLATE_SECTORS, .length = sectors - TEMPLATE_SECTORS, .type = "error" },
+	};
+	char number[32];
+	int rc = device_number(template_path, number);
+
+	if (rc < 0)
+		return rc;
+	if (sectors <= TEMPLATE_SECTORS)
+		return -EINVAL;
+	snprintf(lines[0].params, sizeof(lines[0].params), "%s 0", number);
+	return dm_load(name, lines, ARRAY_SIZE(lines));
+}
+
+static int load_open(const char *name, uint64_t sectors, const char *number)
+{
+	struct dm_target_line line = { .start = 0, .length = sectors, .type = "linear" };
+
+	snprintf(line.params, sizeof(line.params), "%s 0", number);
+	return dm_load(name, &line, 1);
+}
+
+static uint64_t sectors_of(const struct dm_info *info)
+{
+	uint64_t sectors = 0;
+
+	for (size_t i = 0; i < MIN(info->n_lines, (size_t)DM_LINES_MAX); i++)
+		sectors += info->lines[i].length;
+	return sectors;
+}
+
+static bool is_open(const struct dm_info *info)
+{
+	return info->n_lines == 1 && strcmp(info->lines[0].type, "linear") == 0;
+}
+
+static int inspect(const char *volume, struct dm_info *ret_info, struct err *err)
+{
+	char name[64];
+	int rc;
+
+	gate_name(volume, name);
+	rc = dm_inspect(name, ret_info);
+	return rc < 0 ? err_errno(err, rc, "volume %s: cannot inspect its gate", volume) : 0;
+}
+
+/* --- making and removing -----------------------------------------------------------------------------------------------*/
+
+/* Loads the closed table and puts it in place. */
+static int put_closed(const char *name, uint64_t sectors, const char *template_path)
+{
+	int rc = load_closed(name, sectors, template_path);
+
+	return rc < 0 ? rc : dm_resume(name);
+}
+
+static int create(const char *volume, const char *name)
+{
+	char uuid[96];
+	int rc;
+
+	snprintf(uuid, sizeof(uuid), UUID_PREFIX "%s", volume);
+	rc = dm_create(name, uuid);
+	return rc == -EBUSY ? 0 : rc; /* somebody made it just now */
+}
+
+int gate_ensure(const char *volume, uint64_t sectors, const char *template_path, struct err *err)
+{
+	struct dm_info info;
+	char name[64];
+	int rc = inspect(volume, &info, err);
+
+	if (rc < 0)
+		return rc;
+	if (info.suspended && is_open(&info)) /* an agent died while closing it */
+		return gate_close(volume, sectors, template_path, err);
+	gate_name(volume, name);
+	if (!info.exists)
+		rc = create(volume, name);
+	if (rc == 0 && info.has_inactive_table) /* a swap that was prepared and not done: it holds the backing */
+		rc = dm_clear(name);
+	if (rc == 0 && (!info.has_live_table || info.suspended || (!is_open(&info) && sectors_of(&info) != sectors)))
+		rc = put_closed(name, sectors, template_path);
+	if (rc == 0)
+		rc = dm_inspect(name, &info);
+	if (rc == 0)
+		rc = dm_make_node(name, &info);
+	return rc < 0 ? err_errno(err, rc, "volume %s: cannot make its gate", volume) : 0;
+}
+
+int gate_remove(const char *volume, struct err *err)
+{
+	char name[64];
+	int rc;
+
+	gate_name(volume, name);
+	rc = dm_remove(name);
+	return rc < 0 ? err_errno(err, rc, "volume %s: cannot remove its gate", volume) : 0;
+}
+
+/* --- opening and closing -----------------------------------------------------------------------------------------------*/
+
+int gate_open(const char *volume, uint64_t sectors, const char *backing, struct err *err)
+{
+	struct dm_info info;
+	char name[64], number[32], params[64];
+	int rc = inspect(volume, &info, err);
+
+	if (rc < 0)
+		return rc;
+	if (!info.exists)
+		return err_set(err, -ENODEV, "volume %s has no gate on this node", volume);
+	rc = device_number(backing, number);
+	if (rc < 0)
+		return err_errno(err, rc, "volume %s: cannot use %s", volume, backing);
+	snprintf(params, sizeof(params), "%s 0", number);
+	if (is_open(&info) && !info.suspended && sectors_of(&info) == sectors && strcmp(info.lines[0].params, params) == 0)
+		return 0;
+	gate_name(volume, name);
+	rc = load_open(name, sectors, number);
+	if (rc < 0)
+		return err_errno(err, rc, "volume %s: cannot open its gate to %s", volume, backing);
+	rc = dm_resume(name);
+	if (rc < 0) {
+		dm_clear(name); /* the table holds the backing open */
+		return err_errno(err, rc, "volume %s: cannot open its gate to %s", volume, backing);
+	}
+	return 0;
+}
+
+/* "147:3 0" -> "/dev/drbd3", as devtmpfs names it. */
+static int device_of(const char *params, char ret_path[64])
+{
+	_cleanup_free_ char *uevent = xasprintf("/sys/dev/block/%.*s/uevent", (int)strcspn(params, " "), params);
+	_cleanup_free_ char *text = NULL;
+	int rc = file_read(uevent, 4096, &text, NULL);
+	const char *name;
+
+	if (rc < 0)
+		return rc;
+	name = strstr(text, "DEVNAME=");
+	if (!name)
+		return -ENODEV;
+	name += strlen("DEVNAME=");
+	snprintf(ret_path, 64, "/dev/%.*s", (int)MIN(strcspn(name, "\n"), (size_t)58), name);
+	return 0;
+}
+
+/* What a backing has acknowledged goes to stable storage: from here on SYNCHRONIZE CACHE meets the closed table, where a flush
+ * has nothing to do and succeeds. */
+static int flush(const struct dm_info *info)
+{
+	char path[64];
+	int fd, rc = device_of(info->lines[0].params, path);
+
+	if (rc < 0)
+		return rc;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/*
+ * Order: load first, it may fail and changes nothing; drain, so that no acknowledged write is behind the flush; flush; swap. The
+ * device never stays suspended: if the swap fails it goes on with the table it has.
+ */
+int gate_close(const char *volume, uint64_t sectors, const char *template_path, struct err *err)
+{
+	struct dm_info info;
+	int rc, flushed = 0;
+	char name[64];
+
+	rc = inspect(volume, &info, err);
+	if (rc < 0)
+		return rc;
+	if (!info.exists)
+		return err_set(err, -ENODEV, "volume %s has no gate on this node", volume);
+	if (info.has_live_table && !is_open(&info) && !info.suspended && !info.has_inactive_table)
+		return 0;
+	gate_name(volume, name);
+	rc = load_closed(name, sectors, template_path); /* replaces a prepared table, if there is one */
+	if (rc < 0)
+		return err_errno(err, rc, "volume %s: cannot close its gate", volume);
+	if (is_open(&info)) {
+		rc = info.suspended ? 0 : dm_suspend(name);
+		if (rc < 0)
+			return err_errno(err, rc, "volume %s: cannot drain its gate", volume);
+		flushed = flush(&info);
+	}
+	rc = dm_resume(name);
+	if (rc < 0) {
+		int resumed;
+
+		dm_clear(name);
+		resumed = dm_resume(name);
+		return err_errno(err, rc, "volume %s: cannot close its gate%s", volume,
+				 resumed < 0 ? ", and it stays suspended" : "");
+	}
+	return flushed < 0 ? err_errno(err, flushed, "volume %s: its gate is closed, but the last writes may not be on disk",
+				       volume) : 0;
+}
+
+/* --- looking -----------------------------------------------------------------------------------------------------------*/
+
+int gate_inspect(const char *volume, enum gate_state *ret_state, uint64_t *ret_sectors, char ret_backing[64], struct err *err)
+{
+	struct dm_info info;
+	int rc = inspect(volume, &info, err);
+
+	if (rc < 0)
+		return rc;
+	if (ret_backing)
+		ret_backing[0] = '\0';
+	if (!info.exists)
+		*ret_state = GATE_ABSENT;
+	else
+		*ret_state = is_open(&info) ? GATE_OPEN : GATE_CLOSED;
+	if (ret_backing && is_open(&info) && device_of(info.lines[0].params, ret_backing) < 0)
+		snprintf(ret_backing, 64, "%s", info.lines[0].params); /* the device is going away */
+	if (ret_sectors)
+		*ret_sectors = sectors_of(&info);
+	return 0;
+}
+
+struct list_ctx {
+	void (*fn)(void *ctx, const char *volume);
+	void *ctx;
+};
+
+static void list_gate(void *ctx, const char *name)
+{
+	struct list_ctx *list = ctx;
+
+	if (strncmp(name, PREFIX, strlen(PREFIX)) == 0)
+		list->fn(list->ctx, name + strlen(PREFIX));
+}
+
+int gate_list(void (*fn)(void *ctx, const char *volume), void *ctx, struct err *err)
+{
+	struct list_ctx list = { .fn = fn, .ctx = ctx };
+	int rc = dm_list(list_gate, &list);
+
+	return rc < 0 ? err_errno(err, rc, "cannot list device-mapper devices") : 0;
+}

@@ -1,0 +1,1 @@
+$(eval $(call part,gate,$(wildcard target-config/gate/*.c)))

@@ -1,0 +1,1 @@
+$(eval $(call part,lio,$(wildcard target-config/lio/*.c)))

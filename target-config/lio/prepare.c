@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the kernel target needs before the first backstore: modules, configfs, and its folder for reservations. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/run_cmd.h"
+#include "base/xalloc.h"
+#include "target-config/lio/cfs.h"
+#include "target-config/lio/tree.h"
+
+#define MODPROBE_DEADLINE_MS 30000
+#define CONFIGFS_MOUNT "/sys/kernel/config"
+#define CONFIGFS_MAGIC 0x62656570 /* fs/configfs/mount.c */
+
+static int mount_configfs(struct err *err)
+{
+	struct statfs st;
+
+	if (statfs(CONFIGFS_MOUNT, &st) == 0 && st.f_type == CONFIGFS_MAGIC)
+		return 0;
+	if (mount("configfs", CONFIGFS_MOUNT, "configfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 && errno != EBUSY)
+		return err_errno(err, -errno, "cannot mount configfs on " CONFIGFS_MOUNT);
+	return 0;
+}
+
+static int load_modules(bool want_iser, struct err *err)
+{
+	int rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "-a", "configfs", "target_core_mod", "target_core_iblock",
+			  "iscsi_target_mod", NULL);
+
+	if (rc == 0 && want_iser)
+		rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "ib_isert", NULL);
+	return rc < 0 ? err_prefix(err, "kernel modules of the target") : 0;
+}
+
+static int make_dbroot(const char *dbroot, struct err *err)
+{
+	static const char *const subdirs[] = { "pr", "alua" }; /* LIO makes files, never folders */
+
+	for (size_t i = 0; i < ARRAY_SIZE(subdirs); i++) {
+		_cleanup_free_ char *dir = xasprintf("%s/%s", dbroot, subdirs[i]);
+		int rc = file_make_dirs(dir, 0700);
+
+		if (rc < 0)
+			return err_errno(err, rc, "cannot make %s", dir);
+	}
+	return 0;
+}
+
+static int set_dbroot(const struct lio_roots *roots, struct err *err)
+{
+	struct cfs *cfs = lio_cfs(roots);
+	_cleanup_free_ char *path = lio_path(roots->configfs, "dbroot");
+	_cleanup_free_ char *line = xasprintf("%s\n", roots->dbroot); /* the newline ends it: an older, longer path stays behind
+								       * it else (target_core_item_dbroot_store, strncpy) */
+	_cleanup_free_ char *got = NULL;
+	int rc = cfs->ops->read(cfs, path, &got);
+
+	if (rc == 0 && strcmp(got, line) == 0)
+		return 0;
+	if (rc == 0)
+		rc = cfs->ops->write(cfs, path, line);
+	if (rc == -EINVAL)
+		return err_set(err, -EBUSY, "the kernel target keeps reservations in %.*s and has backstores already: stop what made "
+			       "them (target.service, rtslib-fb-targetctl) and clear it, then start again",
+			       (int)strcspn(got, "\n"), got);
+	return rc < 0 ? err_errno(err, rc, "cannot set %s", path) : 0;
+}
+
+int lio_prepare(const struct lio_roots *roots, bool want_iser, struct err *err)
+{
+	int rc = 0;
+
+	if (!roots->cfs) { /* else there is no kernel to prepare */
+		rc = load_modules(want_iser, err);
+		if (rc == 0)
+			rc = mount_configfs(err);
+	}
+	if (rc == 0)
+		rc = make_dbroot(roots->dbroot, err);
+	return rc < 0 ? rc : set_dbroot(roots, err);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Inside of lio: one run of lio_reconcile(), shared by its two halves: taking away (remove.c) and building (reconcile.c). */
+#ifndef TARGET_CONFIG_LIO_RECONCILE_H
+#define TARGET_CONFIG_LIO_RECONCILE_H
+
+#include <pthread.h>
+
+#include "target-config/lio/cfs.h"
+#include "target-config/lio/tree.h"
+
+struct name_set { /* sorted once filled */
+	char **names;
+	size_t n, cap;
+};
+
+void name_set_add(struct name_set *set, const char *name);
+void name_set_sort(struct name_set *set);
+bool name_set_has(const struct name_set *set, const char *name);
+void name_set_done(struct name_set *set);
+
+struct lio_run {
+	const struct lio_tree *tree;
+	bool plan_only;
+	unsigned int threads;
+	const struct lio_object **by_path; /* all objects of the tree, sorted by path */
+	struct name_set exported;          /* volumes some LUN of ours is linked to, less the stale ones */
+	struct name_set stale;             /* exported, but another disk than the document says */
+	struct name_set gone;              /* plan_only: paths that would be removed first */
+	pthread_mutex_t lock;              /* guards what follows */
+	struct strbuf *plan;
+	struct lio_report report;
+	struct err soft_err;
+};
+
+const struct lio_object *lio_wanted(const struct lio_run *run, const char *path);
+
+/* One step: noted in the plan and, unless plan_only, done. `shown`: the value as people may see it. */
+int lio_do_write(struct lio_run *run, const char *path, const char *value, const char *shown, struct err *err) must_check;
+int lio_do_mkdir(struct lio_run *run, const char *path, struct err *err) must_check;
+int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err) must_check;
+int lio_do_link(struct lio_run *run, const char *path, const char *to, struct err *err) must_check;
+int lio_do_unlink(struct lio_run *run, const char *path, struct err *err) must_check;
+
+/* Does the link lead to `to` (below the root)? False also if there is none. */
+bool lio_link_leads_to(const struct lio_run *run, const char *path, const char *to);
+
+/* Observes what is Lunward's and removes what the tree does not want, in an order the kernel takes and hosts survive.
+ * Fills exported and stale. n_links: LUN links it will cut. */
+struct lio_removal;
+struct lio_removal *lio_removal_plan(struct lio_run *run, size_t *ret_links);
+int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err *err) must_check;
+void lio_removal_free(struct lio_removal *removal);
+
+#endif

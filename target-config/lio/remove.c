@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The half of the reconciler that takes away. It walks what is Lunward's below configfs, compares with the tree, and makes a
+ * list of removals with stages: portal groups are silenced before anything under them goes, what points goes before what is
+ * pointed at. Removals of one stage are independent of each other.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/parallel.h"
+#include "base/xalloc.h"
+#include "target-config/lio/reconcile.h"
+
+enum removal_stage {
+	REMOVE_ENABLE, /* not a removal: enable=0 */
+	REMOVE_PORTAL,
+	REMOVE_MAPPED_LUN,
+	REMOVE_ACL,
+	REMOVE_LUN,
+	REMOVE_TPG,
+	REMOVE_TARGET,
+	REMOVE_GROUP,
+	REMOVE_BACKSTORE,
+	REMOVE_LU_GP,
+	REMOVE_HBA,
+	REMOVE_STAGES,
+};
+
+struct removal_step {
+	enum removal_stage stage;
+	char *path;
+};
+
+struct lio_removal {
+	struct removal_step *steps;
+	size_t n, cap;
+};
+
+struct names {
+	char **names;
+	size_t n;
+};
+
+static void names_done(struct names *names)
+{
+	cfs_names_free(names->names, names->n);
+}
+
+#define _cleanup_names_ __attribute__((cleanup(names_done)))
+
+/* What cannot be listed is empty: it is gone, or the step that needs it will say why. */
+static struct names list(const struct lio_run *run, const char *path, enum cfs_type type)
+{
+	_cleanup_free_ char *full = lio_path(run->tree->root, path);
+	struct names names = { 0 };
+
+	if (run->tree->cfs->ops->list(run->tree->cfs, full, type, &names.names, &names.n) < 0)
+		return (struct names){ 0 };
+	return names;
+}
+
+static bool attr_is(const struct lio_run *run, const char *dir, const char *name, enum lio_form form, const char *value)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	_cleanup_free_ char *got = NULL;
+
+	return lio_read_attr(run->tree->cfs, run->tree->root, path, form, &got) == 0 && strcmp(got, value) == 0;
+}
+
+static bool is_wanted(const struct lio_run *run, const char *path)
+{
+	return lio_wanted(run, path) != NULL;
+}
+
+static void step(struct lio_removal *removal, enum removal_stage stage, const char *path)
+{
+	struct removal_step *s = array_push(removal->steps, removal->n, removal->cap);
+
+	s->stage = stage;
+	s->path = xstrdup(path);
+}
+
+static bool has_step(const struct lio_removal *removal, enum removal_stage stage, const char *path)
+{
+	for (size_t i = removal->n; i > 0; i--) { /* what is asked for was found a moment ago */
+		if (removal->steps[i - 1].stage == stage && strcmp(removal->steps[i - 1].path, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* --- whose is it? ------------------------------------------------------------------------------------------------------*/
+
+static bool is_ours(const struct lio_run *run, const char *target)
+{
+	_cleanup_names_ struct names tpgs = { 0 };
+
+	if (is_wanted(run, target))
+		return true;
+	tpgs = list(run, target, CFS_DIR);
+	for (size_t i = 0; i < tpgs.n; i++) {
+		_cleanup_free_ char *tpg = xasprintf("%s/%s", target, tpgs.names[i]);
+
+		if (attr_is(run, tpg, "param/TargetAlias", LIO_FORM_PLAIN, LIO_TARGET_ALIAS))
+			return true;
+	}
+	return false;
+}
+
+static void for_each_our_tpg(struct lio_run *run, void *ctx, void (*fn)(struct lio_run *run, void *ctx, const char *tpg))
+{
+	_cleanup_names_ struct names iqns = list(run, "iscsi", CFS_DIR);
+
+	for (size_t i = 0; i < iqns.n; i++) {
+		_cleanup_free_ char *target = xasprintf("iscsi/%s", iqns.names[i]);
+		_cleanup_names_ struct names tpgs = { 0 };
+
+		if (!is_ours(run, target))
+			continue;
+		tpgs = list(run, target, CFS_DIR);
+		for (size_t j = 0; j < tpgs.n; j++) {
+			_cleanup_free_ char *tpg = xasprintf("%s/%s", target, tpgs.names[j]);
+
+			if (strncmp(tpgs.names[j], "tpgt_", 5) == 0) /* not fabric_statistics */
+				fn(run, ctx, tpg);
+		}
+	}
+}
+
+/* The volume of ours the link leads to, NULL if none. */
+static char *linked_volume(const struct lio_run *run, const char *link)
+{
+	_cleanup_free_ char *full = lio_path(run->tree->root, link);
+	_cleanup_free_ char *to = NULL;
+	const char *start;
+
+	if (run->tree->cfs->ops->readlink(run->tree->cfs, full, &to) < 0)
+		return NULL;
+	start = strstr(to, "/" LIO_HBA "/");
+	return start ? xstrdup(start + strlen("/" LIO_HBA "/")) : NULL;
+}
+
+static void find_exported(struct lio_run *run, void *ctx, const char *tpg)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/lun", tpg);
+	_cleanup_names_ struct names luns = list(run, dir, CFS_DIR);
+
+	(void)ctx;
+	for (size_t i = 0; i < luns.n; i++) {
+		_cleanup_free_ char *lun = xasprintf("%s/%s", dir, luns.names[i]);
+		_cleanup_names_ struct names links = list(run, lun, CFS_LINK);
+
+		for (size_t j = 0; j < links.n; j++) {
+			_cleanup_free_ char *link = xasprintf("%s/%s", lun, links.names[j]);
+			_cleanup_free_ char *volume = linked_volume(run, link);
+
+			if (volume)
+				name_set_add(&run->exported, volume);
+		}
+	}
+}
+
+/* An exported volume keeps its serial and block size (export_count, target_core_configfs.c); if they are not what the
+ * document says, the volume was deleted and another of that name made while this node did not look. */
+static void find_stale(struct lio_run *run)
+{
+	for (size_t i = 0; i < run->tree->n; i++) {
+		const struct lio_object *object = &run->tree->objects[i];
+		_cleanup_free_ char *got = NULL;
+
+		if (!(object->flags & LIO_IDENTITY) || !name_set_has(&run->exported, object->volume))
+			continue;
+		if (lio_read_attr(run->tree->cfs, run->tree->root, object->path, object->form, &got) == 0 &&
+		    strcmp(got, object->value) != 0)
+			name_set_add(&run->stale, object->volume);
+	}
+	name_set_sort(&run->stale);
+}
+
+/* --- what has to go ----------------------------------------------------------------------------------------------------*/
+
+/* Are the links of a LUN or mapped LUN what the tree wants, or none yet? */
+static bool links_are_wanted(const struct lio_run *run, const char *dir)
+{
+	_cleanup_names_ struct names links = list(run, dir, CFS_LINK);
+
+	for (size_t i = 0; i < links.n; i++) {
+		_cleanup_free_ char *link = xasprintf("%s/%s", dir, links.names[i]);
+		const struct lio_object *object = lio_wanted(run, link);
+
+		if (!object || !lio_link_leads_to(run, link, object->value) || name_set_has(&run->stale, object->volume))
+			return false;
+	}
+	return true;
+}
+
+static void find_luns(struct lio_run *run, struct lio_removal *removal, const char *tpg)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/lun", tpg);
+	_cleanup_names_ struct names luns = list(run, dir, CFS_DIR);
+
+	for (size_t i = 0; i < luns.n; i++) {
+		_cleanup_free_ char *lun = xasprintf("%s/%s", dir, luns.names[i]);
+
+		if (!is_wanted(run, lun) || !links_are_wanted(run, lun))
+			step(removal, REMOVE_LUN, lun);
+	}
+}
+
+/* Does a link of this mapped LUN lead to a LUN that goes? */
+static bool mapped_lun_dangles(const struct lio_run *run, const struct lio_removal *removal, const char *dir)
+{
+	_cleanup_names_ struct names links = list(run, dir, CFS_LINK);
+
+	for (size_t i = 0; i < links.n; i++) {
+		_cleanup_free_ char *link = xasprintf("%s/%s", dir, links.names[i]);
+		const struct lio_object *object = lio_wanted(run, link);
+
+		if (object && has_step(removal, REMOVE_LUN, object->value))
+			return true;
+	}
+	return false;
+}
+
+static void find_mapped_luns(struct lio_run *run, struct lio_removal *removal, const char *acl)
+{
+	_cleanup_names_ struct names names = list(run, acl, CFS_DIR);
+
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *lun = xasprintf("%s/%s", acl, names.names[i]);
+
+		if (strncmp(names.names[i], "lun_", 4) != 0) /* attrib, auth, param, fabric_statistics */
+			continue;
+		if (!is_wanted(run, lun) || !links_are_wanted(run, lun) || mapped_lun_dangles(run, removal, lun))
+			step(removal, REMOVE_MAPPED_LUN, lun);
+	}
+}
+
+static void find_acls(struct lio_run *run, struct lio_removal *removal, const char *tpg)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/acls", tpg);
+	_cleanup_names_ struct names acls = list(run, dir, CFS_DIR);
+
+	for (size_t i = 0; i < acls.n; i++) {
+		_cleanup_free_ char *acl = xasprintf("%s/%s", dir, acls.names[i]);
+
+		find_mapped_luns(run, removal, acl);
+		if (!is_wanted(run, acl))
+			step(removal, REMOVE_ACL, acl);
+	}
+}
+
+static void find_portals(struct lio_run *run, struct lio_removal *removal, const char *tpg)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/np", tpg);
+	_cleanup_names_ struct names nps = list(run, dir, CFS_DIR);
+
+	for (size_t i = 0; i < nps.n; i++) {
+		_cleanup_free_ char *np = xasprintf("%s/%s", dir, nps.names[i]);
+
+		if (!is_wanted(run, np))
+			step(removal, REMOVE_PORTAL, np);
+	}
+}
+
+static void find_in_tpg(struct lio_run *run, void *ctx, const char *tpg)
+{
+	_cleanup_free_ char *enable = xasprintf("%s/enable", tpg);
+	struct lio_removal *removal = ctx;
+
+	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", LIO_FORM_PLAIN, "1"))
+		step(removal, REMOVE_ENABLE, enable);
+	find_portals(run, removal, tpg);
+	find_luns(run, removal, tpg);
+	find_acls(run, removal, tpg);
+	if (!is_wanted(run, tpg))
+		step(removal, REMOVE_TPG, tpg);
+}
+
+static void find_targets(struct lio_run *run, struct lio_removal *removal)
+{
+	_cleanup_names_ struct names iqns = list(run, "iscsi", CFS_DIR);
+
+	for (size_t i = 0; i < iqns.n; i++) {
+		_cleanup_free_ char *target = xasprintf("iscsi/%s", iqns.names[i]);
+
+		if (!is_wanted(run, target) && is_ours(run, target))
+			step(removal, REMOVE_TARGET, target);
+	}
+}
+
+static void find_groups(struct lio_run *run, struct lio_removal *removal, const char *backstore)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/alua", backstore);
+	_cleanup_names_ struct names groups = list(run, dir, CFS_DIR);
+
+	for (size_t i = 0; i < groups.n; i++) {
+		_cleanup_free_ char *group = xasprintf("%s/%s", dir, groups.names[i]);
+
+		if (strcmp(groups.names[i], "default_tg_pt_gp") != 0 &&
+		    (!is_wanted(run, group) || has_step(removal, REMOVE_BACKSTORE, backstore)))
+			step(removal, REMOVE_GROUP, group);
+	}
+}
+
+static void find_backstores(struct lio_run *run, struct lio_removal *removal)
+{
+	_cleanup_names_ struct names volumes = list(run, LIO_HBA, CFS_DIR);
+	_cleanup_free_ char *hba = lio_path(run->tree->root, LIO_HBA);
+
+	for (size_t i = 0; i < volumes.n; i++) {
+		_cleanup_free_ char *backstore = xasprintf("%s/%s", LIO_HBA, volumes.names[i]);
+
+		if (!is_wanted(run, backstore) || name_set_has(&run->stale, volumes.names[i]))
+			step(removal, REMOVE_BACKSTORE, backstore);
+		find_groups(run, removal, backstore);
+	}
+	if (!is_wanted(run, LIO_HBA) && run->tree->cfs->ops->exists(run->tree->cfs, hba))
+		step(removal, REMOVE_HBA, LIO_HBA);
+}
+
+static void find_lu_gps(struct lio_run *run, struct lio_removal *removal)
+{
+	_cleanup_names_ struct names names = list(run, LIO_LU_GPS, CFS_DIR);
+
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *lu_gp = xasprintf("%s/%s", LIO_LU_GPS, names.names[i]);
+
+		if (strncmp(names.names[i], LIO_LU_GP_PREFIX, strlen(LIO_LU_GP_PREFIX)) == 0 && !is_wanted(run, lu_gp))
+			step(removal, REMOVE_LU_GP, lu_gp);
+	}
+}
+
+/* exported becomes what is still linked when the removals are done, as far as it matters: without the stale ones. */
+static void drop_stale_from_exported(struct lio_run *run)
+{
+	struct name_set left = { 0 };
+
+	for (size_t i = 0; i < run->exported.n; i++) {
+		if (!name_set_has(&run->stale, run->exported.names[i]))
+			name_set_add(&left, run->exported.names[i]);
+	}
+	name_set_done(&run->exported);
+	run->exported = left;
+}
+
+struct lio_removal *lio_removal_plan(struct lio_run *run, size_t *ret_links)
+{
+	struct lio_removal *removal = xcalloc(1, sizeof(*removal));
+
+	for_each_our_tpg(run, NULL, find_exported);
+	name_set_sort(&run->exported);
+	find_stale(run);
+	for_each_our_tpg(run, removal, find_in_tpg);
+	find_targets(run, removal);
+	find_backstores(run, removal);
+	find_lu_gps(run, removal);
+	drop_stale_from_exported(run);
+	*ret_links = 0;
+	for (size_t i = 0; i < removal->n; i++) {
+		*ret_links += removal->steps[i].stage == REMOVE_LUN;
+		if (run->plan_only && removal->steps[i].stage != REMOVE_ENABLE)
+			name_set_add(&run->gone, removal->steps[i].path);
+	}
+	name_set_sort(&run->gone);
+	return removal;
+}
+
+void lio_removal_free(struct lio_removal *removal)
+{
+	if (!removal)
+		return;
+	for (size_t i = 0; i < removal->n; i++)
+		free(removal->steps[i].path);
+	free(removal->steps);
+	free(removal);
+}
+
+/* --- doing it ----------------------------------------------------------------------------------------------------------*/
+
+struct stage_items {
+	struct lio_run *run;
+	const struct removal_step **steps;
+	size_t n, cap;
+};
+
+static int remove_linked(struct lio_run *run, const char *dir, struct err *err)
+{
+	_cleanup_names_ struct names links = list(run, dir, CFS_LINK);
+	int rc;
+
+	for (size_t i = 0; i < links.n; i++) {
+		_cleanup_free_ char *link = xasprintf("%s/%s", dir, links.names[i]);
+
+		rc = lio_do_unlink(run, link, err);
+		if (rc < 0)
+			return rc;
+	}
+	return lio_do_rmdir(run, dir, err);
+}
+
+static int remove_one(void *ctx, size_t index, struct err *err)
+{
+	struct stage_items *items = ctx;
+	const struct removal_step *s = items->steps[index];
+
+	if (s->stage == REMOVE_ENABLE)
+		return lio_do_write(items->run, s->path, "0", "0", err);
+	if (s->stage == REMOVE_LUN || s->stage == REMOVE_MAPPED_LUN)
+		return remove_linked(items->run, s->path, err);
+	return lio_do_rmdir(items->run, s->path, err);
+}
+
+int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err *err)
+{
+	for (enum removal_stage stage = 0; stage < REMOVE_STAGES; stage++) {
+		struct stage_items items = { .run = run };
+		int rc;
+
+		for (size_t i = 0; i < removal->n; i++) {
+			if (removal->steps[i].stage == stage)
+				*array_push(items.steps, items.n, items.cap) = &removal->steps[i];
+		}
+		rc = parallel_for(items.n, run->threads, remove_one, &items, err);
+		free(items.steps);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}

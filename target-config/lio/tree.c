@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The desired tree: which objects this node's kernel target shall have, in building order. Pure. */
+#include "target-config/lio/tree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "target-config/lio/cfs.h"
+
+#define OPTIMAL_BYTES (1u << 20)     /* below what every backing takes in one request; a limit all nodes can report alike */
+#define WRITE_SAME_BYTES (32u << 20) /* 65535 blocks of 512: WRITE SAME(10) has no more */
+/*
+ * How long a host shall believe that a group in transition comes back (RTPG extended header, SPC-4 6.33): Linux takes it
+ * as the limit after which it fails the path, 60 s if it is 0. Longer than fencing takes by default, with room for a retry.
+ */
+#define IMPLICIT_TRANS_SECS "120"
+
+const char *lio_stage_name(enum lio_stage stage)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+		LIO_STAGES(X)
+#undef X
+	};
+
+	return names[stage];
+}
+
+/* --- adding objects ----------------------------------------------------------------------------------------------------*/
+
+static struct lio_object *add(struct lio_tree *tree, enum lio_kind kind, const char *volume, char *path)
+{
+	struct lio_object *object = array_push(tree->objects, tree->n, tree->cap);
+
+	object->kind = kind;
+	object->stage = tree->stage;
+	object->chain = tree->chain;
+	object->volume = xstrdup(volume);
+	object->path = path;
+	return object;
+}
+
+static struct lio_object *add_attr(struct lio_tree *tree, const char *volume, const char *dir, const char *name,
+				   const char *value, unsigned int flags)
+{
+	struct lio_object *object = add(tree, LIO_ATTR, volume, xasprintf("%s/%s", dir, name));
+
+	object->value = xstrdup(value);
+	object->flags = flags;
+	return object;
+}
+
+static void add_attr_u32(struct lio_tree *tree, const char *volume, const char *dir, const char *name, uint32_t value,
+			 unsigned int flags)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+	add_attr(tree, volume, dir, name, text, flags);
+}
+
+static void add_link(struct lio_tree *tree, const char *volume, char *path, char *to)
+{
+	add(tree, LIO_LINK, volume, path)->value = to;
+}
+
+static void next_chain(struct lio_tree *tree)
+{
+	tree->chain++;
+}
+
+/* --- what there is for whom --------------------------------------------------------------------------------------------*/
+
+static bool has_copy(const struct config_volume *volume, uint32_t nodeid)
+{
+	return config_group_has_node(volume->group, nodeid);
+}
+
+static bool target_has_node(const struct config_target *target, uint32_t nodeid)
+{
+	for (size_t i = 0; i < target->n_portals; i++) {
+		if (target->portals[i].nodeid == nodeid)
+			return true;
+	}
+	return false;
+}
+
+static bool volume_on_target(const struct config *config, const struct config_volume *volume,
+			     const struct config_target *target)
+{
+	for (size_t i = 0; i < config->n_mappings; i++) {
+		if (config->mappings[i].volume == volume && config->mappings[i].target == target)
+			return true;
+	}
+	return false;
+}
+
+static bool host_on_target(const struct config *config, const struct config_host *host, const struct config_target *target)
+{
+	for (size_t i = 0; i < config->n_mappings; i++) {
+		if (config->mappings[i].host == host && config->mappings[i].target == target)
+			return true;
+	}
+	return false;
+}
+
+static bool chap_on_target(const struct config *config, const struct config_target *target)
+{
+	for (size_t i = 0; i < config->n_hosts; i++) {
+		if (config->hosts[i].chap.user && host_on_target(config, &config->hosts[i], target))
+			return true;
+	}
+	return false;
+}
+
+static bool serves_portals_of(const struct lio_scope *scope, uint32_t nodeid)
+{
+	for (size_t i = 0; i < scope->n_portals_of; i++) {
+		if (scope->portals_of[i] == nodeid)
+			return true;
+	}
+	return false;
+}
+
+static char *backstore_dir(const struct config_volume *volume)
+{
+	return xasprintf("%s/%s", LIO_HBA, volume->name);
+}
+
+static char *tpg_dir(const struct config_target *target, uint32_t nodeid)
+{
+	return xasprintf("iscsi/%s/tpgt_%u", target->iqn, nodeid);
+}
+
+/* The TPG's own LUN number; hosts see mapping.lun. A volume keeps its minor for life. */
+static char *lun_dir(const struct config_target *target, uint32_t nodeid, const struct config_volume *volume)
+{
+	return xasprintf("iscsi/%s/tpgt_%u/lun/lun_%u", target->iqn, nodeid, volume->drbd_minor);
+}
+
+/* --- stages ------------------------------------------------------------------------------------------------------------*/
+
+static void build_groups(struct lio_tree *tree, const struct config *config, uint32_t nodeid)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < config->n_volumes && !any; i++)
+		any = has_copy(&config->volumes[i], nodeid);
+	if (any)
+		add(tree, LIO_DIR, NULL, xstrdup(LIO_HBA));
+	for (size_t i = 0; i < config->n_groups; i++) {
+		const struct config_group *group = &config->groups[i];
+		char *dir;
+
+		if (!config_group_has_node(group, nodeid))
+			continue;
+		next_chain(tree);
+		dir = xasprintf("%s/%s%s", LIO_LU_GPS, LIO_LU_GP_PREFIX, group->name);
+		add(tree, LIO_DIR, NULL, xstrdup(dir));
+		add_attr_u32(tree, NULL, dir, "lu_gp_id", group->lu_gp_id, LIO_ONCE); /* also in VPD 83: equal everywhere */
+		free(dir);
+	}
+}
+
+/*
+ * Everything iblock copies from the device when it is enabled or that is taken from defaults, so that a host sees the same
+ * logical unit on every node (facts of target_core_spc.c, target_core_sbc.c). Thick volumes: no UNMAP. emulate_3pc off:
+ * EXTENDED COPY finds its other device among this node's only.
+ */
+static void build_backstore(struct lio_tree *tree, const struct config_volume *volume)
+{
+	static const struct {
+		const char *name, *value;
+		unsigned int flags;
+	} attribs[] = {
+		{ "max_unmap_lba_count", "0", 0 },
+		{ "max_unmap_block_desc_count", "0", 0 },
+		{ "unmap_granularity", "0", 0 },
+		{ "unmap_granularity_alignment", "0", 0 },
+		{ "unmap_zeroes_data", "0", LIO_FROZEN },
+		{ "emulate_tpu", "0", 0 },
+		{ "emulate_tpws", "0", 0 },
+		{ "emulate_3pc", "0", 0 },
+		{ "emulate_caw", "1", 0 },
+		{ "emulate_pr", "1", 0 },
+		{ "emulate_fua_write", "1", 0 },
+		{ "emulate_rest_reord", "0", 0 },
+		{ "emulate_tas", "1", LIO_FROZEN },
+		{ "emulate_ua_intlck_ctrl", "0", LIO_FROZEN },
+		{ "emulate_model_alias", "1", LIO_FROZEN }, /* INQUIRY product = volume name */
+		{ "enforce_pr_isids", "1", 0 },
+		{ "force_pr_aptpl", "1", LIO_FROZEN }, /* reservations are written out before the host gets its status */
+		{ "is_nonrot", "1", 0 },
+		{ "emulate_rsoc", "0", LIO_OPTIONAL }, /* 6.12: off, 6.1 has none */
+	};
+	char *dir = backstore_dir(volume);
+	char *attrib = xasprintf("%s/attrib", dir);
+	char *path = xasprintf("/dev/mapper/lunward-%s", volume->name);
+	char *control = xasprintf("udev_path=%s,readonly=0", path);
+
+	add(tree, LIO_DIR, volume->name, xstrdup(dir));
+	add_attr(tree, volume->name, dir, "control", control, LIO_BEFORE_ENABLE);
+	add_attr(tree, volume->name, dir, "udev_path", path, 0); /* for people: iblock uses the one in control */
+	add_attr(tree, volume->name, dir, "enable", "1", 0);
+	add_attr(tree, volume->name, dir, "wwn/vpd_unit_serial", volume->serial, LIO_FROZEN | LIO_IDENTITY)->form =
+		LIO_FORM_SERIAL;
+	add_attr_u32(tree, volume->name, attrib, "block_size", volume->block_size, LIO_FROZEN | LIO_IDENTITY);
+	add_attr_u32(tree, volume->name, attrib, "optimal_sectors", OPTIMAL_BYTES / volume->block_size, LIO_FROZEN);
+	add_attr_u32(tree, volume->name, attrib, "max_write_same_len",
+		     MIN(WRITE_SAME_BYTES / volume->block_size, 65535u), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
+		add_attr(tree, volume->name, attrib, attribs[i].name, attribs[i].value, attribs[i].flags);
+	free(control);
+	free(path);
+	free(attrib);
+	free(dir);
+}
+
+/* The lu_gp comes last: from then on a flip of the group reaches the volume, and a state written here would reach the group. */
+static void build_alua(struct lio_tree *tree, const struct config_volume *volume)
+{
+	char *dir = backstore_dir(volume);
+	char *lu_gp = xasprintf("%s%s", LIO_LU_GP_PREFIX, volume->group->name);
+	char *default_gp = xasprintf("%s/alua/default_tg_pt_gp", dir);
+
+	add_attr(tree, volume->name, default_gp, "alua_access_state", "2", 0); /* a LUN is in it from its link until its group is set */
+	add_attr(tree, volume->name, default_gp, "alua_access_type", "1", 0)->form = LIO_FORM_ACCESS_TYPE;
+	for (size_t i = 0; i < CONFIG_COPIES_MAX && volume->group->nodes[i]; i++) {
+		uint32_t nodeid = volume->group->nodes[i];
+		char *gp = xasprintf("%s/alua/node%u", dir, nodeid);
+
+		add(tree, LIO_DIR, volume->name, xstrdup(gp));
+		add_attr_u32(tree, volume->name, gp, "tg_pt_gp_id", nodeid, LIO_ONCE);
+		add(tree, LIO_GROUP_STATE, volume->name, xstrdup(gp))->value = xstrdup(lu_gp);
+		add_attr(tree, volume->name, gp, "implicit_trans_secs", IMPLICIT_TRANS_SECS, 0);
+		free(gp);
+	}
+	add_attr(tree, volume->name, dir, "alua_lu_gp", lu_gp, LIO_LOCKED)->form = LIO_FORM_GROUP_ALIAS;
+	free(default_gp);
+	free(lu_gp);
+	free(dir);
+}
+
+static uint32_t hash_port(const char *iqn, uint32_t nodeid) /* FNV-1a */
+{
+	uint32_t h = 2166136261u;
+
+	for (; *iqn; iqn++)
+		h = (h ^ (unsigned char)*iqn) * 16777619u;
+	for (int i = 0; i < 4; i++)
+		h = (h ^ (nodeid >> (8 * i) & 0xff)) * 16777619u;
+	return h;
+}
+
+/*
+ * Relative target port identifier of a TPG for kernels that let us choose (6.4 and later): it has to differ from every other
+ * TPG's on this host, enabled or not, and be the same on all nodes, whatever else is configured. So it is a hash of its name,
+ * and the next free one if that is taken. Ports in the order of config->targets, then portals.
+ */
+struct rtpi_map {
+	bool taken[65536];
+};
+
+static uint16_t take_rtpi(struct rtpi_map *map, const char *iqn, uint32_t nodeid)
+{
+	uint32_t rtpi = hash_port(iqn, nodeid) % 65535 + 1; /* 1..65535: 0 is no port */
+
+	while (map->taken[rtpi])
+		rtpi = rtpi % 65535 + 1;
+	map->taken[rtpi] = true;
+	return (uint16_t)rtpi;
+}
+
+static void build_tpg(struct lio_tree *tree, const struct config *config, const struct config_target *target, uint32_t nodeid,
+		      uint16_t rtpi)
+{
+	static const struct {
+		const char *name, *value;
+	} attribs[] = {
+		{ "generate_node_acls", "0" },      { "cache_dynamic_acls", "0" }, { "demo_mode_write_protect", "1" },
+		{ "prod_mode_write_protect", "0" }, { "demo_mode_discovery", "0" }, /* a target is shown to its hosts only */
+		{ "default_cmdsn_depth", "128" },   /* new ACLs take it: open-iscsi's node.session.cmds_max */
+		{ "tpg_enabled_sendtargets", "1" }, /* shadow TPGs are not advertised */
+	};
+	char *dir = tpg_dir(target, nodeid);
+	char *attrib = xasprintf("%s/attrib", dir);
+
+	add(tree, LIO_DIR, NULL, xstrdup(dir));
+	add_attr(tree, NULL, dir, "param/TargetAlias", LIO_TARGET_ALIAS, 0);
+	/* Not per host: unknown initiators must meet the strict default. Hosts without CHAP are let in by their ACL. */
+	add_attr(tree, NULL, attrib, "authentication", chap_on_target(config, target) ? "1" : "0", 0);
+	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
+		add_attr(tree, NULL, attrib, attribs[i].name, attribs[i].value, 0);
+	add_attr_u32(tree, NULL, dir, "rtpi", rtpi, LIO_OPTIONAL | LIO_WHILE_DISABLED);
+	free(attrib);
+	free(dir);
+}
+
+/* Calls fn for each TPG of the target: the nodes that have portals on it, ascending by id. */
+#define for_each_tpg(config, target, node)                                                                            \
+	for (const struct config_node *node = (config)->nodes; node < (config)->nodes + (config)->n_nodes; node++)     \
+		if (target_has_node((target), node->nodeid))
+
+/*
+ * On 6.1 a LUN gets its RTPI by the order of links on its device (core_alloc_rtpi). A volume's links are one chain, in an order that
+ * all nodes share: target, then node id.
+ */
+static void build_luns(struct lio_tree *tree, const struct config *config, const struct config_volume *volume)
+{
+	for (size_t t = 0; t < config->n_targets; t++) {
+		const struct config_target *target = &config->targets[t];
+
+		if (!volume_on_target(config, volume, target))
+			continue;
+		for_each_tpg(config, target, node) {
+			char *dir, group[24];
+
+			if (!has_copy(volume, node->nodeid))
+				continue;
+			dir = lun_dir(target, node->nodeid, volume);
+			snprintf(group, sizeof(group), "node%u", node->nodeid);
+			add(tree, LIO_DIR, volume->name, xstrdup(dir));
+			add_link(tree, volume->name, xasprintf("%s/%s", dir, volume->name), backstore_dir(volume));
+			add_attr(tree, volume->name, dir, "alua_tg_pt_gp", group, 0)->form = LIO_FORM_GROUP_ALIAS;
+			free(dir);
+		}
+	}
+}
+
+static void add_chap(struct lio_tree *tree, const char *auth, const char *name, const char *value)
+{
+	struct lio_object *object = add_attr(tree, NULL, auth, name, value ? value : "NULL", LIO_SECRET);
+
+	if (!value)
+		object->form = LIO_FORM_CLEARED;
+}
+
+/* Names and secrets come before attrib/authentication; until that is written the ACL inherits the TPG's, which is strict. */
+static void build_acl(struct lio_tree *tree, const struct config_host *host, const char *acl)
+{
+	char *auth = xasprintf("%s/auth", acl);
+
+	add(tree, LIO_DIR, NULL, xstrdup(acl));
+	add_chap(tree, auth, "userid", host->chap.user);
+	add_chap(tree, auth, "password", host->chap.password);
+	add_chap(tree, auth, "userid_mutual", host->mutual_chap.user);
+	add_chap(tree, auth, "password_mutual", host->mutual_chap.password);
+	add_attr(tree, NULL, acl, "attrib/authentication", host->chap.user ? "1" : "0", 0);
+	free(auth);
+}
+
+static void build_mapped_luns(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope,
+			      const struct config_host *host, const struct config_target *target, uint32_t nodeid,
+			      const char *acl)
+{
+	for (size_t i = 0; i < config->n_mappings; i++) {
+		const struct config_mapping *mapping = &config->mappings[i];
+		const char *name = mapping->volume->name;
+
+		if (mapping->host != host || mapping->target != target || !has_copy(mapping->volume, nodeid) ||
+		    !has_copy(mapping->volume, scope->nodeid))
+			continue;
+		add(tree, LIO_DIR, name, xasprintf("%s/lun_%u", acl, mapping->lun));
+		add_link(tree, name, xasprintf("%s/lun_%u/%s", acl, mapping->lun, name),
+			 lun_dir(target, nodeid, mapping->volume));
+	}
+}
+
+/* ACLs of one TPG; `mapped`: the LUNs in them, else the ACLs themselves. */
+static void build_acls(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope,
+		       const struct config_target *target, uint32_t nodeid, bool mapped)
+{
+	for (size_t h = 0; h < config->n_hosts; h++) {
+		const struct config_host *host = &config->hosts[h];
+
+		if (!host_on_target(config, host, target))
+			continue;
+		for (size_t i = 0; i < host->n_initiators; i++) {
+			char *acl = xasprintf("iscsi/%s/tpgt_%u/acls/%s", target->iqn, nodeid, host->initiators[i]);
+
+			next_chain(tree);
+			if (mapped)
+				build_mapped_luns(tree, config, scope, host, target, nodeid, acl);
+			else
+				build_acl(tree, host, acl);
+			free(acl);
+		}
+	}
+}
+
+static void build_portals(struct lio_tree *tree, const struct config_target *target, uint32_t nodeid)
+{
+	for (size_t i = 0; i < target->n_portals; i++) {
+		const struct config_portal *portal = &target->portals[i];
+		bool ipv6 = strchr(portal->address, ':');
+		char *np;
+
+		if (portal->nodeid != nodeid)
+			continue;
+		next_chain(tree);
+		np = xasprintf("iscsi/%s/tpgt_%u/np/%s%s%s:%u", target->iqn, nodeid, ipv6 ? "[" : "", portal->address,
+			       ipv6 ? "]" : "", portal->port);
+		add(tree, LIO_DIR, NULL, xstrdup(np))->flags = LIO_SOFT;
+		add_attr(tree, NULL, np, "iser", portal->transports & CONFIG_TRANSPORT_ISER ? "1" : "0",
+			 LIO_SOFT | LIO_OPTIONAL);
+		free(np);
+	}
+}
+
+static void build_volumes(struct lio_tree *tree, const struct config *config, uint32_t nodeid)
+{
+	for (size_t i = 0; i < config->n_volumes; i++) {
+		const struct config_volume *volume = &config->volumes[i];
+
+		if (!has_copy(volume, nodeid))
+			continue;
+		next_chain(tree);
+		if (tree->stage == LIO_STAGE_BACKSTORE)
+			build_backstore(tree, volume);
+		else if (tree->stage == LIO_STAGE_ALUA)
+			build_alua(tree, volume);
+		else
+			build_luns(tree, config, volume);
+	}
+}
+
+static void build_targets(struct lio_tree *tree, const struct config *config)
+{
+	struct rtpi_map *map = xcalloc(1, sizeof(*map));
+
+	for (size_t t = 0; t < config->n_targets; t++) {
+		const struct config_target *target = &config->targets[t];
+
+		next_chain(tree);
+		add(tree, LIO_DIR, NULL, xasprintf("iscsi/%s", target->iqn));
+		for_each_tpg(config, target, node)
+			build_tpg(tree, config, target, node->nodeid, take_rtpi(map, target->iqn, node->nodeid));
+	}
+	free(map);
+}
+
+static void build_tpg_stage(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope,
+			    const struct config_target *target, uint32_t nodeid)
+{
+	switch (tree->stage) {
+	case LIO_STAGE_ACL:
+		build_acls(tree, config, scope, target, nodeid, false);
+		break;
+	case LIO_STAGE_MAPPED_LUN:
+		build_acls(tree, config, scope, target, nodeid, true);
+		break;
+	case LIO_STAGE_PORTAL:
+		if (serves_portals_of(scope, nodeid))
+			build_portals(tree, target, nodeid);
+		break;
+	case LIO_STAGE_ENABLE:
+		next_chain(tree);
+		if (serves_portals_of(scope, nodeid)) {
+			char *dir = tpg_dir(target, nodeid);
+
+			add_attr(tree, NULL, dir, "enable", "1", 0);
+			free(dir);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+struct lio_tree *lio_tree_build(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots)
+{
+	struct lio_tree *tree = xcalloc(1, sizeof(*tree));
+
+	tree->root = xstrdup(roots->configfs);
+	tree->cfs = lio_cfs(roots);
+	tree->stage = LIO_STAGE_HBA;
+	build_groups(tree, config, scope->nodeid);
+	tree->stage = LIO_STAGE_BACKSTORE;
+	build_volumes(tree, config, scope->nodeid);
+	tree->stage = LIO_STAGE_ALUA;
+	build_volumes(tree, config, scope->nodeid);
+	tree->stage = LIO_STAGE_TARGET;
+	build_targets(tree, config);
+	tree->stage = LIO_STAGE_LUN;
+	build_volumes(tree, config, scope->nodeid);
+	for (tree->stage = LIO_STAGE_ACL; tree->stage <= LIO_STAGE_ENABLE; tree->stage++) {
+		for (size_t t = 0; t < config->n_targets; t++) {
+			const struct config_target *target = &config->targets[t];
+
+			for_each_tpg(config, target, node)
+				build_tpg_stage(tree, config, scope, target, node->nodeid);
+		}
+	}
+	return tree;
+}
+
+void lio_tree_free(struct lio_tree *tree)
+{
+	if (!tree)
+		return;
+	for (size_t i = 0; i < tree->n; i++) {
+		free(tree->objects[i].path);
+		free(tree->objects[i].value);
+		free(tree->objects[i].volume);
+	}
+	free(tree->objects);
+	free(tree->root);
+	free(tree);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Inside of lio: the desired tree as the builder (tree.c) hands it to the reconciler. */
+#ifndef TARGET_CONFIG_LIO_TREE_H
+#define TARGET_CONFIG_LIO_TREE_H
+
+#include "target-config/lio/lio.h"
+
+#define LIO_HBA "core/iblock_7731" /* one hba carries all devices: it is a name and a counter, no queue */
+#define LIO_LU_GPS "core/alua/lu_gps"
+#define LIO_LU_GP_PREFIX "lunward."
+#define LIO_TARGET_ALIAS "lunward" /* marks a TPG as ours; hosts see it as TargetAlias */
+
+#define LIO_STAGES(X)                                                                                                  \
+	X(HBA, "hba and lu_gps")                                                                                       \
+	X(BACKSTORE, "backstores")                                                                                     \
+	X(ALUA, "target port groups")                                                                                  \
+	X(TARGET, "targets")                                                                                           \
+	X(LUN, "luns")                                                                                                 \
+	X(ACL, "node acls")                                                                                            \
+	X(MAPPED_LUN, "mapped luns")                                                                                   \
+	X(PORTAL, "portals")                                                                                           \
+	X(ENABLE, "enable")
+enum lio_stage {
+#define X(id, name) LIO_STAGE_##id,
+	LIO_STAGES(X)
+#undef X
+};
+
+enum lio_kind {
+	LIO_DIR,
+	LIO_ATTR,
+	LIO_LINK,
+	LIO_GROUP_STATE, /* path = a tg_pt_gp: first state, then alua_access_type=1 as the mark that it is set */
+};
+
+enum lio_form { /* how reading an attribute gives back what was written */
+	LIO_FORM_PLAIN,       /* the value and a newline */
+	LIO_FORM_CLEARED,     /* nothing or "NULL" */
+	LIO_FORM_SERIAL,      /* "T10 VPD Unit Serial Number: <value>" */
+	LIO_FORM_GROUP_ALIAS, /* first line "TG Port Alias: <value>" or "LU Group Alias: <value>" */
+	LIO_FORM_ACCESS_TYPE, /* 1 reads "Implicit" */
+};
+
+enum lio_flag {
+	LIO_OPTIONAL = 1 << 0,      /* a kernel without it is fine */
+	LIO_SECRET = 1 << 1,        /* the value stays out of plans and errors */
+	LIO_FROZEN = 1 << 2,        /* refused while the volume is exported: then left as it is, with a line in the plan */
+	LIO_IDENTITY = 1 << 3,      /* differs while exported: another disk under the same name, is torn down and built anew */
+	LIO_ONCE = 1 << 4,          /* can be written once only */
+	LIO_BEFORE_ENABLE = 1 << 5, /* written only while the backstore is not configured; cannot be read */
+	LIO_WHILE_DISABLED = 1 << 6, /* refused while the TPG is enabled: then left as it is */
+	LIO_SOFT = 1 << 7,          /* its failure is reported, but does not keep the others from being served */
+	LIO_LOCKED = 1 << 8,        /* moves a volume between lu_gps: under lio_alua_lock() */
+};
+
+struct lio_object {
+	enum lio_kind kind;
+	enum lio_stage stage;
+	unsigned int chain; /* objects of one chain are done in order; chains of a stage are independent */
+	unsigned int flags;
+	enum lio_form form;
+	char *path;  /* below the configfs root */
+	char *value; /* attribute: what to write. link: where to, below the root */
+	char *volume; /* NULL unless it hangs on one */
+};
+
+struct lio_tree {
+	struct lio_object *objects; /* in building order */
+	size_t n, cap;
+	struct cfs *cfs;
+	char *root;
+	enum lio_stage stage; /* while building */
+	unsigned int chain;
+};
+
+const char *lio_stage_name(enum lio_stage stage);
+
+/* Serialises whoever reads ALUA states to write them elsewhere or moves volumes between lu_gps against lio_alua_set():
+ * core_alua_do_port_transition() walks the lu_gp's members without a lock of its own held across a transition. */
+void lio_alua_lock(void);
+void lio_alua_unlock(void);
+
+struct cfs *lio_cfs(const struct lio_roots *roots);
+
+/* "<root>/<path>", allocated. */
+char *lio_path(const char *root, const char *path) must_check;
+/* Reads an attribute, cuts trailing newlines and, for a form, what stands around the value. */
+int lio_read_attr(struct cfs *cfs, const char *root, const char *path, enum lio_form form, char **ret_value) must_check;
+
+#endif
