@@ -39,7 +39,7 @@ struct config_option { /* key=value line for a fence agent's standard input */
 
 struct config_node {
 	char *name;
-	uint32_t nodeid;             /* Corosync's, at most CONFIG_NODEID_MAX; also tg_pt_gp id, tpgt and RTPI base of the node */
+	uint32_t nodeid;             /* Corosync's, 1..CONFIG_NODEID_MAX; also tg_pt_gp id, tpgt and RTPI base of the node */
 	enum config_role role;
 	char *replication_address;   /* numeric IP for DRBD; NULL for a witness */
 	struct config_option *fence; /* options of this node, e.g. plug=n1; added to fencing.options */
@@ -60,7 +60,7 @@ struct config_group {
 	uint32_t nodes[CONFIG_COPIES_MAX]; /* node ids as written, 0-terminated if shorter; drbd: exactly 2 */
 	uint32_t prefer;                   /* 0: none */
 	uint16_t lu_gp_id;                 /* assigned, 1.., unique */
-	uint16_t port;                     /* assigned unless written: DRBD's TCP port, unique, from 7788; 0 unless backend drbd */
+	uint16_t port;                     /* assigned unless written: DRBD's TCP port, unique; 0 unless backend drbd */
 };
 
 struct config_volume {
@@ -133,26 +133,31 @@ struct config {
 
 /* Parses and checks a whole document. On error *ret_config is untouched; err->text starts with the path of the key (or
  * line and column for broken JSON). -EINVAL broken or wrong, -E2BIG too large.
- * `old` (may be NULL) is the document in force: what the operator left out and was assigned before (serials, minors, ports,
- * lu_gp ids) is taken over from it by name, so that applying the same file twice changes nothing; missing serials of new
- * volumes are made from `random_bytes`, which is called for each 16 bytes needed (NULL: a missing serial is an error).
- * What is assigned anew is never a value that `old` uses, so that nothing that is being taken down meets its successor.
- * Refused against `old`: shrinking a volume; changing serial, block size, backend, pool (or its vg), group, minor or DRBD volume of
- * a volume; giving the serial of one volume to another; replacing all nodes of a group with data; changing a node's or an LU group's id.
+ *
+ * `old` (may be NULL) is the document in force. What the operator left out and was assigned before (serials, minors,
+ * ports, lu_gp ids) is taken over from it by name, so that applying the same file twice changes nothing. What is
+ * assigned anew is never a number that `old` uses: what is being taken down does not meet its successor. Missing serials
+ * of new volumes are made from `random_bytes`, which is called for each 16 bytes needed (NULL: that is an error).
+ *
+ * Refused against `old`: shrinking a volume; changing serial, block size, backend, pool (or its vg), group, minor or DRBD
+ * volume number of a volume; giving the serial of one volume to another; replacing all nodes of a group with data;
+ * changing the id of a node or of an LU group.
  */
 int config_parse(const char *text, size_t size, const struct config *old, void (*random_bytes)(void *, size_t),
 		 struct config **ret_config, struct err *err) must_check;
 
-/* Checks against Corosync's nodelist: every node of the document must be in it with the same name and id and the reverse. */
+/* Checks against Corosync's nodelist: every node of the document must be in it with the same name and id and the
+ * reverse. A name may be NULL (corosync.conf need not have one): refused, with the remedy. */
 int config_check_electorate(const struct config *config, const uint32_t *nodeids, const char *const *names, size_t n,
 			    struct err *err) must_check;
 
 /* The whole document as canonical JSON (sorted, assigned values included): equal models give equal bytes, and parsing it
- * gives an equal model. secrets = false: CHAP passwords and fence options that sound like a secret (*pass*, *secret*, *token*, *_key*, *community*) become "********" (for people; config_parse() refuses it). */
+ * gives an equal model. secrets = false: CHAP passwords and fence options whose names sound like a secret (pass, secret,
+ * token, _key, community) become "********", which config_parse() refuses: for people. */
 char *config_print(const struct config *config, bool secrets) must_check;
 
-/* What would change, a line each, "+ volume v3 (10 GiB, group g1)", "~ host h1: chap changed", "- mapping ...", in a fixed order.
- * old may be NULL. Returns the number of lines. Never shows secrets. */
+/* What would change, a line each, "+ volume v3 (10 GiB, group g1)", "~ host h1: chap changed", "- mapping ...", in a
+ * fixed order. old may be NULL. Returns the number of lines, 0 if and only if the models are equal. Never shows secrets. */
 size_t config_diff(const struct config *old, const struct config *new_config, struct strbuf *ret_lines);
 
 void config_free(struct config *config);

@@ -43,7 +43,8 @@ static void keep_volumes(struct config *config, const struct config *old)
 		if (volume->drbd_minor == CONFIG_MINOR_UNSET)
 			volume->drbd_minor = before->drbd_minor;
 		/* The number counts within the group; a change of group is refused later, with a better text. */
-		if (volume->drbd_volume == CONFIG_DRBD_VOLUME_UNSET && strcmp(volume->group->name, before->group->name) == 0)
+		if (volume->drbd_volume == CONFIG_DRBD_VOLUME_UNSET &&
+		    strcmp(volume->group->name, before->group->name) == 0)
 			volume->drbd_volume = before->drbd_volume;
 	}
 }
@@ -111,8 +112,8 @@ static int assign_ports(struct config *config, const struct config *old, struct 
 			continue;
 		port = take_number(&numbers); /* used[UINT16_MAX + 1] is never set: the search ends there */
 		if (port > UINT16_MAX)
-			return config_refuse(err, "groups", group->name, "port", "no free port from %u up to assign; write one",
-					     CONFIG_PORT_FIRST);
+			return config_refuse(err, "groups", group->name, "port",
+					     "no free port from %u up to assign; write one", CONFIG_PORT_FIRST);
 		group->port = (uint16_t)port;
 	}
 	return 0;
@@ -145,7 +146,8 @@ static void raise_next_volumes(uint32_t *next, const struct config *config, cons
 		const struct config_volume *volume = &document->volumes[i];
 		const struct config_group *group = config_group_by_name(config, volume->group->name);
 
-		if (group && volume->group->backend == CONFIG_BACKEND_DRBD && volume->drbd_volume != CONFIG_DRBD_VOLUME_UNSET)
+		if (group && volume->group->backend == CONFIG_BACKEND_DRBD &&
+		    volume->drbd_volume != CONFIG_DRBD_VOLUME_UNSET)
 			next[group - config->groups] = MAX(next[group - config->groups], volume->drbd_volume + 1u);
 	}
 }
@@ -164,7 +166,8 @@ static int assign_drbd_volumes(struct config *config, const struct config *old, 
 			continue;
 		if (*number >= CONFIG_DRBD_VOLUME_UNSET)
 			return config_refuse(err, "volumes", volume->name, "drbd_volume",
-					     "the highest number of group %s is taken; write a free one", volume->group->name);
+					     "the highest number of group %s is taken; write a free one",
+					     volume->group->name);
 		volume->drbd_volume = (uint16_t)(*number)++;
 	}
 	return 0;
@@ -179,8 +182,8 @@ static char *make_uuid(void (*random_bytes)(void *, size_t)) /* RFC 9562, versio
 	random_bytes(b, sizeof(b));
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	return xasprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5],
-			 b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	return xasprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
+			 b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 static int assign_serials(struct config *config, void (*random_bytes)(void *, size_t), struct err *err)
@@ -197,7 +200,8 @@ static int assign_serials(struct config *config, void (*random_bytes)(void *, si
 	return 0;
 }
 
-int config_assign(struct config *config, const struct config *old, void (*random_bytes)(void *, size_t), struct err *err)
+int config_assign(struct config *config, const struct config *old, void (*random_bytes)(void *, size_t),
+		  struct err *err)
 {
 	int rc;
 

@@ -18,9 +18,10 @@ static int check_nodes(const struct config *old, const struct config *config, st
 		const struct config_node *before = config_node_by_name(old, node->name);
 
 		if (before && before->nodeid != node->nodeid)
-			return config_refuse(err, "nodes", node->name, "id",
-					     "is %u in the document in force and cannot become %u; remove the node first, then add it with the new id",
-					     before->nodeid, node->nodeid);
+			return config_refuse(
+				err, "nodes", node->name, "id",
+				"is %u in the document in force and cannot become %u; remove the node first, then add it with the new id",
+				before->nodeid, node->nodeid);
 	}
 	return 0;
 }
@@ -33,8 +34,8 @@ static int check_groups(const struct config *old, const struct config *config, s
 
 		if (before && before->lu_gp_id != group->lu_gp_id)
 			return config_refuse(err, "groups", group->name, "lu_gp_id",
-					     "is %u in the document in force and cannot become %u; leave it out", before->lu_gp_id,
-					     group->lu_gp_id);
+					     "is %u in the document in force and cannot become %u; leave it out",
+					     before->lu_gp_id, group->lu_gp_id);
 	}
 	return 0;
 }
@@ -53,24 +54,30 @@ static int check_place(const struct config_volume *old, const struct config_volu
 	const struct config_group *group = volume->group;
 
 	if (strcmp(old->group->name, group->name) != 0)
-		return config_refuse(err, "volumes", volume->name, "group", "is %s in the document in force and cannot become %s; " COPY_HINT,
+		return config_refuse(err, "volumes", volume->name, "group",
+				     "is %s in the document in force and cannot become %s; " COPY_HINT,
 				     old->group->name, group->name);
 	if (old->group->backend != group->backend)
-		return config_refuse(err, "groups", group->name, "backend",
-				     "is %s in the document in force and cannot become %s while volume %s stays; " COPY_HINT,
-				     config_backend_name(old->group->backend), config_backend_name(group->backend), volume->name);
+		return config_refuse(
+			err, "groups", group->name, "backend",
+			"is %s in the document in force and cannot become %s while volume %s stays; " COPY_HINT,
+			config_backend_name(old->group->backend), config_backend_name(group->backend), volume->name);
 	if (group->backend == CONFIG_BACKEND_SHARED)
 		return 0;
 	if (strcmp(old->pool->name, volume->pool->name) != 0)
-		return config_refuse(err, "volumes", volume->name, "pool", "is %s in the document in force and cannot become %s; " COPY_HINT,
-				     old->pool->name, volume->pool->name);
+		return config_refuse(err, "volumes", volume->name, "pool",
+				     "is %s in the document in force and cannot become %s; " COPY_HINT, old->pool->name,
+				     volume->pool->name);
 	if (strcmp(old->pool->vg, volume->pool->vg) != 0)
-		return config_refuse(err, "pools", volume->pool->name, "vg",
-				     "is %s in the document in force and cannot become %s while volume %s stays; add another pool",
-				     old->pool->vg, volume->pool->vg, volume->name);
+		return config_refuse(
+			err, "pools", volume->pool->name, "vg",
+			"is %s in the document in force and cannot become %s while volume %s stays; add another pool",
+			old->pool->vg, volume->pool->vg, volume->name);
 	if (!has_common_node(old->group, group))
-		return config_refuse(err, "groups", group->name, "nodes",
-				     "no node keeps its copy of volume %s; replace one node at a time and wait for the resync", volume->name);
+		return config_refuse(
+			err, "groups", group->name, "nodes",
+			"no node keeps its copy of volume %s; replace one node at a time and wait for the resync",
+			volume->name);
 	return 0;
 }
 
@@ -84,20 +91,24 @@ static int check_volume(const struct config_volume *old, const struct config_vol
 	if (volume->size_bytes < old->size_bytes) {
 		config_size_print(old->size_bytes, "", before);
 		config_size_print(volume->size_bytes, "", after);
-		return config_refuse(err, "volumes", volume->name, "size", "is %s in the document in force and cannot shrink to %s; " COPY_HINT,
-				     before, after);
+		return config_refuse(err, "volumes", volume->name, "size",
+				     "is %s in the document in force and cannot shrink to %s; " COPY_HINT, before,
+				     after);
 	}
 	if (strcmp(old->serial, volume->serial) != 0)
-		return config_refuse(err, "volumes", volume->name, "serial", "is %s in the document in force and cannot change; leave it out",
-				     old->serial);
+		return config_refuse(err, "volumes", volume->name, "serial",
+				     "is %s in the document in force and cannot change; leave it out", old->serial);
 	if (old->block_size != volume->block_size)
-		return config_refuse(err, "volumes", volume->name, "block_size", "is %u in the document in force and cannot become %u; write %u",
-				     old->block_size, volume->block_size, old->block_size);
+		return config_refuse(err, "volumes", volume->name, "block_size",
+				     "is %u in the document in force and cannot become %u; write %u", old->block_size,
+				     volume->block_size, old->block_size);
 	if (old->drbd_minor != volume->drbd_minor)
-		return config_refuse(err, "volumes", volume->name, "drbd_minor", "is %u in the document in force and cannot become %u; leave it out",
+		return config_refuse(err, "volumes", volume->name, "drbd_minor",
+				     "is %u in the document in force and cannot become %u; leave it out",
 				     old->drbd_minor, volume->drbd_minor);
 	if (old->drbd_volume != volume->drbd_volume)
-		return config_refuse(err, "volumes", volume->name, "drbd_volume", "is %u in the document in force and cannot become %u; leave it out",
+		return config_refuse(err, "volumes", volume->name, "drbd_volume",
+				     "is %u in the document in force and cannot become %u; leave it out",
 				     old->drbd_volume, volume->drbd_volume);
 	return 0;
 }
@@ -129,9 +140,10 @@ static int check_moved_serials(const struct config *old, const struct config *co
 		config_naa(config->volumes[i].serial, naa);
 		other = bsearch(naa, known, old->n_volumes, sizeof(*known), compare_naa);
 		if (other && strcmp(other->volume, config->volumes[i].name) != 0)
-			return config_refuse(err, "volumes", config->volumes[i].name, "serial",
-					     "is that of volume %s in the document in force; leave it out, or remove %s first",
-					     other->volume, other->volume);
+			return config_refuse(
+				err, "volumes", config->volumes[i].name, "serial",
+				"is that of volume %s in the document in force; leave it out, or remove %s first",
+				other->volume, other->volume);
 	}
 	return 0;
 }

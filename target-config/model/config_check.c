@@ -83,7 +83,8 @@ static int check_replication_addresses(const struct config *config, struct err *
 	if (!find_conflict(&claims, &first, &second))
 		return 0;
 	return config_refuse(err, "nodes", ((const struct config_node *)second)->name, "replication_address",
-			     "node %s has the same address; each node needs its own", ((const struct config_node *)first)->name);
+			     "node %s has the same address; each node needs its own",
+			     ((const struct config_node *)first)->name);
 }
 
 static bool is_ipv6(const char *address)
@@ -102,26 +103,34 @@ static int check_replication_families(const struct config *config, struct err *e
 		a = config_node_by_id(config, group->nodes[0]);
 		b = config_node_by_id(config, group->nodes[1]);
 		if (is_ipv6(a->replication_address) != is_ipv6(b->replication_address))
-			return config_refuse(err, "groups", group->name, "nodes",
-					     "the replication addresses of %s and %s are not both IPv4 or both IPv6; DRBD needs one family",
-					     a->name, b->name);
+			return config_refuse(
+				err, "groups", group->name, "nodes",
+				"the replication addresses of %s and %s are not both IPv4 or both IPv6; DRBD needs one family",
+				a->name, b->name);
 	}
 	return 0;
 }
 
 /* All mentions of an address agree: targets may share a listener of LIO, but an address lives in one place. */
-static int check_same_address(const struct config *config, const struct config_target *target, const struct config_portal *first,
-			      const struct config_portal *portal, struct err *err)
+static int check_same_address(const struct config *config, const struct config_target *target,
+			      const struct config_portal *first, const struct config_portal *portal, struct err *err)
 {
 	if (first->nodeid != portal->nodeid)
-		return config_refuse(err, "targets", target->iqn, "portals", "address %s is on node %s here, but on node %s elsewhere; an address is on one node",
-				     portal->address, config_node_name(config, portal->nodeid), config_node_name(config, first->nodeid));
+		return config_refuse(
+			err, "targets", target->iqn, "portals",
+			"address %s is on node %s here, but on node %s elsewhere; an address is on one node",
+			portal->address, config_node_name(config, portal->nodeid),
+			config_node_name(config, first->nodeid));
 	if (first->prefix_len != portal->prefix_len)
-		return config_refuse(err, "targets", target->iqn, "portals", "address %s is written with prefix length %u here, but %u elsewhere (0: none); write it the same everywhere",
-				     portal->address, portal->prefix_len, first->prefix_len);
+		return config_refuse(
+			err, "targets", target->iqn, "portals",
+			"address %s is written with prefix length %u here, but %u elsewhere (0: none); write it the same everywhere",
+			portal->address, portal->prefix_len, first->prefix_len);
 	if (strcmp(first->interface ?: "", portal->interface ?: "") != 0)
-		return config_refuse(err, "targets", target->iqn, "portals", "address %s is on interface %s here, but on %s elsewhere; write it the same everywhere",
-				     portal->address, portal->interface ?: "(none)", first->interface ?: "(none)");
+		return config_refuse(
+			err, "targets", target->iqn, "portals",
+			"address %s is on interface %s here, but on %s elsewhere; write it the same everywhere",
+			portal->address, portal->interface ?: "(none)", first->interface ?: "(none)");
 	return 0;
 }
 
@@ -147,7 +156,8 @@ static int check_portal_addresses(const struct config *config, struct err *err)
 
 	for (size_t i = 0; i < config->n_targets; i++)
 		for (size_t j = 0; j < config->targets[i].n_portals; j++)
-			*array_push(list, n, cap) = (struct placed_portal){ &config->targets[i].portals[j], &config->targets[i] };
+			*array_push(list, n, cap) =
+				(struct placed_portal){ &config->targets[i].portals[j], &config->targets[i] };
 	if (n)
 		qsort(list, n, sizeof(*list), compare_placed);
 	for (size_t i = 1; i < n; i++) {
@@ -181,9 +191,10 @@ static int check_replication_stays(const struct config *config, struct err *err)
 			const struct config_node *node = replication_node(config, portal->address);
 
 			if (node && portal->prefix_len)
-				return config_refuse(err, "nodes", node->name, "replication_address",
-						     "is also a portal of target %s that moves to another node in a takeover; use another address",
-						     config->targets[i].iqn);
+				return config_refuse(
+					err, "nodes", node->name, "replication_address",
+					"is also a portal of target %s that moves to another node in a takeover; use another address",
+					config->targets[i].iqn);
 			if (node && portal->nodeid != node->nodeid)
 				return config_refuse(err, "nodes", node->name, "replication_address",
 						     "is also a portal on node %s; an address is on one node",
@@ -207,9 +218,10 @@ static int check_ports_against_portals(const struct config *config, struct err *
 			const struct config_node *node = group ? replication_node(config, portal->address) : NULL;
 
 			if (node && config_group_has_node(group, node->nodeid))
-				return config_refuse(err, "groups", group->name, "port",
-						     "%u is also the port of a portal at the replication address of node %s; choose another",
-						     group->port, node->name);
+				return config_refuse(
+					err, "groups", group->name, "port",
+					"%u is also the port of a portal at the replication address of node %s; choose another",
+					group->port, node->name);
 		}
 	}
 	return 0;
@@ -243,7 +255,8 @@ static int check_devices(const struct config *config, struct err *err)
 	if (!find_conflict(&claims, &first, &second))
 		return 0;
 	return config_refuse(err, "volumes", ((const struct config_volume *)second)->name, "device",
-			     "is the device of volume %s too; each volume needs its own", ((const struct config_volume *)first)->name);
+			     "is the device of volume %s too; each volume needs its own",
+			     ((const struct config_volume *)first)->name);
 }
 
 int config_check(const struct config *config, struct err *err)
@@ -304,9 +317,10 @@ static int check_volume_numbers(const struct config *config, struct err *err)
 				     "is the minor of volume %s too; leave it out to get one assigned",
 				     ((const struct config_volume *)first)->name);
 	if (find_conflict(&numbers, &first, &second))
-		return config_refuse(err, "volumes", ((const struct config_volume *)second)->name, "drbd_volume",
-				     "is the number of volume %s of the same group too; leave it out to get one assigned",
-				     ((const struct config_volume *)first)->name);
+		return config_refuse(
+			err, "volumes", ((const struct config_volume *)second)->name, "drbd_volume",
+			"is the number of volume %s of the same group too; leave it out to get one assigned",
+			((const struct config_volume *)first)->name);
 	return 0;
 }
 
@@ -322,9 +336,10 @@ static int check_serials(const struct config *config, struct err *err)
 	}
 	if (!find_conflict(&claims, &first, &second))
 		return 0;
-	return config_refuse(err, "volumes", ((const struct config_volume *)second)->name, "serial",
-			     "its first 25 hex digits are those of volume %s, hosts would take both for one disk; leave it out to get one assigned",
-			     ((const struct config_volume *)first)->name);
+	return config_refuse(
+		err, "volumes", ((const struct config_volume *)second)->name, "serial",
+		"its first 25 hex digits are those of volume %s, hosts would take both for one disk; leave it out to get one assigned",
+		((const struct config_volume *)first)->name);
 }
 
 int config_check_assigned(const struct config *config, struct err *err)
@@ -342,19 +357,25 @@ int config_check_assigned(const struct config *config, struct err *err)
 
 /* --- Corosync's nodelist ---*/
 
-int config_check_electorate(const struct config *config, const uint32_t *nodeids, const char *const *names, size_t n, struct err *err)
+int config_check_electorate(const struct config *config, const uint32_t *nodeids, const char *const *names, size_t n,
+			    struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct config_node *node = config_node_by_id(config, nodeids[i]);
 
 		if (!node)
-			return err_set(err, -EINVAL, "nodes: node id %u (%s) of Corosync's nodelist is missing; add it, with role witness if it stores nothing",
-				       nodeids[i], names[i] ?: "no name");
+			return err_set(
+				err, -EINVAL,
+				"nodes: node id %u (%s) of Corosync's nodelist is missing; add it, with role witness if it stores nothing",
+				nodeids[i], names[i] ?: "no name");
 		if (!names[i])
-			return config_refuse(err, "nodes", node->name, NULL, "node id %u has no name in Corosync's nodelist; add `name: %s` in corosync.conf",
-					     nodeids[i], node->name);
+			return config_refuse(
+				err, "nodes", node->name, NULL,
+				"node id %u has no name in Corosync's nodelist; add `name: %s` in corosync.conf",
+				nodeids[i], node->name);
 		if (strcmp(names[i], node->name) != 0)
-			return config_refuse(err, "nodes", node->name, NULL, "Corosync's nodelist calls node id %u %s; use the same name in both",
+			return config_refuse(err, "nodes", node->name, NULL,
+					     "Corosync's nodelist calls node id %u %s; use the same name in both",
 					     nodeids[i], names[i]);
 	}
 	for (size_t i = 0; i < config->n_nodes; i++) {
@@ -363,9 +384,10 @@ int config_check_electorate(const struct config *config, const uint32_t *nodeids
 		for (size_t j = 0; j < n && !found; j++)
 			found = nodeids[j] == config->nodes[i].nodeid;
 		if (!found)
-			return config_refuse(err, "nodes", config->nodes[i].name, "id",
-					     "%u is not in Corosync's nodelist; add the node to corosync.conf or remove it here",
-					     config->nodes[i].nodeid);
+			return config_refuse(
+				err, "nodes", config->nodes[i].name, "id",
+				"%u is not in Corosync's nodelist; add the node to corosync.conf or remove it here",
+				config->nodes[i].nodeid);
 	}
 	return 0;
 }

@@ -81,7 +81,8 @@ struct kind {
 	void (*change)(struct diff *diff, const void *old, const void *new_item);
 };
 
-static void add_line(struct diff *diff, char sign, const struct kind *kind, const struct config *config, const void *item)
+static void add_line(struct diff *diff, char sign, const struct kind *kind, const struct config *config,
+		     const void *item)
 {
 	strbuf_addf(diff->lines, "%c ", sign);
 	kind->describe(diff->lines, config, item);
@@ -89,7 +90,8 @@ static void add_line(struct diff *diff, char sign, const struct kind *kind, cons
 	diff->n_lines++;
 }
 
-static void diff_lists(struct diff *diff, const struct kind *kind, const void *old, size_t n_old, const void *new_list, size_t n_new)
+static void diff_lists(struct diff *diff, const struct kind *kind, const void *old, size_t n_old, const void *new_list,
+		       size_t n_new)
 {
 	const char *a = old, *b = new_list;
 	size_t i = 0, j = 0;
@@ -157,7 +159,8 @@ static void change_fencing(struct diff *diff, const void *x, const void *y)
 
 static void diff_fencing(struct diff *diff)
 {
-	static const struct kind kind = { sizeof(struct config_fencing), compare_fencing, describe_fencing, change_fencing };
+	static const struct kind kind = { sizeof(struct config_fencing), compare_fencing, describe_fencing,
+					  change_fencing };
 	const struct config_fencing *old = diff->old ? &diff->old->fencing : NULL;
 	const struct config_fencing *fencing = &diff->new_config->fencing;
 
@@ -249,7 +252,8 @@ static void change_group(struct diff *diff, const void *x, const void *y)
 	change_text(&changes, "nodes", strbuf_str(&before), strbuf_str(&after));
 	change_text(&changes, "prefer", old->prefer ? config_node_name(diff->old, old->prefer) : NULL,
 		    group->prefer ? config_node_name(diff->new_config, group->prefer) : NULL);
-	change_text(&changes, "placement", config_placement_name(old->placement), config_placement_name(group->placement));
+	change_text(&changes, "placement", config_placement_name(old->placement),
+		    config_placement_name(group->placement));
 	change_number(&changes, "port", old->port, group->port);
 	change_number(&changes, "lu_gp_id", old->lu_gp_id, group->lu_gp_id);
 	end_changes(&changes);
@@ -313,7 +317,8 @@ static const struct config_portal *find_portal(const struct config_target *targe
 	return NULL;
 }
 
-static void change_portal(struct changes *changes, const char *what, const struct config *config, const struct config_portal *portal)
+static void change_portal(struct changes *changes, const char *what, const struct config *config,
+			  const struct config_portal *portal)
 {
 	strbuf_addf(next_change(changes), "portal %s:%u on %s %s", portal->address, portal->port,
 		    config_node_name(config, portal->nodeid), what);
@@ -360,7 +365,8 @@ static bool has_initiator(const struct config_host *host, const char *initiator)
 	return false;
 }
 
-static void change_chap(struct changes *changes, const char *what, const struct config_chap *old, const struct config_chap *chap)
+static void change_chap(struct changes *changes, const char *what, const struct config_chap *old,
+			const struct config_chap *chap)
 {
 	if (is_text_equal(old->user, chap->user) && is_text_equal(old->password, chap->password))
 		return;
@@ -403,8 +409,8 @@ static void describe_mapping(struct strbuf *line, const struct config *config, c
 	const struct config_mapping *mapping = item;
 
 	(void)config;
-	strbuf_addf(line, "mapping of volume %s to host %s (LUN %u, target %s)", mapping->volume->name, mapping->host->name,
-		    mapping->lun, mapping->target->iqn);
+	strbuf_addf(line, "mapping of volume %s to host %s (LUN %u, target %s)", mapping->volume->name,
+		    mapping->host->name, mapping->lun, mapping->target->iqn);
 }
 
 /* Another volume behind a LUN is another mapping: the host must let go of the first. */
@@ -422,12 +428,18 @@ static void change_mapping(struct diff *diff, const void *x, const void *y)
 size_t config_diff(const struct config *old, const struct config *new_config, struct strbuf *ret_lines)
 {
 	static const struct kind node = { sizeof(struct config_node), compare_nodes, describe_node, change_node };
-	static const struct kind pool = { sizeof(struct config_pool), config_compare_names, describe_pool, change_pool };
-	static const struct kind group = { sizeof(struct config_group), config_compare_names, describe_group, change_group };
-	static const struct kind volume = { sizeof(struct config_volume), config_compare_names, describe_volume, change_volume };
-	static const struct kind target = { sizeof(struct config_target), config_compare_names, describe_target, change_target };
-	static const struct kind host = { sizeof(struct config_host), config_compare_names, describe_host, change_host };
-	static const struct kind mapping = { sizeof(struct config_mapping), compare_mappings, describe_mapping, change_mapping };
+	static const struct kind pool = { sizeof(struct config_pool), config_compare_names, describe_pool,
+					  change_pool };
+	static const struct kind group = { sizeof(struct config_group), config_compare_names, describe_group,
+					   change_group };
+	static const struct kind volume = { sizeof(struct config_volume), config_compare_names, describe_volume,
+					    change_volume };
+	static const struct kind target = { sizeof(struct config_target), config_compare_names, describe_target,
+					    change_target };
+	static const struct kind host = { sizeof(struct config_host), config_compare_names, describe_host,
+					  change_host };
+	static const struct kind mapping = { sizeof(struct config_mapping), compare_mappings, describe_mapping,
+					     change_mapping };
 	struct diff diff = { .old = old, .new_config = new_config, .lines = ret_lines };
 
 	diff_cluster(&diff);

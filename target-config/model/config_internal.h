@@ -11,7 +11,8 @@
 /* What must hold between objects of one document; before and after assignment alike. */
 int config_check(const struct config *config, struct err *err) must_check;
 /* Fills in what the operator left out; takes it over from `old` where that has it. */
-int config_assign(struct config *config, const struct config *old, void (*random_bytes)(void *, size_t), struct err *err) must_check;
+int config_assign(struct config *config, const struct config *old, void (*random_bytes)(void *, size_t),
+		  struct err *err) must_check;
 /* Unique serials, ports, minors ...: needs them assigned. */
 int config_check_assigned(const struct config *config, struct err *err) must_check;
 /* What may not change while there are data and hosts. */

@@ -22,7 +22,8 @@ void path_add_key(struct strbuf *path, const char *key)
 	if (plain)
 		strbuf_addf(path, "%s%s", path->len ? "." : "", key);
 	else if (!config_text_initiator(key))
-		strbuf_addf(path, "[\"%s\"]", key); /* harmless, and the end of a long IQN is what tells it from others */
+		strbuf_addf(path, "[\"%s\"]",
+			    key); /* harmless, and the end of a long IQN is what tells it from others */
 	else
 		strbuf_addf(path, "[%s]", config_quote(key, quoted));
 }
@@ -138,7 +139,8 @@ static int read_integer(struct reader *r, const struct reader_key *key, json_t *
 		return reader_refuse(r, -EINVAL, "must be an integer, not %s", type_name(value));
 	n = json_integer_value(value);
 	if (n < key->min || n > key->max)
-		return reader_refuse(r, -EINVAL, "must be %" PRId64 " to %" PRId64 ", not %" PRId64, key->min, key->max, n);
+		return reader_refuse(r, -EINVAL, "must be %" PRId64 " to %" PRId64 ", not %" PRId64, key->min, key->max,
+				     n);
 	*ret_n = n;
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Strict reading of JSON by tables of keys (the one user of jansson here). Every refusal starts with the path of the value
- * at fault, e.g. `targets["iqn.2026-11.org.example:t1"].portals[0].port: must be 1 to 65535`.
+ * Strict reading of JSON by tables of keys. Every refusal starts with the path of the value at fault, e.g. `targets["iqn.2026-11.org.example:t1"].portals[0].port: must be 1 to 65535`.
  */
 #ifndef TARGET_CONFIG_CONFIG_JSON_H
 #define TARGET_CONFIG_CONFIG_JSON_H
@@ -52,7 +51,8 @@ size_t reader_enter_index(struct reader *r, size_t index);
 void reader_leave(struct reader *r, size_t mark);
 
 /* The members of an object by the table; unknown keys and missing required ones are refused. */
-int reader_object(struct reader *r, json_t *value, const struct reader_key *keys, size_t n_keys, void *object) must_check;
+int reader_object(struct reader *r, json_t *value, const struct reader_key *keys, size_t n_keys,
+		  void *object) must_check;
 /* Refuses anything but an object (array) with at most `max` members. */
 int reader_expect_object(struct reader *r, json_t *value, size_t max) must_check;
 int reader_expect_array(struct reader *r, json_t *value, size_t max) must_check;

@@ -42,7 +42,8 @@ static void add_fencing(struct strbuf *sb, const struct config_fencing *fencing,
 
 static void add_node(struct strbuf *sb, const struct config_node *node, bool secrets)
 {
-	strbuf_addf(sb, "\"%s\": {\"id\": %u, \"role\": \"%s\"", node->name, node->nodeid, config_role_name(node->role));
+	strbuf_addf(sb, "\"%s\": {\"id\": %u, \"role\": \"%s\"", node->name, node->nodeid,
+		    config_role_name(node->role));
 	if (node->replication_address)
 		strbuf_addf(sb, ", \"replication_address\": \"%s\"", node->replication_address);
 	add_options(sb, "fence", node->fence, node->n_fence, secrets);
@@ -93,7 +94,8 @@ static void add_volume(struct strbuf *sb, const struct config_volume *volume)
 
 static void add_portal(struct strbuf *sb, const struct config *config, const struct config_portal *portal)
 {
-	strbuf_addf(sb, "{\"node\": \"%s\", \"address\": \"%s", config_node_name(config, portal->nodeid), portal->address);
+	strbuf_addf(sb, "{\"node\": \"%s\", \"address\": \"%s", config_node_name(config, portal->nodeid),
+		    portal->address);
 	if (portal->prefix_len)
 		strbuf_addf(sb, "/%u", portal->prefix_len);
 	strbuf_add(sb, "\"");
@@ -126,7 +128,8 @@ static void add_chap(struct strbuf *sb, const char *key, const struct config_cha
 
 static void add_host(struct strbuf *sb, const struct config_host *host, bool secrets)
 {
-	strbuf_addf(sb, "\"%s\": {\"profile\": \"%s\", \"initiators\": [", host->name, config_profile_name(host->profile));
+	strbuf_addf(sb, "\"%s\": {\"profile\": \"%s\", \"initiators\": [", host->name,
+		    config_profile_name(host->profile));
 	for (size_t i = 0; i < host->n_initiators; i++)
 		strbuf_addf(sb, "%s\"%s\"", i ? ", " : "", host->initiators[i]);
 	strbuf_add(sb, "]");

@@ -45,9 +45,10 @@ const char *config_text_name(const char *s)
 const char *config_text_volume(const char *s)
 {
 	/* LVM keeps these for its own sub-volumes (lvm2, lib/misc/lvm-string.c, _lvname_has_reserved_string). */
-	static const char *const reserved[] = { "_cdata", "_cmeta", "_corig", "_cpool", "_cvol", "_imeta", "_iorig", "_mimage",
-						"_mlog", "_pmspare", "_rimage", "_rmeta", "_tdata", "_tmeta", "_tpool", "_vdata",
-						"_vorigin", "_vpool", "_wcorig" };
+	static const char *const reserved[] = {
+		"_cdata", "_cmeta", "_corig", "_cpool", "_cvol", "_imeta", "_iorig", "_mimage", "_mlog", "_pmspare",
+		"_rimage", "_rmeta", "_tdata", "_tmeta", "_tpool", "_vdata", "_vorigin", "_vpool", "_wcorig",
+	};
 	const char *wrong = config_text_name(s);
 
 	if (wrong)
@@ -105,7 +106,8 @@ static size_t count_hex_digits(const char *s)
 
 const char *config_text_serial(const char *s)
 {
-	if (strlen(s) > 64 || !is_one_of(s[0], LOWER UPPER DIGIT) || !is_made_of(s, LOWER UPPER DIGIT "._-") || strstr(s, ".."))
+	if (strlen(s) > 64 || !is_one_of(s[0], LOWER UPPER DIGIT) || !is_made_of(s, LOWER UPPER DIGIT "._-") ||
+	    strstr(s, ".."))
 		return "a serial has 1 to 64 letters, digits, '.', '_', '-'; leave it out to get one assigned";
 	/* The NAA id is made of hex digits only; with few of them two clusters on one SAN would get equal ids. */
 	if (count_hex_digits(s) < 8)
@@ -202,7 +204,8 @@ static const char *check_ipv6(const struct in6_addr *a)
 	return NULL;
 }
 
-static const char *split_prefix(const char *s, char ret_plain[INET6_ADDRSTRLEN], bool prefix_allowed, unsigned int *ret_prefix)
+static const char *split_prefix(const char *s, char ret_plain[INET6_ADDRSTRLEN], bool prefix_allowed,
+				unsigned int *ret_prefix)
 {
 	static const char usage[] = "after '/' comes the prefix length, e.g. 10.77.0.1/24 or fd00:77::1/64";
 	const char *slash = strchr(s, '/');

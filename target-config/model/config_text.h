@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Allow-lists for every text of the cluster document: nothing reaches a configfs path, a device name, a generated file or the input
- * of a fence agent that did not pass here. The checks return NULL, or what is wrong with the text and how to put it right.
+ * Allow-lists for every text of the cluster document: nothing reaches a configfs path, a device name, a generated file or
+ * the input of a fence agent that did not pass here. The checks return NULL, or what is wrong with the text and how to put
+ * it right.
  */
 #ifndef TARGET_CONFIG_CONFIG_TEXT_H
 #define TARGET_CONFIG_CONFIG_TEXT_H

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Who gets at them, and how: targets, hosts. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "target-config/model/config_read.h"
+
+#define PORTALS_MAX 256
+#define INITIATORS_MAX 64
+
+static const char *const profile_words[] = { "linux", "esxi", "windows", NULL };
+
+const char *config_profile_name(enum config_profile profile)
+{
+	return profile_words[profile];
+}
+
+/* --- targets ---*/
+
+static int read_portal_address(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	struct config_portal *portal = where; /* offset 0 */
+	const char *text = reader_expect_text(r, value), *wrong;
+	char address[INET6_ADDRSTRLEN];
+
+	(void)key;
+	if (!text)
+		return -EINVAL;
+	wrong = config_text_address(text, address, &portal->prefix_len);
+	if (wrong)
+		return reader_refuse(r, -EINVAL, "%s", wrong);
+	portal->address = xstrdup(address);
+	return 0;
+}
+
+static int read_transports(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	static const char *const words[] = { "tcp", "iser", NULL };
+	const struct reader_key word_key = { .words = words };
+	int rc = reader_expect_array(r, value, 2);
+	unsigned int mask = 0, word;
+	json_t *member;
+	size_t i;
+
+	(void)key;
+	if (rc < 0)
+		return rc;
+	json_array_foreach(value, i, member) {
+		size_t mark = reader_enter_index(r, i);
+
+		rc = reader_word(r, &word_key, member, &word);
+		if (rc < 0)
+			return rc;
+		if (mask & 1u << word)
+			return reader_refuse(r, -EINVAL, "%s is named twice", words[word]);
+		mask |= 1u << word;
+		reader_leave(r, mark);
+	}
+	if (!mask)
+		return reader_refuse(r, -EINVAL, "no transports; name tcp, iser or both, or leave the key out for tcp");
+	/* LIO makes an iSER portal by a switch on the TCP one (iscsi_target_configfs.c, lio_target_np_iser_store). */
+	if (mask & CONFIG_TRANSPORT_ISER)
+		mask |= CONFIG_TRANSPORT_TCP;
+	*(unsigned int *)where = mask;
+	return 0;
+}
+
+static const struct reader_key portal_keys[] = {
+	CONFIG_KEY("node", config_read_node_reference, struct config_portal, nodeid, .required = true),
+	{ .name = "address", .read = read_portal_address, .required = true },
+	CONFIG_KEY("interface", reader_text, struct config_portal, interface, .check = config_text_interface),
+	CONFIG_KEY("port", reader_u16, struct config_portal, port, .min = 1, .max = 65535),
+	CONFIG_KEY("transports", read_transports, struct config_portal, transports),
+};
+
+static int read_portal(struct reader *r, json_t *value, struct config_portal *portal)
+{
+	int rc;
+
+	portal->port = 3260;
+	portal->transports = CONFIG_TRANSPORT_TCP;
+	rc = reader_object(r, value, CONFIG_KEYS(portal_keys), portal);
+	if (rc < 0)
+		return rc;
+	if (portal->prefix_len && !portal->interface)
+		return reader_refuse_key(
+			r, "interface",
+			"missing; it says where the address belongs, or leave out \"/%u\" of the address if Lunward shall not manage it",
+			portal->prefix_len);
+	return 0;
+}
+
+static int compare_portals(const void *a, const void *b)
+{
+	const struct config_portal *x = a, *y = b;
+	int rc = x->nodeid < y->nodeid ? -1 : x->nodeid > y->nodeid;
+
+	if (!rc)
+		rc = strcmp(x->address, y->address);
+	return rc ? rc : (int)x->port - (int)y->port;
+}
+
+static int read_portals(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	struct config_target *target = where; /* offset 0 */
+	int rc = reader_expect_array(r, value, PORTALS_MAX);
+	json_t *member;
+	size_t i;
+
+	(void)key;
+	if (rc < 0)
+		return rc;
+	target->portals = xcalloc(json_array_size(value) + 1, sizeof(*target->portals));
+	json_array_foreach(value, i, member) {
+		struct config_portal *portal = &target->portals[target->n_portals++];
+		size_t mark = reader_enter_index(r, i);
+
+		rc = read_portal(r, member, portal);
+		if (rc < 0)
+			return rc;
+		for (size_t j = 0; j < i; j++)
+			if (portal->port == target->portals[j].port &&
+			    strcmp(portal->address, target->portals[j].address) == 0)
+				return reader_refuse(r, -EINVAL,
+						     "address %s port %u is portals[%zu] already; remove one of them",
+						     portal->address, portal->port, j);
+		reader_leave(r, mark);
+	}
+	qsort(target->portals, target->n_portals, sizeof(*target->portals), compare_portals);
+	return 0;
+}
+
+static const struct reader_key target_keys[] = {
+	{ .name = "portals", .read = read_portals, .required = true },
+};
+
+int config_read_targets(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	static const struct config_section section = {
+		CONFIG_SECTION_OF(targets),        .max = 4096, .check_name = config_text_target, .keys = target_keys,
+		.n_keys = ARRAY_SIZE(target_keys),
+	};
+
+	(void)key, (void)where;
+	return config_read_section(r, &section, value);
+}
+
+/* --- hosts ---*/
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int read_initiators(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	const struct reader_key text = { .check = config_text_initiator };
+	struct config_host *host = where; /* offset 0 */
+	int rc = reader_expect_array(r, value, INITIATORS_MAX);
+	json_t *member;
+	size_t i;
+
+	(void)key;
+	if (rc < 0)
+		return rc;
+	if (json_array_size(value) == 0)
+		return reader_refuse(r, -EINVAL, "no initiators; name the host's IQN");
+	host->initiators = xcalloc(json_array_size(value) + 1, sizeof(*host->initiators));
+	json_array_foreach(value, i, member) {
+		size_t mark = reader_enter_index(r, i);
+
+		rc = reader_text(r, &text, member, &host->initiators[host->n_initiators++]);
+		if (rc < 0)
+			return rc;
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(host->initiators[i], host->initiators[j]) == 0)
+				return reader_refuse(r, -EINVAL, "this initiator is named twice");
+		reader_leave(r, mark);
+	}
+	qsort(host->initiators, host->n_initiators, sizeof(*host->initiators), compare_texts);
+	return 0;
+}
+
+static const struct reader_key chap_keys[] = {
+	CONFIG_KEY("user", reader_text, struct config_chap, user, .required = true, .check = config_text_chap_user),
+	CONFIG_KEY("password", reader_text, struct config_chap, password, .required = true,
+		   .check = config_text_chap_password),
+};
+
+static int read_chap(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	(void)key;
+	return reader_object(r, value, CONFIG_KEYS(chap_keys), where);
+}
+
+static const struct reader_key host_keys[] = {
+	CONFIG_KEY("profile", reader_word, struct config_host, profile, .words = profile_words),
+	{ .name = "initiators", .read = read_initiators, .required = true },
+	CONFIG_KEY("chap", read_chap, struct config_host, chap),
+	CONFIG_KEY("mutual_chap", read_chap, struct config_host, mutual_chap),
+};
+
+static int finish_host(struct reader *r, void *item)
+{
+	const struct config_host *host = item;
+
+	if (host->mutual_chap.user && !host->chap.user)
+		return reader_refuse_key(r, "mutual_chap",
+					 "the target proves itself only to a host that proves itself; add chap");
+	/* RFC 7143 9.2.1: a reused secret lets an attacker have the other side answer for it. */
+	if (host->mutual_chap.user && strcmp(host->chap.password, host->mutual_chap.password) == 0)
+		return reader_refuse_key(r, "mutual_chap", "has the same password as chap; choose another");
+	/* Microsoft's initiator takes secrets of 12 to 16 bytes. */
+	if (host->profile == CONFIG_PROFILE_WINDOWS && host->chap.user &&
+	    (strlen(host->chap.password) > 16 || (host->mutual_chap.user && strlen(host->mutual_chap.password) > 16)))
+		return reader_refuse_key(r, strlen(host->chap.password) > 16 ? "chap" : "mutual_chap",
+					 "Windows takes passwords of 12 to 16 characters; choose a shorter one");
+	return 0;
+}
+
+int config_read_hosts(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	static const struct config_section section = {
+		CONFIG_SECTION_OF(hosts),        .max = 65536,
+		.check_name = config_text_name,  .keys = host_keys,
+		.n_keys = ARRAY_SIZE(host_keys), .finish = finish_host,
+	};
+
+	(void)key, (void)where;
+	return config_read_section(r, &section, value);
+}
