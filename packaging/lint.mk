@@ -22,8 +22,7 @@ $(O)/lint/%.tidy: %.c .clang-tidy $(BUILD)/%.o
 	@touch $@
 
 CPPCHECK := cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 --std=c11 \
-	-D'json_array_foreach(a,i,v)=for(i=0;(v=json_array_get(a,i));i++)' \
-	-D'json_object_foreach(o,k,v)=for(k="";(v=json_object_get(o,k));k++)' \
+	--library=packaging/cppcheck.cfg \
 	--template='{file}:{line}: {severity}: {message} [{id}]' --suppressions-list=packaging/cppcheck-suppressions
 lint-cppcheck:
 	@mkdir -p $(O)/lint/cppcheck
