@@ -96,6 +96,11 @@ def test_banned(findings, line, n):
     assert len(findings(house.banned, {"ha/core/a.c": SPDX + line + "\n"})) == n
 
 
+def test_banned_in_tests(findings):
+    text = "\tusleep(5);\n\tstrcpy(a, b);\n\tp = malloc(4);\n"
+    assert [f.split(":")[1] for f in findings(house.banned, {"tests/unit/test_a.c": text})] == ["1"]
+
+
 def test_hidden_clock(findings):
     line = "\tclock_gettime(CLOCK_MONOTONIC, &ts);\n"
     assert len(findings(house.hidden_clock, {"base/clock.c": line, "ha/core/a.c": line, "tests/unit/t.c": line})) == 1
