@@ -188,7 +188,7 @@ void agent_take_config(struct agent *agent)
 	struct err err = ERR_INIT;
 
 	ha_core_view(agent->core, &view);
-	if (!view.config_version || (agent->config && agent->config->version == view.config_version))
+	if (!view.config_version || !view.config_settled || (agent->config && agent->config->version == view.config_version))
 		return;
 	/* It was checked before it was proposed; `old` gives no assignments any more, since they are all written out. */
 	if (config_parse(view.config, view.config_size, NULL, NULL, &config, &err) < 0) {

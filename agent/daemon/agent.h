@@ -13,6 +13,7 @@
 
 #include "agent/ctl/server.h"
 #include "agent/daemon/config_ref.h"
+#include "agent/daemon/group_job.h"
 #include "agent/daemon/loop.h"
 #include "agent/daemon/roles.h"
 #include "agent/daemon/settings.h"
@@ -31,7 +32,7 @@ struct agroup {
 	bool has_copy; /* this node is one of the group's */
 
 	/* ownership: at most one job at a time */
-	bool busy;
+	struct group_job *job; /* the one that runs; NULL: none */
 	bool inspected; /* `serving` is known */
 	bool serving;   /* gates open, DRBD primary, for the epoch in force */
 	enum duty duty; /* what the core asked for and is not started yet */
@@ -52,7 +53,7 @@ struct agroup {
 	bool provisioning;
 	uint64_t provision_failed_version;
 	int64_t provision_retry_ms;
-	int64_t initialise_retry_ms;
+	int64_t initialise_retry_ms, connect_retry_ms, resume_retry_ms;
 	char storage_error[ERR_TEXT_SIZE];
 };
 
@@ -91,6 +92,7 @@ struct agent {
 	struct drbd_table *drbd;
 	int drbd_fd, drbd_pid;
 	bool drbd_fresh; /* the first dump is complete: states can be believed */
+	bool drbd_stale; /* the kernel dropped events: ask anew */
 	int64_t drbd_restart_ms;
 	char drbd_line[4096];
 	size_t drbd_line_len;

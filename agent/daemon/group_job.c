@@ -2,10 +2,13 @@
 #include "agent/daemon/group_job.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/parallel.h"
 #include "base/xalloc.h"
 #include "target-config/backend/backend.h"
@@ -27,6 +30,8 @@ const char *group_job_name(enum group_job_kind kind)
 		return "release";
 	case GROUP_JOB_STAND_DOWN:
 		return "stand down";
+	case GROUP_JOB_REFRESH:
+		return "refresh";
 	case GROUP_JOB_ALUA:
 		return "set ALUA states";
 	case GROUP_JOB_INSPECT:
@@ -47,13 +52,29 @@ static void collect_volumes(struct group_job *job, struct volumes *ret)
 	}
 }
 
+/* The size the kernel gives the device, in sectors: a volume that is to grow may not have grown yet. */
+static uint64_t device_sectors(const char *device, uint64_t wanted)
+{
+	char path[128];
+	_cleanup_free_ char *text = NULL;
+	uint64_t sectors;
+
+	snprintf(path, sizeof(path), "/sys/class/block/%s/size", strrchr(device, '/') + 1);
+	if (file_read(path, 64, &text, NULL) < 0)
+		return wanted;
+	sectors = strtoull(text, NULL, 10);
+	return sectors ? MIN(sectors, wanted) : wanted;
+}
+
 static int open_one(void *ctx, size_t i, struct err *err)
 {
 	struct volumes *volumes = ctx;
+	const struct config_volume *volume = volumes->v[i];
+	uint64_t wanted = volume->size_bytes / CONFIG_SECTOR_SIZE;
 	char device[64];
 
-	backend_device(volumes->v[i], device);
-	return gate_open(volumes->v[i]->name, volumes->v[i]->size_bytes / CONFIG_SECTOR_SIZE, device, err);
+	backend_device(volume, device);
+	return gate_open(volume->name, device_sectors(device, wanted), device, err);
 }
 
 static int close_one(void *ctx, size_t i, struct err *err)
@@ -97,6 +118,14 @@ static void lap(struct stopwatch *watch, const char *step)
 	watch->from_ms = now_ms;
 }
 
+static bool is_cancelled(const struct group_job *job, struct err *err)
+{
+	if (!__atomic_load_n(&job->cancelled, __ATOMIC_ACQUIRE))
+		return false;
+	err_set(err, -ECANCELED, "no longer wanted");
+	return true;
+}
+
 static int acquire(struct volumes *volumes, struct err *err)
 {
 	struct group_job *job = volumes->job;
@@ -108,11 +137,15 @@ static int acquire(struct volumes *volumes, struct err *err)
 	if (rc < 0)
 		goto demote;
 	lap(&watch, "promote");
+	if (is_cancelled(job, err)) {
+		rc = -ECANCELED;
+		goto demote;
+	}
 	rc = parallel_for(volumes->n, job->threads, open_one, volumes, err);
 	if (rc < 0)
 		goto close;
 	lap(&watch, "open gates");
-	rc = set_states(job, job->after, err);
+	rc = is_cancelled(job, err) ? -ECANCELED : set_states(job, job->after, err);
 	if (rc < 0)
 		goto close;
 	lap(&watch, "ALUA");
@@ -123,6 +156,24 @@ close:
 demote:
 	ignore_result(backend_demote(job->live->config, volumes->group, &ignored));
 	return rc;
+}
+
+/* Nothing is taken back when a step fails: what was served before stays served, and the next try goes on. */
+static int refresh(struct volumes *volumes, struct err *err)
+{
+	struct group_job *job = volumes->job;
+	int rc = backend_promote(job->live->config, volumes->group, false, err);
+	int grown;
+
+	if (rc < 0)
+		return rc;
+	grown = backend_grow(job->live->config, volumes->group, err);
+	if (grown < 0 && grown != -EAGAIN)
+		return grown;
+	rc = parallel_for(volumes->n, job->threads, open_one, volumes, err);
+	if (rc == 0)
+		rc = set_states(job, job->after, err);
+	return rc < 0 ? rc : grown;
 }
 
 /* In order, since each step relies on the one before: no new commands, none in flight, no opener, no primary. When the
@@ -194,6 +245,9 @@ int group_job_run(void *ctx, struct err *err)
 		break;
 	case GROUP_JOB_STAND_DOWN:
 		rc = release(&volumes, true, err);
+		break;
+	case GROUP_JOB_REFRESH:
+		rc = refresh(&volumes, err);
 		break;
 	case GROUP_JOB_ALUA:
 		rc = set_states(job, job->after, err);

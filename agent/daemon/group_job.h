@@ -16,6 +16,7 @@ enum group_job_kind {
 	GROUP_JOB_ACQUIRE,    /* promote, open the gates, ALUA last; undone in reverse if a step fails */
 	GROUP_JOB_RELEASE,    /* ALUA first, close the gates (drains), demote */
 	GROUP_JOB_STAND_DOWN, /* the same; a failed step does not stop the others */
+	GROUP_JOB_REFRESH,    /* while serving: promote, grow and open what the document has brought; -EAGAIN: not all yet */
 	GROUP_JOB_ALUA,       /* only the states */
 	GROUP_JOB_INSPECT,    /* what is open? */
 };
@@ -25,6 +26,7 @@ struct group_job {
 	char group[HA_NAME_SIZE];
 	uint64_t epoch;
 	bool peer_lost;
+	bool cancelled; /* atomic; set from the loop: an acquire that has not opened everything yet turns back */
 	struct config_ref *live;
 	struct lio_roots roots;
 	char template_path[64];

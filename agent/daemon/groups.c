@@ -82,8 +82,8 @@ static void append_timeline(struct agroup *group, const struct timeline *steps)
 
 static void log_job_result(const struct agroup *group, const struct group_job *job, int result, const struct err *err)
 {
-	if (job->kind == GROUP_JOB_ALUA || job->kind == GROUP_JOB_INSPECT) {
-		if (result < 0)
+	if (job->kind == GROUP_JOB_ALUA || job->kind == GROUP_JOB_INSPECT || job->kind == GROUP_JOB_REFRESH) {
+		if (result < 0 && result != -EAGAIN)
 			log_warning("group %s: %s: %s", group->name, group_job_name(job->kind), err->text);
 		return;
 	}
@@ -102,7 +102,10 @@ static void note_job_outcome(struct agroup *group, const struct group_job *job, 
 		group->serving = result == 0;
 		group->alua_valid = result == 0;
 		memcpy(group->alua, job->after, sizeof(group->alua));
-		group->refresh = group->refresh && result < 0;
+		break;
+	case GROUP_JOB_REFRESH:
+		group->alua_valid = false;
+		group->refresh = result < 0 || job->live != group->live;
 		break;
 	case GROUP_JOB_RELEASE:
 	case GROUP_JOB_STAND_DOWN:
@@ -123,6 +126,18 @@ static void note_job_outcome(struct agroup *group, const struct group_job *job, 
 	}
 }
 
+static enum ha_action_type action_of(enum group_job_kind kind)
+{
+	switch ((int)kind) {
+	case GROUP_JOB_ACQUIRE:
+		return HA_ACT_ACQUIRE;
+	case GROUP_JOB_RELEASE:
+		return HA_ACT_RELEASE;
+	default:
+		return HA_ACT_STAND_DOWN;
+	}
+}
+
 static void job_done(void *owner, void *ctx, int result, const struct err *err)
 {
 	struct agroup *group = owner;
@@ -130,16 +145,19 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 	bool is_duty = job->kind == GROUP_JOB_ACQUIRE || job->kind == GROUP_JOB_RELEASE ||
 		       job->kind == GROUP_JOB_STAND_DOWN;
 
-	group->busy = false;
+	group->job = NULL;
 	group->late[0] = '\0';
-	snprintf(group->error, sizeof(group->error), "%s", result < 0 ? err->text : "");
+	snprintf(group->error, sizeof(group->error), "%s", result < 0 && result != -EAGAIN ? err->text : "");
 	log_job_result(group, job, result, err);
 	note_job_outcome(group, job, result);
 	if (is_duty) {
 		append_timeline(group, &job->timeline);
-		agent_step(group->agent, &(struct ha_event){ .type = HA_EV_DONE, .group = group->name,
-							     .epoch = job->epoch, .result = result,
-							     .text = result < 0 ? err->text : "" });
+		/* What DRBD said about the lost peer's copy before the promotion must not be said again after it. */
+		if (job->kind == GROUP_JOB_ACQUIRE && job->peer_lost)
+			storage_restart_events(group->agent);
+		agent_step(group->agent, &(struct ha_event){ .type = HA_EV_DONE, .action = action_of(job->kind),
+							     .group = group->name, .epoch = job->epoch,
+							     .result = result, .text = result < 0 ? err->text : "" });
 	} else if (job->kind == GROUP_JOB_INSPECT && result == 0) {
 		tell_serving(group);
 	}
@@ -179,7 +197,7 @@ static void start_job(struct agroup *group, const struct ha_group_view *view, en
 			job->before[i] = LIO_ALUA_TRANSITIONING;
 	}
 	states_for(group, view, kind == GROUP_JOB_ALUA ? group->serving : true, job->after);
-	group->busy = true;
+	group->job = job;
 	work_start(agent->loop, what, clock_now_ms() + agent->settings.job_deadline_ms, group_job_run, job, job_done,
 		   job_late, group);
 }
@@ -204,7 +222,7 @@ static void kick(struct agroup *group)
 	struct ha_group_view view;
 	int64_t now_ms = clock_now_ms();
 
-	if (group->busy || !group->has_copy || !agent->config ||
+	if (group->job || !group->has_copy || !agent->config ||
 	    ha_core_find_group(agent->core, group->name, &view) < 0)
 		return;
 	if (!group->inspected) {
@@ -221,7 +239,7 @@ static void kick(struct agroup *group)
 	    now_ms >= group->refresh_at_ms) {
 		group->refresh_at_ms = now_ms + RETRY_MS;
 		agent_turn_by(agent, group->refresh_at_ms);
-		start_job(group, &view, GROUP_JOB_ACQUIRE, view.epoch, false);
+		start_job(group, &view, GROUP_JOB_REFRESH, view.epoch, false);
 		return;
 	}
 	states_for(group, &view, group->serving, want);
@@ -261,7 +279,9 @@ void groups_duty(struct agroup *group, enum duty duty, uint64_t epoch, bool peer
 		timeline_start(&group->timeline);
 	timeline_add(&group->timeline, duty == DUTY_ACQUIRE ? "acquire" : duty == DUTY_RELEASE ? "release" : "stand down",
 		     epoch, timeline_now_ms(), 0);
-	group->duty = duty;
+	if (duty == DUTY_STAND_DOWN && group->job)
+		__atomic_store_n(&group->job->cancelled, true, __ATOMIC_RELEASE);
+	group->duty = duty; /* one that has not begun is dropped: the core wants it so */
 	group->duty_epoch = epoch;
 	group->duty_peer_lost = peer_lost;
 	kick(group);
@@ -300,7 +320,7 @@ static void drop_gone_groups(struct agent *agent)
 	for (size_t i = 0; i < agent->n_groups; i++) {
 		struct agroup *group = agent->groups[i];
 
-		if (group->busy || group->provisioning || group->serving ||
+		if (group->job || group->provisioning || group->serving ||
 		    config_group_by_name(agent->config->config, group->name)) {
 			agent->groups[kept++] = group;
 			continue;

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "agent/daemon/agent.h"
 #include "agent/daemon/store.h"

@@ -20,44 +20,72 @@
 #define PROVISION_RETRY_MS 10000
 #define INITIALISE_RETRY_MS 2000
 #define EVENTS_RESTART_MS 1000
-#define CONNECT_DEADLINE_MS 60000
+#define MEND_RETRY_MS 10000
+
+enum storage_task {
+	TASK_PROVISION,  /* make what is missing */
+	TASK_INITIALISE, /* declare brand-new copies equal */
+	TASK_CONNECT,    /* after a takeover: the peer is back */
+	TASK_RESUME,     /* the handler's time had run out; the cluster has agreed since */
+};
 
 struct storage_job {
 	char group[HA_NAME_SIZE];
 	uint32_t me;
 	struct config_ref *ref;
-	bool provision;  /* make what is missing; otherwise only: */
-	bool initialise; /* declare brand-new copies equal */
+	enum storage_task task;
 };
 
-static int run_job(void *ctx, struct err *err)
-{
-	struct storage_job *job = ctx;
-	const struct config_group *group = config_group_by_name(job->ref->config, job->group);
-
-	if (job->provision)
-		return backend_provision(job->ref->config, group, job->me, err);
-	return backend_initialise(job->ref->config, group, job->me, err);
-}
+static const char *const task_names[] = {
+	[TASK_PROVISION] = "provisioning",
+	[TASK_INITIALISE] = "initialising",
+	[TASK_CONNECT] = "connecting DRBD",
+	[TASK_RESUME] = "resuming DRBD",
+};
 
 static bool is_drbd(const struct config_group *group)
 {
 	return group->backend == CONFIG_BACKEND_DRBD;
 }
 
+static int run_job(void *ctx, struct err *err)
+{
+	struct storage_job *job = ctx;
+	const struct config_group *group = config_group_by_name(job->ref->config, job->group);
+	struct err ignored = ERR_INIT;
+	int rc;
+
+	switch (job->task) {
+	case TASK_PROVISION:
+		rc = backend_provision(job->ref->config, group, job->me, err);
+		/* The module is loaded now; without the short way DRBD asks through drbdadm, slower but as well. */
+		if (rc == 0 && is_drbd(group) && backend_install_helper(&ignored) < 0)
+			log_debug("%s", ignored.text);
+		return rc;
+	case TASK_INITIALISE:
+		return backend_initialise(job->ref->config, group, job->me, err);
+	case TASK_CONNECT:
+		return backend_connect(job->ref->config, group, err);
+	case TASK_RESUME:
+		return backend_resume(job->ref->config, group, err);
+	}
+	return -EINVAL;
+}
+
 static void job_done(void *owner, void *ctx, int result, const struct err *err)
 {
 	struct agroup *group = owner;
 	struct storage_job *job = ctx;
-	const char *what = job->provision ? "provisioning" : "initialising";
 
 	group->provisioning = false;
 	snprintf(group->storage_error, sizeof(group->storage_error), "%s", result < 0 ? err->text : "");
 	if (result < 0) {
-		log_err("group %s: %s: %s", group->name, what, err->text);
-		group->provision_failed_version = job->ref->version;
-		group->provision_retry_ms = clock_now_ms() + PROVISION_RETRY_MS;
-	} else if (job->provision) {
+		log_err("group %s: %s: %s", group->name, task_names[job->task], err->text);
+		if (job->task == TASK_PROVISION) {
+			group->provision_failed_version = job->ref->version;
+			group->provision_retry_ms = clock_now_ms() + PROVISION_RETRY_MS;
+		}
+	} else if (job->task == TASK_PROVISION) {
 		log_info("group %s: storage in place for document version %llu", group->name,
 			 (unsigned long long)job->ref->version);
 		group->refresh = group->live != NULL;
@@ -78,17 +106,16 @@ static void job_late(void *owner, const char *what)
 	info_touch(group->agent);
 }
 
-static void start_job(struct agroup *group, bool provision)
+static void start_job(struct agroup *group, enum storage_task task)
 {
 	struct agent *agent = group->agent;
 	struct storage_job *job = xcalloc(1, sizeof(*job));
-	_cleanup_free_ char *what = xasprintf("group %s: %s", group->name, provision ? "provisioning" : "initialising");
+	_cleanup_free_ char *what = xasprintf("group %s: %s", group->name, task_names[task]);
 
 	snprintf(job->group, sizeof(job->group), "%s", group->name);
 	job->me = agent_me(agent);
-	job->ref = config_ref_get(provision ? agent->config : group->live);
-	job->provision = provision;
-	job->initialise = !provision;
+	job->ref = config_ref_get(task == TASK_PROVISION ? agent->config : group->live);
+	job->task = task;
 	group->provisioning = true;
 	work_start(agent->loop, what, clock_now_ms() + agent->settings.provision_deadline_ms, run_job, job, job_done,
 		   job_late, group);
@@ -150,6 +177,16 @@ static bool is_not_brand_new(const struct drbd_volume_state *state)
 	return !is_brand_new(state);
 }
 
+static bool is_not_alone(const struct drbd_volume_state *state)
+{
+	return strcmp(state->connection, "StandAlone") != 0;
+}
+
+static bool is_not_held(const struct drbd_volume_state *state)
+{
+	return strstr(state->suspended, "fencing") == NULL;
+}
+
 bool storage_disks_usable(const struct agent *agent, const struct config *config, const struct config_group *group)
 {
 	if (!is_drbd(group))
@@ -162,24 +199,40 @@ static uint32_t peer_of(const struct config_group *group, uint32_t me)
 	return group->nodes[0] == me ? group->nodes[1] : group->nodes[0];
 }
 
+static bool is_listed(const uint32_t *nodeids, uint32_t nodeid)
+{
+	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
+		if (nodeids[i] == nodeid)
+			return true;
+	}
+	return false;
+}
+
 static void tell_core(struct agroup *group, const struct config_group *spec)
 {
 	struct agent *agent = group->agent;
 	struct ha_event event = { .type = HA_EV_LOCAL, .local = HA_LOCAL_READY, .group = group->name,
 				  .yes = groups_ready(group) };
+	struct ha_group_view view;
+	bool equal, behind;
 
+	if (is_drbd(spec) && !agent->drbd_fresh) /* DRBD is being asked anew: nothing is known for the moment */
+		return;
 	agent_step(agent, &event);
-	if (!is_drbd(spec) || !agent->drbd_fresh)
+	if (!is_drbd(spec) || group->job || ha_core_find_group(agent->core, group->name, &view) < 0)
 		return;
 	event.local = HA_LOCAL_CURRENT;
 	event.nodeid = peer_of(spec, agent_me(agent));
-	if (each_volume(agent, group->live->config, spec, both_up_to_date))
-		event.yes = true;
-	else if (!each_volume(agent, group->live->config, spec, peer_is_not_behind))
-		event.yes = false;
-	else
-		return; /* not connected: nothing is known; a primary that goes on alone asks through its handler */
-	agent_step(agent, &event);
+	equal = each_volume(agent, group->live->config, spec, both_up_to_date);
+	behind = !each_volume(agent, group->live->config, spec, peer_is_not_behind);
+	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler.
+	 * A `yes` counts only after a `no`, which is the truth about a copy that is not listed. */
+	event.yes = false;
+	if (behind || (equal && !is_listed(view.current, event.nodeid)))
+		agent_step(agent, &event);
+	event.yes = true;
+	if (equal)
+		agent_step(agent, &event);
 }
 
 /* True if the document in force wants nothing else of this group's storage than `live` did. */
@@ -214,6 +267,49 @@ static bool same_storage(const struct agroup *group)
 	return n_a == n_b;
 }
 
+/* Starts `task` unless one runs or it was tried a moment ago. */
+static void try_task(struct agroup *group, enum storage_task task, int64_t *retry_ms, int64_t now_ms)
+{
+	if (!group->provisioning && now_ms >= *retry_ms) {
+		*retry_ms = now_ms + (task == TASK_INITIALISE ? INITIALISE_RETRY_MS : MEND_RETRY_MS);
+		start_job(group, task);
+	}
+	agent_turn_by(group->agent, *retry_ms);
+}
+
+static bool node_is_up(const struct agent *agent, uint32_t nodeid)
+{
+	struct ha_core_view view;
+	struct ha_node_view node;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_nodes; i++) {
+		ha_core_node(agent->core, i, &node);
+		if (node.nodeid == nodeid)
+			return node.state == HA_NODE_UP;
+	}
+	return false;
+}
+
+/* What a DRBD resource may need between two documents. */
+static void mend_drbd(struct agroup *group, const struct config_group *spec, int64_t now_ms)
+{
+	struct agent *agent = group->agent;
+	const struct config *config = group->live->config;
+	uint32_t peer = peer_of(spec, agent_me(agent));
+	struct ha_group_view view;
+
+	if (ha_core_find_group(agent->core, group->name, &view) < 0)
+		return;
+	if (spec->nodes[0] == agent_me(agent) && !each_volume(agent, config, spec, is_not_brand_new))
+		try_task(group, TASK_INITIALISE, &group->initialise_retry_ms, now_ms);
+	else if (!each_volume(agent, config, spec, is_not_alone) && node_is_up(agent, peer) && !group->job)
+		try_task(group, TASK_CONNECT, &group->connect_retry_ms, now_ms);
+	else if (!each_volume(agent, config, spec, is_not_held) && view.settled && !is_listed(view.current, peer) &&
+		 view.owner == agent_me(agent))
+		try_task(group, TASK_RESUME, &group->resume_retry_ms, now_ms);
+}
+
 static void kick(struct agroup *group)
 {
 	struct agent *agent = group->agent;
@@ -230,7 +326,7 @@ static void kick(struct agroup *group)
 			   now_ms < group->provision_retry_ms) {
 			agent_turn_by(agent, group->provision_retry_ms);
 		} else {
-			start_job(group, true);
+			start_job(group, TASK_PROVISION);
 		}
 	}
 	if (!group->live)
@@ -238,14 +334,8 @@ static void kick(struct agroup *group)
 	spec = config_group_by_name(group->live->config, group->name);
 	if (!spec)
 		return;
-	if (is_drbd(spec) && !group->provisioning && agent->drbd_fresh && spec->nodes[0] == agent_me(agent) &&
-	    !each_volume(agent, group->live->config, spec, is_not_brand_new)) {
-		if (now_ms >= group->initialise_retry_ms) {
-			group->initialise_retry_ms = now_ms + INITIALISE_RETRY_MS;
-			start_job(group, false);
-		}
-		agent_turn_by(agent, group->initialise_retry_ms);
-	}
+	if (is_drbd(spec) && agent->drbd_fresh)
+		mend_drbd(group, spec, now_ms);
 	tell_core(group, spec);
 }
 
@@ -266,17 +356,22 @@ static void stop_events(struct agent *agent)
 		agent->drbd_pid = -1;
 	}
 	agent->drbd_fresh = false;
+	agent->drbd_stale = false;
 	agent->drbd_line_len = 0;
 }
 
 static void handle_line(struct agent *agent, const char *line)
 {
-	if (strncmp(line, "exists -", 8) == 0) { /* the end of the first dump */
+	int rc = drbd_table_line(agent->drbd, line);
+
+	if (rc == -ESTALE)
+		agent->drbd_stale = true;
+	if (!agent->drbd_fresh && drbd_table_is_complete(agent->drbd)) {
 		agent->drbd_fresh = true;
-		info_touch(agent);
-	} else if (drbd_table_line(agent->drbd, line) > 0) {
-		info_touch(agent);
+		rc = 1;
 	}
+	if (rc > 0)
+		info_touch(agent);
 }
 
 static void handle_bytes(struct agent *agent, const char *bytes, size_t size)
@@ -301,6 +396,10 @@ static void read_events(void *ctx, int fd, int revents)
 	(void)revents;
 	while ((got = read(fd, bytes, sizeof(bytes))) > 0)
 		handle_bytes(agent, bytes, (size_t)got);
+	if (agent->drbd_stale) { /* the kernel has dropped events */
+		storage_restart_events(agent);
+		return;
+	}
 	if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
 		log_warning("drbdsetup events2 has ended; starting it again");
 		stop_events(agent);

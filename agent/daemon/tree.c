@@ -277,7 +277,7 @@ static struct tree_job *new_job(struct agent *agent)
 	job->me = agent_me(agent);
 	job->threads = agent->settings.threads;
 	snprintf(job->dbroot, sizeof(job->dbroot), "%s/lio", agent->settings.run_dir);
-	job->roots = (struct lio_roots){ agent->settings.configfs, job->dbroot };
+	job->roots = (struct lio_roots){ .configfs = agent->settings.configfs, .dbroot = job->dbroot };
 	return job;
 }
 

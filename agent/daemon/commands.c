@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The operator's commands (docs/CONTROL.md). Those that change something become a request to the core; the answer to the
+ * operator waits until the cluster has done it, or given up.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "agent/daemon/agent.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "base/xalloc.h"
+
+#define APPLY_PATIENCE_MS 600000 /* zeroing large volumes takes time; progress is shown meanwhile */
+#define MOVE_PATIENCE_MS 120000
+
+enum waiter_kind { WAIT_REPLY, WAIT_MOVE, WAIT_APPLY, WATCH };
+
+/* An operator's command that is not answered yet. */
+struct waiter {
+	struct waiter *next;
+	enum waiter_kind kind;
+	struct ctl_request *request;
+	uint64_t request_id; /* the core's answer is outstanding; 0: it came */
+	char group[HA_NAME_SIZE];
+	uint32_t to;
+	uint64_t from_epoch;
+	json_t *changes; /* apply */
+	uint64_t config_version;
+	int64_t deadline_ms;
+	char said[256]; /* last progress line, so that each is said once */
+	char *last_status;
+};
+
+static struct waiter *add_waiter(struct agent *agent, enum waiter_kind kind, struct ctl_request *request, int64_t patience_ms)
+{
+	struct waiter *waiter = xcalloc(1, sizeof(*waiter));
+
+	waiter->kind = kind;
+	waiter->request = request;
+	waiter->request_id = kind == WATCH ? 0 : ++agent->next_request_id;
+	waiter->deadline_ms = clock_now_ms() + patience_ms;
+	waiter->next = agent->waiters;
+	agent->waiters = waiter;
+	return waiter;
+}
+
+static void remove_waiter(struct agent *agent, struct waiter *waiter)
+{
+	struct waiter **link = &agent->waiters;
+
+	while (*link != waiter)
+		link = &(*link)->next;
+	*link = waiter->next;
+	json_decref(waiter->changes);
+	free(waiter->last_status);
+	free(waiter);
+}
+
+static void say(struct waiter *waiter, const char *text)
+{
+	if (strcmp(waiter->said, text) == 0)
+		return;
+	snprintf(waiter->said, sizeof(waiter->said), "%s", text);
+	ctl_request_progress(waiter->request, text);
+}
+
+static void fail(struct ctl_request *request, int code, const char *text)
+{
+	ctl_request_fail(request, code, text);
+}
+
+static const char *string_arg(const json_t *args, const char *key)
+{
+	return json_string_value(json_object_get(args, key));
+}
+
+static uint32_t node_by_name(const struct agent *agent, const char *name)
+{
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; name && i < view.n_nodes; i++) {
+		struct ha_node_view node;
+
+		ha_core_node(agent->core, i, &node);
+		if (strcmp(node.name, name) == 0)
+			return node.nodeid;
+	}
+	return 0;
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------------*/
+
+static void cmd_status(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	(void)args;
+	ctl_request_ok(request, status_json(ctx));
+}
+
+static void cmd_version(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	(void)ctx;
+	(void)args;
+	ctl_request_ok(request, json_pack("{s:s}", "version", LUNWARD_VERSION));
+}
+
+static void cmd_watch(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	(void)args;
+	add_waiter(ctx, WATCH, request, INT64_MAX / 2);
+}
+
+static void cmd_config_show(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	bool secrets = json_is_true(json_object_get(args, "secrets"));
+	_cleanup_free_ char *text = NULL;
+	json_t *document;
+
+	if (secrets && !ctl_request_is_admin(request)) {
+		fail(request, -EACCES, "only root may see secrets");
+		return;
+	}
+	if (!agent->config) {
+		fail(request, -ENOENT, "nothing is configured yet: `lunward apply FILE`");
+		return;
+	}
+	text = config_print(agent->config->config, secrets);
+	document = json_loads(text, 0, NULL);
+	ctl_request_ok(request, json_pack("{s:I, s:o}", "config_version", (json_int_t)agent->config->version, "document",
+					  document));
+}
+
+static void check_done(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects, const struct err *err)
+{
+	struct ctl_request *request = ctx;
+	json_t *lines = json_array();
+
+	if (result < 0) {
+		json_decref(lines);
+		fail(request, result, err->text);
+		return;
+	}
+	for (const char *s = steps; *s;) {
+		size_t len = strcspn(s, "\n");
+
+		json_array_append_new(lines, json_stringn(s, len));
+		s += len + (s[len] == '\n');
+	}
+	ctl_request_ok(request, json_pack("{s:o, s:I, s:I}", "steps", lines, "writes", (json_int_t)n_writes, "objects",
+					  (json_int_t)n_objects));
+}
+
+static void cmd_check(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+
+	(void)args;
+	if (!agent->config || !agent->tree.applied_version)
+		fail(request, -EAGAIN, "no target is built on this node yet");
+	else
+		tree_check(agent, check_done, request);
+}
+
+/* --- changing ---------------------------------------------------------------------------------------------------------*/
+
+static void random_bytes(void *buffer, size_t size)
+{
+	if (getrandom(buffer, size, 0) != (ssize_t)size)
+		abort(); /* sizes up to 256 bytes never fail or stop short (getrandom(2)) */
+}
+
+static json_t *lines_json(const char *text)
+{
+	json_t *lines = json_array();
+
+	for (const char *s = text; *s;) {
+		size_t len = strcspn(s, "\n");
+
+		json_array_append_new(lines, json_stringn(s, len));
+		s += len + (s[len] == '\n');
+	}
+	return lines;
+}
+
+static int check_against_corosync(const struct agent *agent, const struct config *config, struct err *err)
+{
+	uint32_t ids[HA_NODES_MAX];
+	const char *names[HA_NODES_MAX];
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_nodes; i++) {
+		struct ha_node_view node;
+
+		ha_core_node(agent->core, i, &node);
+		ids[i] = node.nodeid;
+		names[i] = node.name;
+	}
+	return config_check_electorate(config, ids, names, view.n_nodes, err);
+}
+
+static void group_specs(const struct config *config, struct ha_group_spec *ret)
+{
+	for (size_t i = 0; i < config->n_groups; i++) {
+		const struct config_group *group = &config->groups[i];
+
+		ret[i] = (struct ha_group_spec){ .prefer = group->prefer,
+						 .placement = group->placement == CONFIG_PLACEMENT_AUTO ?
+								      HA_PLACEMENT_AUTO :
+								      HA_PLACEMENT_PACEMAKER };
+		snprintf(ret[i].name, sizeof(ret[i].name), "%s", group->name);
+		memcpy(ret[i].nodes, group->nodes, sizeof(ret[i].nodes));
+	}
+}
+
+static void propose(struct agent *agent, struct waiter *waiter, const struct config *config, uint64_t base_version)
+{
+	_cleanup_free_ char *text = config_print(config, true);
+	_cleanup_free_ struct ha_group_spec *specs = xcalloc(config->n_groups, sizeof(*specs));
+
+	group_specs(config, specs);
+	agent_step(agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_CONFIG,
+					      .request_id = waiter->request_id, .base_version = base_version,
+					      .data = text, .size = strlen(text), .groups = specs,
+					      .n_groups = config->n_groups });
+	explicit_bzero(text, strlen(text));
+}
+
+static void cmd_apply(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	const json_t *document = json_object_get(args, "document");
+	_cleanup_strbuf_ struct strbuf changes = { 0 };
+	struct config *config = NULL;
+	struct err err = ERR_INIT;
+	struct waiter *waiter;
+	uint64_t version;
+
+	if (!json_is_string(document)) {
+		fail(request, -EINVAL, "apply: no document");
+		return;
+	}
+	if (config_parse(json_string_value(document), json_string_length(document),
+			 agent->config ? agent->config->config : NULL, random_bytes, &config, &err) < 0 ||
+	    check_against_corosync(agent, config, &err) < 0) {
+		config_free(config);
+		fail(request, err.code, err.text);
+		return;
+	}
+	version = agent->config ? agent->config->version : 0;
+	config_diff(agent->config ? agent->config->config : NULL, config, &changes);
+	if (json_is_true(json_object_get(args, "dry_run")) || changes.len == 0) {
+		ctl_request_ok(request, json_pack("{s:o, s:I, s:b}", "changes", lines_json(strbuf_str(&changes)),
+						  "config_version", (json_int_t)version, "applied",
+						  !json_is_true(json_object_get(args, "dry_run"))));
+	} else {
+		waiter = add_waiter(agent, WAIT_APPLY, request, APPLY_PATIENCE_MS);
+		waiter->changes = lines_json(strbuf_str(&changes));
+		propose(agent, waiter, config, version);
+	}
+	config_free(config);
+}
+
+static void request_move(struct agent *agent, struct ctl_request *request, const char *name, uint32_t to)
+{
+	struct ha_group_view group;
+	struct waiter *waiter;
+	char text[128];
+
+	if (!name || ha_core_find_group(agent->core, name, &group) < 0) {
+		snprintf(text, sizeof(text), "no group \"%s\"; see `lunward status`", name ? name : "");
+		fail(request, -ENOENT, text);
+		return;
+	}
+	waiter = add_waiter(agent, WAIT_MOVE, request, MOVE_PATIENCE_MS);
+	snprintf(waiter->group, sizeof(waiter->group), "%s", name);
+	waiter->to = to;
+	waiter->from_epoch = group.epoch;
+	agent_step(agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MOVE, .group = name, .nodeid = to,
+					      .request_id = waiter->request_id });
+}
+
+static void cmd_move(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	const char *node = string_arg(args, "node");
+	uint32_t to = node_by_name(ctx, node);
+	char text[128];
+
+	if (!to) {
+		snprintf(text, sizeof(text), "no node \"%s\"; see `lunward status`", node ? node : "");
+		fail(request, -ENOENT, text);
+		return;
+	}
+	request_move(ctx, request, string_arg(args, "group"), to);
+}
+
+static void cmd_release(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	request_move(ctx, request, string_arg(args, "group"), 0);
+}
+
+static void cmd_confirm_down(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	const char *node = string_arg(args, "node");
+	uint32_t nodeid = node_by_name(agent, node);
+	struct waiter *waiter;
+	char text[128];
+
+	if (!nodeid) {
+		snprintf(text, sizeof(text), "no node \"%s\"; see `lunward status`", node ? node : "");
+		fail(request, -ENOENT, text);
+		return;
+	}
+	log_warning("an operator vouches that %s is off", node);
+	waiter = add_waiter(agent, WAIT_REPLY, request, MOVE_PATIENCE_MS);
+	agent_step(agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_CONFIRM_DOWN, .nodeid = nodeid,
+					      .request_id = waiter->request_id });
+}
+
+/* DRBD has lost the peer of a resource and asks whether it may go on (docs/PROTOCOL.md, "DRBD's questions"). */
+static void cmd_fence_peer(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	static const char prefix[] = "lunward-";
+	struct agent *agent = ctx;
+	const char *resource = string_arg(args, "resource");
+	const struct config_group *spec = NULL;
+	struct waiter *waiter;
+	uint32_t me = agent_me(agent);
+
+	if (resource && agent->config && strncmp(resource, prefix, strlen(prefix)) == 0)
+		spec = config_group_by_name(agent->config->config, resource + strlen(prefix));
+	if (!spec || !config_group_has_node(spec, me)) {
+		fail(request, -ENOENT, "not a resource of Lunward on this node");
+		return;
+	}
+	/* What DRBD said before this moment about the peer's copy is worth nothing any more. */
+	storage_restart_events(agent);
+	waiter = add_waiter(agent, WAIT_REPLY, request, MOVE_PATIENCE_MS);
+	agent_step(agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_OUTDATE, .group = spec->name,
+					      .nodeid = spec->nodes[0] == me ? spec->nodes[1] : spec->nodes[0],
+					      .request_id = waiter->request_id });
+}
+
+/* --- answering ----------------------------------------------------------------------------------------------------------*/
+
+static void answer(struct agent *agent, struct waiter *waiter, int result, const char *text)
+{
+	if (result < 0)
+		fail(waiter->request, result, text);
+	else if (waiter->kind == WAIT_APPLY)
+		ctl_request_ok(waiter->request, json_pack("{s:O, s:I, s:b}", "changes", waiter->changes, "config_version",
+							  (json_int_t)waiter->config_version, "applied", 1));
+	else
+		ctl_request_ok(waiter->request, json_object());
+	remove_waiter(agent, waiter);
+}
+
+void commands_core_reply(struct agent *agent, uint64_t request_id, int result, const char *text)
+{
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	for (struct waiter *w = agent->waiters; w; w = w->next) {
+		if (w->request_id != request_id || w->kind == WATCH)
+			continue;
+		w->request_id = 0;
+		w->config_version = view.config_version;
+		if (result < 0 || w->kind == WAIT_REPLY)
+			answer(agent, w, result, text ? text : "");
+		return;
+	}
+}
+
+static void check_move(struct agent *agent, struct waiter *waiter)
+{
+	struct ha_group_view group;
+	char text[HA_TEXT_SIZE + 128];
+
+	if (ha_core_find_group(agent->core, waiter->group, &group) < 0) {
+		answer(agent, waiter, -ENOENT, "the group was removed meanwhile");
+		return;
+	}
+	if (group.phase == HA_PHASE_OWNED && group.owner == waiter->to && group.settled) {
+		answer(agent, waiter, 0, "");
+	} else if (group.phase == HA_PHASE_FREE && !waiter->to && group.settled) {
+		answer(agent, waiter, 0, "");
+	} else if (group.phase == HA_PHASE_OWNED && group.epoch > waiter->from_epoch && group.settled) {
+		snprintf(text, sizeof(text), "group %s went back to %s: %s", group.name,
+			 agent_node_name(agent, group.owner), group.reason);
+		answer(agent, waiter, -EIO, text);
+	} else if (group.phase == HA_PHASE_FREE && group.epoch > waiter->from_epoch && group.settled) {
+		snprintf(text, sizeof(text), "group %s is not served: %s", group.name, group.reason);
+		answer(agent, waiter, -EIO, text);
+	}
+}
+
+static void check_apply(struct agent *agent, struct waiter *waiter)
+{
+	struct ha_core_view view;
+	char text[256];
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_nodes; i++) {
+		struct ha_node_view node;
+		const json_t *info;
+
+		ha_core_node(agent->core, i, &node);
+		info = info_of(agent, node.nodeid);
+		if (node.state != HA_NODE_UP ||
+		    (uint64_t)json_integer_value(json_object_get(info, "config_applied")) >= waiter->config_version)
+			continue;
+		snprintf(text, sizeof(text), "waiting for %s %s", node.name,
+			 json_string_value(json_object_get(info, "tree_error")) ?: "");
+		say(waiter, text);
+		return;
+	}
+	for (size_t i = 0; i < view.n_groups; i++) {
+		struct ha_group_view group;
+
+		ha_core_group(agent->core, i, &group);
+		if (group.phase == HA_PHASE_OWNED && group.ready[0])
+			continue;
+		if (group.phase == HA_PHASE_FREE && group.epoch > 0)
+			continue; /* was released: stays so */
+		snprintf(text, sizeof(text), "group %s: %s", group.name,
+			 group.phase == HA_PHASE_FREE ? "preparing storage" : ha_phase_name(group.phase));
+		say(waiter, text);
+		return;
+	}
+	answer(agent, waiter, 0, "");
+}
+
+static void update_watcher(struct agent *agent, struct waiter *waiter)
+{
+	json_t *status = status_json(agent);
+	char *text = json_dumps(status, JSON_COMPACT | JSON_SORT_KEYS);
+
+	if (text && (!waiter->last_status || strcmp(text, waiter->last_status) != 0)) {
+		free(waiter->last_status);
+		waiter->last_status = steal_ptr(text);
+		ctl_request_update(waiter->request, status);
+	} else {
+		json_decref(status);
+	}
+	free(text);
+}
+
+void commands_turn(struct agent *agent)
+{
+	int64_t now_ms = clock_now_ms();
+
+	for (struct waiter *w = agent->waiters, *next; w; w = next) {
+		next = w->next;
+		if (w->kind == WATCH)
+			update_watcher(agent, w);
+		else if (now_ms >= w->deadline_ms)
+			answer(agent, w, -ETIMEDOUT, "the cluster has not finished yet; see `lunward status`");
+		else if (w->kind == WAIT_MOVE && !w->request_id)
+			check_move(agent, w);
+		else if (w->kind == WAIT_APPLY && !w->request_id)
+			check_apply(agent, w);
+	}
+	for (struct waiter *w = agent->waiters; w; w = w->next) {
+		if (w->kind != WATCH)
+			agent_turn_by(agent, w->deadline_ms);
+	}
+}
+
+/* The client has gone: what it asked for goes on, nobody is told. */
+static void request_gone(void *ctx, struct ctl_request *request)
+{
+	struct agent *agent = ctx;
+
+	for (struct waiter *w = agent->waiters; w; w = w->next) {
+		if (w->request == request) {
+			remove_waiter(agent, w);
+			return;
+		}
+	}
+}
