@@ -1,0 +1,2 @@
+PKGS += jansson
+$(eval $(call part,backend,$(wildcard target-config/backend/*.c)))
