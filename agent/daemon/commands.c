@@ -11,6 +11,7 @@
 #include "agent/daemon/agent.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
@@ -473,15 +474,57 @@ void commands_turn(struct agent *agent)
 	}
 }
 
-/* The client has gone: what it asked for goes on, nobody is told. */
-static void request_gone(void *ctx, struct ctl_request *request)
+/* What the client asked for goes on; nobody is told. A check in a worker still holds its request: it is answered into the void. */
+static bool request_gone(void *ctx, struct ctl_request *request)
 {
 	struct agent *agent = ctx;
 
 	for (struct waiter *w = agent->waiters; w; w = w->next) {
 		if (w->request == request) {
 			remove_waiter(agent, w);
-			return;
+			return true;
 		}
 	}
+	return false;
+}
+
+static int add_fd(void *loop, int fd, int events, ctl_fd_fn *fn, void *ctx)
+{
+	return loop_fd_add(loop, fd, events, fn, ctx);
+}
+
+static int mod_fd(void *loop, int fd, int events)
+{
+	return loop_fd_events(loop, fd, events);
+}
+
+static void del_fd(void *loop, int fd)
+{
+	loop_fd_del(loop, fd);
+}
+
+int commands_start(struct agent *agent, struct err *err)
+{
+	static const struct ctl_loop_ops ops = { add_fd, mod_fd, del_fd };
+	static const struct ctl_command commands[] = {
+		{ "status", true, cmd_status },
+		{ "watch", true, cmd_watch },
+		{ "version", true, cmd_version },
+		{ "config-show", true, cmd_config_show },
+		{ "check", true, cmd_check },
+		{ "apply", false, cmd_apply },
+		{ "move", false, cmd_move },
+		{ "release", false, cmd_release },
+		{ "confirm-down", false, cmd_confirm_down },
+		{ "fence-peer", false, cmd_fence_peer },
+	};
+	_cleanup_free_ char *path = xasprintf("%s/control", agent->settings.run_dir);
+	struct ctl_server_settings settings = { .path = path, .group = CTL_GROUP, .commands = commands,
+						.n_commands = ARRAY_SIZE(commands), .ctx = agent, .gone = request_gone,
+						.ops = &ops, .loop = agent->loop };
+	int rc = file_make_dirs(agent->settings.run_dir, 0755);
+
+	if (rc < 0)
+		return err_errno(err, rc, "%s", agent->settings.run_dir);
+	return ctl_server_open(&agent->ctl, &settings, err);
 }
