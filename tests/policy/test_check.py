@@ -104,3 +104,10 @@ def test_variables_of_make_go_on(check, monkeypatch):
     assert check.environment()["MAKEFLAGS"] == "ks -- WERROR=1 CC=clang"
     monkeypatch.setenv("MAKEFLAGS", " -j2 --jobserver-auth=3,4")
     assert "MAKEFLAGS" not in check.environment()
+
+
+def test_documented(check):
+    """docs/TESTING.md tells of each stage."""
+    with open(os.path.join(os.path.dirname(PATH), "../docs/TESTING.md"), encoding="utf-8") as f:
+        text = f.read()
+    assert [s.name for s in check.STAGES if f"`{s.name}`" not in text] == []
