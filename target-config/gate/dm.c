@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
+#include <linux/major.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,9 +23,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
+#include "base/run_cmd.h"
 #include "base/xalloc.h"
 
 #define BUFFER_SIZE 4096
+#define MODPROBE_DEADLINE_MS 30000
+#define MAPPER_CTRL_MINOR 236 /* include/linux/miscdevice.h */
 #define LIST_SIZE_MAX (16u << 20)
 
 /* 10-dm.rules takes the upper half of the cookie as DM_UDEV_* flags; a lower half of 0 means that nobody waits. */
@@ -72,6 +77,24 @@ static int simple(unsigned long command, const char *name, uint32_t flags, uint3
 
 	dmi->event_nr = event;
 	return control(command, dmi);
+}
+
+/* What udev does on a whole system: the node of a misc device with a fixed number (dm_misc, MAPPER_CTRL_MINOR). */
+int dm_ready(struct err *err)
+{
+	int rc;
+
+	if (access("/dev/mapper/control", F_OK) == 0)
+		return 0;
+	rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "dm_mod", NULL);
+	if (rc < 0)
+		return err_prefix(err, "device-mapper");
+	if (access("/dev/mapper/control", F_OK) == 0)
+		return 0;
+	rc = file_make_dirs("/dev/mapper", 0755);
+	if (rc == 0 && mknod("/dev/mapper/control", S_IFCHR | 0600, makedev(MISC_MAJOR, MAPPER_CTRL_MINOR)) < 0 && errno != EEXIST)
+		rc = -errno;
+	return rc < 0 ? err_errno(err, rc, "cannot make /dev/mapper/control") : 0;
 }
 
 /* --- looking -----------------------------------------------------------------------------------------------------------*/

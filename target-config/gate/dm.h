@@ -11,6 +11,9 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/err.h"
+
+#define GATE_TEMPLATE_SECTORS 8 /* one block of 4096: the smallest piece that gives a table its limits */
 
 struct dm_target_line { /* one line of a table */
 	uint64_t start, length; /* sectors */
@@ -27,6 +30,8 @@ struct dm_info {
 	size_t n_lines;                            /* may be more than DM_LINES_MAX: then it is not a table of ours */
 };
 
+/* Loads the module and makes the control node if they are missing. */
+int dm_ready(struct err *err) must_check;
 /* A missing device is no error: exists = false. */
 int dm_inspect(const char *name, struct dm_info *ret_info) must_check;
 int dm_create(const char *name, const char *uuid) must_check;

@@ -18,7 +18,6 @@
 
 #define PREFIX "lunward-"
 #define UUID_PREFIX "LUNWARD-" /* multipath and LVM take devices by the prefix of their own */
-#define TEMPLATE_SECTORS 8     /* one block of 4096: the smallest piece that gives the table its limits */
 
 static void gate_name(const char *volume, char ret_name[64])
 {
@@ -41,17 +40,17 @@ static int device_number(const char *path, char ret_number[32])
 static int load_closed(const char *name, uint64_t sectors, const char *template_path)
 {
 	struct dm_target_line lines[2] = {
-		{ .start = 0, .length = TEMPLATE_SECTORS, .type = "linear" },
-		{ .start = TEMPLATE_SECTORS, .length = sectors - TEMPLATE_SECTORS, .type = "error" },
+		{ .start = 0, .length = GATE_TEMPLATE_SECTORS, .type = "linear" },
+		{ .start = GATE_TEMPLATE_SECTORS, .length = sectors - GATE_TEMPLATE_SECTORS, .type = "error" },
 	};
 	char number[32];
 	int rc = device_number(template_path, number);
 
 	if (rc < 0)
 		return rc;
-	if (sectors <= TEMPLATE_SECTORS)
+	if (sectors <= GATE_TEMPLATE_SECTORS)
 		return -EINVAL;
-	snprintf(lines[0].params, sizeof(lines[0].params), "%s 0", number);
+	snprintf(lines[0].params, sizeof(lines[0].params), "%s %d", number, GATE_TEMPLATE_SECTORS); /* its half that fails */
 	return dm_load(name, lines, ARRAY_SIZE(lines));
 }
 

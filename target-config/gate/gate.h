@@ -2,9 +2,9 @@
 /*
  * Gates: the device-mapper devices that LIO opens, "lunward-<volume>" (docs/decisions/0001-sealed-template.md).
  *
- * closed: `0 8 linear <template> 0` + `8 N-8 error`: everything fails. The template is a loop device on a memfd that is
- * sealed against writing: it has a write cache like DRBD, so a host that scans the LUN through a closed gate sees WCE=1,
- * yet a write that slipped past ALUA into those eight sectors fails and is not swallowed.
+ * closed: `0 8 linear <template> 8` + `8 N-8 error`: everything fails. The template is one device per node, "lunward.template",
+ * that has a write cache like DRBD, so a host that scans the LUN through a closed gate sees WCE=1; but the part of it that gates
+ * use is an error target too, so that a read or write that slipped past ALUA into those eight sectors fails like any other.
  * open: `0 N linear <backing> 0`.
  * Each call is one device and may block until bios already mapped are done; different devices may run in parallel.
  */
@@ -19,17 +19,19 @@
 
 enum gate_state { GATE_ABSENT, GATE_CLOSED, GATE_OPEN };
 
-/* Makes or finds the node's template device; ret_path gets e.g. "/dev/loop7". Idempotent across agent restarts. */
+/* Makes or finds the node's template device and loads what device-mapper needs; ret_path gets "/dev/mapper/lunward.template".
+ * Idempotent across agent restarts. */
 int gate_template_ensure(char ret_path[64], struct err *err) must_check;
 
-/* Creates the gate closed if it is absent; leaves an existing one as it is, but gives a closed one the new size. */
+/* Creates the gate closed if it is absent; leaves an existing one as it is, but gives a closed one the new size. A gate that a
+ * dead agent left suspended is closed, one it had only prepared to swap is left with the table it has. */
 int gate_ensure(const char *volume, uint64_t sectors, const char *template_path, struct err *err) must_check;
 /* Swap in one resume: submitters see the old or the new table, never a mix, none in between fails. Opening an open gate on the
  * same backing and size does nothing; another size grows it. */
 int gate_open(const char *volume, uint64_t sectors, const char *backing, struct err *err) must_check;
 /* Drains (waits for bios already mapped to the backing), then everything fails; the backing is no longer held open.
  * Closing a closed gate does nothing. Before the swap the backing is flushed, so that a SYNCHRONIZE CACHE which meets
- * the closed gate was answered truthfully. */
+ * the closed gate was answered truthfully; if that flush fails, the gate is closed all the same and the error returned. */
 int gate_close(const char *volume, uint64_t sectors, const char *template_path, struct err *err) must_check;
 int gate_remove(const char *volume, struct err *err) must_check; /* 0 if absent */
 /* ret_backing (may be NULL) e.g. "/dev/drbd3" by major:minor look-up in sysfs; "" unless open. */

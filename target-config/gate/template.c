@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The template: a loop device on a memfd that is sealed against writing (docs/decisions/0001-sealed-template.md). It is found
- * again by the name of its memfd, so a restarted agent makes no second one; the loop device keeps the memfd alive.
+ * The template (docs/decisions/0001-sealed-template.md): a device with a write cache that fails every read and write where gates
+ * use it. `0 8 linear <loop> 0` gives it the write cache, `8 8 error` is what a closed gate leads to. The loop device is on a
+ * memfd that is sealed against writing; it is found again by the memfd's name, so a restarted agent makes no second one.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,8 +19,11 @@
 #include "base/file.h"
 #include "base/run_cmd.h"
 #include "base/xalloc.h"
+#include "target-config/gate/dm.h"
 #include "target-config/gate/gate.h"
 
+#define TEMPLATE_DEVICE "lunward.template" /* no volume's gate: those begin with "lunward-" */
+#define TEMPLATE_UUID "LUNWARD.template"
 #define TEMPLATE_NAME "lunward-template"
 #define TEMPLATE_BACKING "/memfd:" TEMPLATE_NAME " (deleted)\n"
 #define TEMPLATE_SIZE 65536
@@ -34,8 +38,8 @@ static bool is_template(const char *loop_name)
 	return file_read(path, 4096, &backing, NULL) == 0 && strcmp(backing, TEMPLATE_BACKING) == 0;
 }
 
-/* Is there a template already? */
-static bool find_template(char ret_path[64])
+/* Is there one already? */
+static bool find_loop(char ret_path[64])
 {
 	_cleanup_closedir_ DIR *dir = opendir("/sys/block");
 	struct dirent *entry;
@@ -87,13 +91,13 @@ static int bind_loop(int control_fd, int memfd, char ret_path[64], struct err *e
 	return 0;
 }
 
-int gate_template_ensure(char ret_path[64], struct err *err)
+static int ensure_loop(char ret_path[64], struct err *err)
 {
 	_cleanup_close_ int control_fd = -1;
 	_cleanup_close_ int memfd = -1;
-	int rc = -EBUSY;
+	int rc;
 
-	if (find_template(ret_path))
+	if (find_loop(ret_path))
 		return 0;
 	if (access("/dev/loop-control", F_OK) < 0) {
 		rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "loop", NULL);
@@ -110,4 +114,45 @@ int gate_template_ensure(char ret_path[64], struct err *err)
 	for (int i = 0; i < LOOP_ATTEMPTS && rc == -EBUSY; i++)
 		rc = bind_loop(control_fd, memfd, ret_path, err);
 	return rc;
+}
+
+static int make_device(const char *loop, const struct dm_info *info)
+{
+	struct dm_target_line lines[2] = {
+		{ .start = 0, .length = GATE_TEMPLATE_SECTORS, .type = "linear" },
+		{ .start = GATE_TEMPLATE_SECTORS, .length = GATE_TEMPLATE_SECTORS, .type = "error" },
+	};
+	int rc = 0;
+
+	snprintf(lines[0].params, sizeof(lines[0].params), "%.60s 0", loop);
+	if (!info->exists)
+		rc = dm_create(TEMPLATE_DEVICE, TEMPLATE_UUID);
+	if (rc == 0 || rc == -EBUSY)
+		rc = dm_load(TEMPLATE_DEVICE, lines, ARRAY_SIZE(lines));
+	return rc < 0 ? rc : dm_resume(TEMPLATE_DEVICE);
+}
+
+int gate_template_ensure(char ret_path[64], struct err *err)
+{
+	struct dm_info info;
+	char loop[64];
+	int rc = dm_ready(err);
+
+	if (rc < 0)
+		return rc;
+	rc = dm_inspect(TEMPLATE_DEVICE, &info);
+	if (rc == 0 && (!info.has_live_table || info.suspended)) {
+		rc = ensure_loop(loop, err);
+		if (rc < 0)
+			return rc;
+		rc = make_device(loop, &info);
+		if (rc == 0)
+			rc = dm_inspect(TEMPLATE_DEVICE, &info);
+	}
+	if (rc == 0)
+		rc = dm_make_node(TEMPLATE_DEVICE, &info);
+	if (rc < 0)
+		return err_errno(err, rc, "cannot make the gates' template device");
+	snprintf(ret_path, 64, "/dev/mapper/%s", TEMPLATE_DEVICE);
+	return 0;
 }

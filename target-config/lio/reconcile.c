@@ -59,12 +59,21 @@ static void defer(struct lio_run *run, const struct lio_object *object, const ch
 	pthread_mutex_unlock(&run->lock);
 }
 
-static bool is_enabled(const struct lio_run *run, const char *dir)
+/* 1: dir/name reads as value, 0: it does not or is not there; negative errno: cannot tell, and guessing would be writing. */
+static int has_value(const struct lio_run *run, const char *dir, const char *name, enum lio_form form, const char *value)
 {
-	_cleanup_free_ char *path = xasprintf("%s/enable", dir);
-	_cleanup_free_ char *value = NULL;
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	_cleanup_free_ char *got = NULL;
+	int rc = read_attr(run, path, form, &got);
 
-	return read_attr(run, path, LIO_FORM_PLAIN, &value) == 0 && strcmp(value, "1") == 0;
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	return strcmp(got, value) == 0;
+}
+
+static int cannot_read(const struct lio_run *run, int rc, const char *path, struct err *err)
+{
+	return err_errno(err, rc, "cannot read %s/%s", run->tree->root, path);
 }
 
 static int write_object(struct lio_run *run, const struct lio_object *object, struct err *err)
@@ -86,6 +95,42 @@ static bool is_equal(const struct lio_object *object, const char *got)
 	return strcmp(got, object->value) == 0;
 }
 
+static int ensure_before_enable(struct lio_run *run, const struct lio_object *object, const char *dir, struct err *err)
+{
+	int rc = has_value(run, dir, "enable", LIO_FORM_PLAIN, "1");
+
+	if (rc < 0)
+		return cannot_read(run, rc, dir, err);
+	return rc == 1 ? 0 : write_object(run, object, err);
+}
+
+/* 1: the kernel would refuse it now. */
+static int is_frozen(const struct lio_run *run, const struct lio_object *object, const char *dir)
+{
+	if (object->flags & LIO_FROZEN)
+		return name_set_has(&run->exported, object->volume);
+	if (object->flags & LIO_WHILE_DISABLED)
+		return has_value(run, dir, "enable", LIO_FORM_PLAIN, "1");
+	return 0;
+}
+
+static int change_attr(struct lio_run *run, const struct lio_object *object, const char *dir, const char *got,
+		       struct err *err)
+{
+	int rc;
+
+	if (object->flags & LIO_ONCE && *got)
+		return err_set(err, -EEXIST, "%s/%s is %s, not %s, and can be set only once: remove what was made there by hand",
+			       run->tree->root, object->path, got, object->value);
+	rc = is_frozen(run, object, dir);
+	if (rc < 0)
+		return cannot_read(run, rc, dir, err);
+	if (rc == 0)
+		return write_object(run, object, err);
+	defer(run, object, got);
+	return 0;
+}
+
 static int ensure_attr(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
 	_cleanup_free_ char *dir = parent_of(object->path);
@@ -93,33 +138,15 @@ static int ensure_attr(struct lio_run *run, const struct lio_object *object, str
 	int rc;
 
 	if (object->flags & LIO_BEFORE_ENABLE)
-		return is_enabled(run, dir) ? 0 : write_object(run, object, err);
+		return ensure_before_enable(run, object, dir, err);
 	rc = read_attr(run, object->path, object->form, &got);
 	if (rc == -ENOENT && object->flags & LIO_OPTIONAL)
 		return 0;
-	if (rc < 0 && !run->plan_only)
-		return err_errno(err, rc, "cannot read %s/%s", run->tree->root, object->path);
-	if (rc < 0) /* planned, but not there yet */
+	if (rc == -ENOENT && run->plan_only) /* its folder would be there by now */
 		return write_object(run, object, err);
-	if (is_equal(object, got))
-		return 0;
-	if (object->flags & LIO_ONCE && *got)
-		return err_set(err, -EEXIST, "%s/%s is %s, not %s, and can be set only once: remove what was made there by hand",
-			       run->tree->root, object->path, got, object->value);
-	if ((object->flags & LIO_FROZEN && name_set_has(&run->exported, object->volume)) ||
-	    (object->flags & LIO_WHILE_DISABLED && is_enabled(run, dir))) {
-		defer(run, object, got);
-		return 0;
-	}
-	return write_object(run, object, err);
-}
-
-static bool has_value(const struct lio_run *run, const char *dir, const char *name, enum lio_form form, const char *value)
-{
-	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
-	_cleanup_free_ char *got = NULL;
-
-	return read_attr(run, path, form, &got) == 0 && strcmp(got, value) == 0;
+	if (rc < 0)
+		return cannot_read(run, rc, object->path, err);
+	return is_equal(object, got) ? 0 : change_attr(run, object, dir, got, err);
 }
 
 /* .../<volume>/alua/<group> -> .../<volume> */
@@ -130,61 +157,86 @@ static char *backstore_of(const char *group)
 	return parent_of(alua);
 }
 
+/* 1: this group of another volume is in the lu_gp and has its state; then *ret_state is that. */
+static int sibling_state(const struct lio_run *run, const struct lio_object *other, char **ret_state)
+{
+	_cleanup_free_ char *backstore = backstore_of(other->path);
+	_cleanup_free_ char *path = xasprintf("%s/alua_access_state", other->path);
+	int rc = has_value(run, backstore, "alua_lu_gp", LIO_FORM_GROUP_ALIAS, other->value);
+
+	if (rc == 1)
+		rc = has_value(run, other->path, "alua_access_type", LIO_FORM_ACCESS_TYPE, "1");
+	if (rc != 1)
+		return rc;
+	rc = read_attr(run, path, LIO_FORM_PLAIN, ret_state);
+	return rc < 0 ? rc : 1;
+}
+
 /*
  * Standby; but if the volume is in its lu_gp already (a group was added to a volume in service, or made again), writing a state
  * moves all volumes of the lu_gp, so it has to be the state they have.
  */
-static char *initial_state(const struct lio_run *run, const struct lio_object *object)
+static int initial_state(const struct lio_run *run, const struct lio_object *object, char **ret_state)
 {
 	_cleanup_free_ char *own = backstore_of(object->path);
 	const char *name = strrchr(object->path, '/');
+	int rc = has_value(run, own, "alua_lu_gp", LIO_FORM_GROUP_ALIAS, object->value);
 
-	if (!has_value(run, own, "alua_lu_gp", LIO_FORM_GROUP_ALIAS, object->value))
-		return xstrdup("2");
-	for (size_t i = 0; i < run->tree->n; i++) {
+	for (size_t i = 0; rc == 1 && i < run->tree->n; i++) {
 		const struct lio_object *other = &run->tree->objects[i];
-		_cleanup_free_ char *backstore = NULL;
-		_cleanup_free_ char *path = NULL;
-		char *state = NULL;
+		int found;
 
 		if (other->kind != LIO_GROUP_STATE || other == object || strcmp(other->value, object->value) != 0 ||
 		    strcmp(strrchr(other->path, '/'), name) != 0)
 			continue;
-		backstore = backstore_of(other->path);
-		path = xasprintf("%s/alua_access_state", other->path);
-		if (has_value(run, backstore, "alua_lu_gp", LIO_FORM_GROUP_ALIAS, other->value) &&
-		    has_value(run, other->path, "alua_access_type", LIO_FORM_ACCESS_TYPE, "1") &&
-		    read_attr(run, path, LIO_FORM_PLAIN, &state) == 0)
-			return state;
+		found = sibling_state(run, other, ret_state);
+		if (found != 0)
+			return found < 0 ? found : 0;
 	}
-	return xstrdup("2");
+	if (rc < 0)
+		return rc;
+	*ret_state = xstrdup("2");
+	return 0;
+}
+
+static int write_initial_state(struct lio_run *run, const struct lio_object *object, struct err *err)
+{
+	_cleanup_free_ char *path = xasprintf("%s/alua_access_state", object->path);
+	_cleanup_free_ char *state = NULL;
+	int rc;
+
+	lio_alua_lock();
+	rc = initial_state(run, object, &state);
+	if (rc < 0)
+		rc = cannot_read(run, rc, object->path, err);
+	else
+		rc = lio_do_write(run, path, state, state, err);
+	lio_alua_unlock();
+	return rc;
 }
 
 /* A new group is active/optimized and implicit and explicit (core_alua_allocate_tg_pt_gp). It gets its first state, and then
  * alua_access_type as the mark that it has it: what comes later is lio_alua_set()'s alone. */
 static int ensure_group_state(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
-	_cleanup_free_ char *state_path = xasprintf("%s/alua_access_state", object->path);
 	_cleanup_free_ char *type_path = xasprintf("%s/alua_access_type", object->path);
-	_cleanup_free_ char *state = NULL;
-	int rc;
+	int rc = has_value(run, object->path, "alua_access_type", LIO_FORM_ACCESS_TYPE, "1");
 
-	if (has_value(run, object->path, "alua_access_type", LIO_FORM_ACCESS_TYPE, "1"))
-		return 0;
-	lio_alua_lock();
-	state = initial_state(run, object);
-	rc = lio_do_write(run, state_path, state, state, err);
-	lio_alua_unlock();
 	if (rc < 0)
-		return rc;
-	return lio_do_write(run, type_path, "1", "1", err);
+		return cannot_read(run, rc, type_path, err);
+	if (rc == 1)
+		return 0;
+	rc = write_initial_state(run, object, err);
+	return rc < 0 ? rc : lio_do_write(run, type_path, "1", "1", err);
 }
 
 static int ensure_link(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
-	if (!is_gone(run, object->path) && lio_link_leads_to(run, object->path, object->value))
-		return 0;
-	return lio_do_link(run, object->path, object->value, err);
+	int rc = is_gone(run, object->path) ? 0 : lio_link_leads_to(run, object->path, object->value);
+
+	if (rc < 0)
+		return err_errno(err, rc, "cannot read the link %s/%s", run->tree->root, object->path);
+	return rc == 1 ? 0 : lio_do_link(run, object->path, object->value, err);
 }
 
 static int ensure(struct lio_run *run, const struct lio_object *object, struct err *err)
@@ -318,15 +370,17 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 		.plan = ret_plan,
 		.report = { .n_objects = tree->n },
 	};
-	struct lio_removal *removal;
-	char *rcu_before;
+	struct lio_removal *removal = NULL;
+	char *rcu_before = NULL;
 	size_t n_links;
 	int rc;
 
 	index_tree(&run);
-	removal = lio_removal_plan(&run, &n_links);
-	rcu_before = expedite_rcu(&run, n_links + count_missing_links(&run));
-	rc = lio_removal_run(&run, removal, err);
+	rc = lio_removal_plan(&run, &removal, &n_links, err);
+	if (rc == 0) {
+		rcu_before = expedite_rcu(&run, n_links + count_missing_links(&run));
+		rc = lio_removal_run(&run, removal, err);
+	}
 	if (rc == 0)
 		rc = build(&run, err);
 	if (rcu_before)

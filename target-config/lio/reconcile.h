@@ -30,6 +30,7 @@ struct lio_run {
 	struct strbuf *plan;
 	struct lio_report report;
 	struct err soft_err;
+	int observe_rc; /* something could not be looked at: then nothing is taken away on the strength of the rest */
 };
 
 const struct lio_object *lio_wanted(const struct lio_run *run, const char *path);
@@ -41,13 +42,13 @@ int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err) must_ch
 int lio_do_link(struct lio_run *run, const char *path, const char *to, struct err *err) must_check;
 int lio_do_unlink(struct lio_run *run, const char *path, struct err *err) must_check;
 
-/* Does the link lead to `to` (below the root)? False also if there is none. */
-bool lio_link_leads_to(const struct lio_run *run, const char *path, const char *to);
+/* 1: the link leads to `to` (below the root), 0: it does not or there is none; negative errno: cannot tell. */
+int lio_link_leads_to(const struct lio_run *run, const char *path, const char *to) must_check;
 
 /* Observes what is Lunward's and removes what the tree does not want, in an order the kernel takes and hosts survive.
- * Fills exported and stale. n_links: LUN links it will cut. */
+ * Planning fills exported, stale and gone. ret_links: LUN links that will be cut. */
 struct lio_removal;
-struct lio_removal *lio_removal_plan(struct lio_run *run, size_t *ret_links);
+int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size_t *ret_links, struct err *err) must_check;
 int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err *err) must_check;
 void lio_removal_free(struct lio_removal *removal);
 

@@ -51,23 +51,31 @@ static void names_done(struct names *names)
 
 #define _cleanup_names_ __attribute__((cleanup(names_done)))
 
-/* What cannot be listed is empty: it is gone, or the step that needs it will say why. */
-static struct names list(const struct lio_run *run, const char *path, enum cfs_type type)
+/* Keeps the first reason why the picture is incomplete. What is not there is no such reason. */
+static void observed(struct lio_run *run, int rc)
+{
+	if (rc < 0 && rc != -ENOENT && run->observe_rc == 0)
+		run->observe_rc = rc;
+}
+
+static struct names list(struct lio_run *run, const char *path, enum cfs_type type)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct names names = { 0 };
+	int rc = run->tree->cfs->ops->list(run->tree->cfs, full, type, &names.names, &names.n);
 
-	if (run->tree->cfs->ops->list(run->tree->cfs, full, type, &names.names, &names.n) < 0)
-		return (struct names){ 0 };
-	return names;
+	observed(run, rc);
+	return rc < 0 ? (struct names){ 0 } : names;
 }
 
-static bool attr_is(const struct lio_run *run, const char *dir, const char *name, enum lio_form form, const char *value)
+static bool attr_is(struct lio_run *run, const char *dir, const char *name, const char *value)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
 	_cleanup_free_ char *got = NULL;
+	int rc = lio_read_attr(run->tree->cfs, run->tree->root, path, LIO_FORM_PLAIN, &got);
 
-	return lio_read_attr(run->tree->cfs, run->tree->root, path, form, &got) == 0 && strcmp(got, value) == 0;
+	observed(run, rc);
+	return rc == 0 && strcmp(got, value) == 0;
 }
 
 static bool is_wanted(const struct lio_run *run, const char *path)
@@ -94,7 +102,7 @@ static bool has_step(const struct lio_removal *removal, enum removal_stage stage
 
 /* --- whose is it? ------------------------------------------------------------------------------------------------------*/
 
-static bool is_ours(const struct lio_run *run, const char *target)
+static bool is_ours(struct lio_run *run, const char *target)
 {
 	_cleanup_names_ struct names tpgs = { 0 };
 
@@ -104,7 +112,7 @@ static bool is_ours(const struct lio_run *run, const char *target)
 	for (size_t i = 0; i < tpgs.n; i++) {
 		_cleanup_free_ char *tpg = xasprintf("%s/%s", target, tpgs.names[i]);
 
-		if (attr_is(run, tpg, "param/TargetAlias", LIO_FORM_PLAIN, LIO_TARGET_ALIAS))
+		if (attr_is(run, tpg, "param/TargetAlias", LIO_TARGET_ALIAS))
 			return true;
 	}
 	return false;
@@ -131,13 +139,15 @@ static void for_each_our_tpg(struct lio_run *run, void *ctx, void (*fn)(struct l
 }
 
 /* The volume of ours the link leads to, NULL if none. */
-static char *linked_volume(const struct lio_run *run, const char *link)
+static char *linked_volume(struct lio_run *run, const char *link)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, link);
 	_cleanup_free_ char *to = NULL;
+	int rc = run->tree->cfs->ops->readlink(run->tree->cfs, full, &to);
 	const char *start;
 
-	if (run->tree->cfs->ops->readlink(run->tree->cfs, full, &to) < 0)
+	observed(run, rc);
+	if (rc < 0)
 		return NULL;
 	start = strstr(to, "/" LIO_HBA "/");
 	return start ? xstrdup(start + strlen("/" LIO_HBA "/")) : NULL;
@@ -170,11 +180,13 @@ static void find_stale(struct lio_run *run)
 	for (size_t i = 0; i < run->tree->n; i++) {
 		const struct lio_object *object = &run->tree->objects[i];
 		_cleanup_free_ char *got = NULL;
+		int rc;
 
 		if (!(object->flags & LIO_IDENTITY) || !name_set_has(&run->exported, object->volume))
 			continue;
-		if (lio_read_attr(run->tree->cfs, run->tree->root, object->path, object->form, &got) == 0 &&
-		    strcmp(got, object->value) != 0)
+		rc = lio_read_attr(run->tree->cfs, run->tree->root, object->path, object->form, &got);
+		observed(run, rc);
+		if (rc == 0 && strcmp(got, object->value) != 0)
 			name_set_add(&run->stale, object->volume);
 	}
 	name_set_sort(&run->stale);
@@ -183,15 +195,17 @@ static void find_stale(struct lio_run *run)
 /* --- what has to go ----------------------------------------------------------------------------------------------------*/
 
 /* Are the links of a LUN or mapped LUN what the tree wants, or none yet? */
-static bool links_are_wanted(const struct lio_run *run, const char *dir)
+static bool links_are_wanted(struct lio_run *run, const char *dir)
 {
 	_cleanup_names_ struct names links = list(run, dir, CFS_LINK);
 
 	for (size_t i = 0; i < links.n; i++) {
 		_cleanup_free_ char *link = xasprintf("%s/%s", dir, links.names[i]);
 		const struct lio_object *object = lio_wanted(run, link);
+		int rc = object ? lio_link_leads_to(run, link, object->value) : 0;
 
-		if (!object || !lio_link_leads_to(run, link, object->value) || name_set_has(&run->stale, object->volume))
+		observed(run, rc);
+		if (rc != 1 || name_set_has(&run->stale, object->volume))
 			return false;
 	}
 	return true;
@@ -211,7 +225,7 @@ static void find_luns(struct lio_run *run, struct lio_removal *removal, const ch
 }
 
 /* Does a link of this mapped LUN lead to a LUN that goes? */
-static bool mapped_lun_dangles(const struct lio_run *run, const struct lio_removal *removal, const char *dir)
+static bool mapped_lun_dangles(struct lio_run *run, const struct lio_removal *removal, const char *dir)
 {
 	_cleanup_names_ struct names links = list(run, dir, CFS_LINK);
 
@@ -271,7 +285,7 @@ static void find_in_tpg(struct lio_run *run, void *ctx, const char *tpg)
 	_cleanup_free_ char *enable = xasprintf("%s/enable", tpg);
 	struct lio_removal *removal = ctx;
 
-	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", LIO_FORM_PLAIN, "1"))
+	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", "1"))
 		step(removal, REMOVE_ENABLE, enable);
 	find_portals(run, removal, tpg);
 	find_luns(run, removal, tpg);
@@ -347,9 +361,10 @@ static void drop_stale_from_exported(struct lio_run *run)
 	run->exported = left;
 }
 
-struct lio_removal *lio_removal_plan(struct lio_run *run, size_t *ret_links)
+int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size_t *ret_links, struct err *err)
 {
 	struct lio_removal *removal = xcalloc(1, sizeof(*removal));
+	size_t n_links = 0;
 
 	for_each_our_tpg(run, NULL, find_exported);
 	name_set_sort(&run->exported);
@@ -358,15 +373,19 @@ struct lio_removal *lio_removal_plan(struct lio_run *run, size_t *ret_links)
 	find_targets(run, removal);
 	find_backstores(run, removal);
 	find_lu_gps(run, removal);
+	if (run->observe_rc < 0) {
+		lio_removal_free(removal);
+		return err_errno(err, run->observe_rc, "cannot look at all of %s", run->tree->root);
+	}
 	drop_stale_from_exported(run);
-	*ret_links = 0;
 	for (size_t i = 0; i < removal->n; i++) {
-		*ret_links += removal->steps[i].stage == REMOVE_LUN;
+		n_links += removal->steps[i].stage == REMOVE_LUN;
 		if (run->plan_only && removal->steps[i].stage != REMOVE_ENABLE)
 			name_set_add(&run->gone, removal->steps[i].path);
 	}
-	name_set_sort(&run->gone);
-	return removal;
+	*ret_removal = removal;
+	*ret_links = n_links;
+	return 0;
 }
 
 void lio_removal_free(struct lio_removal *removal)

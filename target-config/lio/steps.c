@@ -112,14 +112,15 @@ int lio_read_attr(struct cfs *cfs, const char *root, const char *path, enum lio_
 	return 0;
 }
 
-bool lio_link_leads_to(const struct lio_run *run, const char *path, const char *to)
+int lio_link_leads_to(const struct lio_run *run, const char *path, const char *to)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	_cleanup_free_ char *target = NULL;
+	int rc = run->tree->cfs->ops->readlink(run->tree->cfs, full, &target);
 	size_t len, to_len = strlen(to);
 
-	if (run->tree->cfs->ops->readlink(run->tree->cfs, full, &target) < 0)
-		return false;
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
 	len = strlen(target); /* configfs gives "../../../../target/<to>" */
 	return len > to_len && target[len - to_len - 1] == '/' && strcmp(target + len - to_len, to) == 0;
 }

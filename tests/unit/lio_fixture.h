@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A cluster document as tests of lio need it: two storage nodes, a third on a target of its own, groups, hosts, portals. */
+#ifndef TESTS_UNIT_LIO_FIXTURE_H
+#define TESTS_UNIT_LIO_FIXTURE_H
+
+#include "target-config/model/config.h"
+
+#define FIXTURE_IQN "iqn.2026-01.org.example:t1"
+#define FIXTURE_IQN2 "iqn.2026-01.org.example:t2"
+
+enum fixture_flag {
+	FIXTURE_V3 = 1 << 0,     /* a third volume, in g1, for h1 as LUN 5 */
+	FIXTURE_H2 = 1 << 1,     /* a second host, without CHAP, with v1 as LUN 7 */
+	FIXTURE_T2 = 1 << 2,     /* a second target with v1 for h1 */
+	FIXTURE_NO_V2 = 1 << 3,  /* g2 without its volume */
+	FIXTURE_SWAP = 1 << 4,   /* v1 and v2 change their LUN numbers */
+	FIXTURE_REBORN = 1 << 5, /* v1 has another serial: it was deleted and made again */
+	FIXTURE_NO_CHAP = 1 << 6,
+	FIXTURE_ISER = 1 << 7,
+};
+
+/* Node ids 1, 2, 3. Groups g1 (1, 2), g2 (2, 1). t1: a portal of nodes 1, 2 and 3 each. h1 with CHAP. */
+struct config *fixture_config(unsigned int flags) must_check;
+/* n volumes in g1, all for h1 on t1. */
+struct config *fixture_many(size_t n) must_check;
+void fixture_free(struct config *config);
+
+#endif
