@@ -211,7 +211,7 @@ int reader_size(struct reader *r, const struct reader_key *key, json_t *value, v
 	if (bytes == 0)
 		return reader_refuse(r, -EINVAL, "must be more than 0");
 	if (bytes > UINT64_C(1) << 50)
-		return reader_refuse(r, -EINVAL, "larger than 1 PiB");
+		return reader_refuse(r, -EINVAL, "at most 1024TiB are supported");
 	*(uint64_t *)where = bytes;
 	return 0;
 }
@@ -251,8 +251,9 @@ int reader_object(struct reader *r, json_t *value, const struct reader_key *keys
 		size_t mark;
 
 		member = json_object_get(value, keys[i].name);
-		if (!member && keys[i].required)
-			return reader_refuse_key(r, keys[i].name, "missing");
+		if (!member && keys[i].example)
+			return reader_refuse_key(r, keys[i].name, "missing; add it, e.g. \"%s\": %s", keys[i].name,
+						 keys[i].example);
 		if (!member)
 			continue;
 		mark = reader_enter_key(r, keys[i].name);
@@ -266,13 +267,16 @@ int reader_object(struct reader *r, json_t *value, const struct reader_key *keys
 
 /* --- the text ---*/
 
-/* jansson quotes the input near the fault, which may be a password: only a duplicate key is safe to show. */
-static void cut_quotation(json_error_t *error)
+/* jansson quotes the input near the fault, which may be a password: only a duplicate key is good to show, in ASCII. */
+static void clean_quotation(json_error_t *error)
 {
 	char *near = strstr(error->text, " near '");
 
 	if (near && json_error_code(error) != json_error_duplicate_key)
 		*near = '\0';
+	for (char *p = error->text; *p; p++)
+		if (*p < 0x20 || *p >= 0x7f)
+			*p = '?';
 }
 
 json_t *reader_load(const char *text, size_t size, struct err *err)
@@ -282,7 +286,7 @@ json_t *reader_load(const char *text, size_t size, struct err *err)
 
 	if (root)
 		return root;
-	cut_quotation(&error);
+	clean_quotation(&error);
 	err_set(err, -EINVAL, "line %d, column %d: %s", error.line, error.column, error.text);
 	return NULL;
 }

@@ -29,7 +29,7 @@ struct reader_key {
 	const char *name;
 	reader_fn *read;
 	size_t offset; /* of the field in the object */
-	bool required;
+	const char *example; /* the value for the text "missing; add ...": a key with an example is required */
 	int64_t min, max;         /* reader_u8 .. reader_u32, reader_int */
 	const char *const *words; /* reader_word: NULL-terminated, the index is stored */
 	config_text_fn *check;    /* reader_text */

@@ -21,10 +21,10 @@ static int read_version(struct reader *r, const struct reader_key *key, json_t *
 }
 
 static const struct reader_key document_keys[] = {
-	{ .name = "lunward", .read = read_version, .required = true },
-	CONFIG_KEY("cluster", reader_text, struct config, cluster, .required = true, .check = config_text_name),
+	{ .name = "lunward", .read = read_version, .example = "1" },
+	CONFIG_KEY("cluster", reader_text, struct config, cluster, .example = "\"demo\"", .check = config_text_name),
 	CONFIG_KEY("fencing", config_read_fencing, struct config, fencing),
-	{ .name = "nodes", .read = config_read_nodes, .required = true },
+	{ .name = "nodes", .read = config_read_nodes, .example = "{\"n1\": {\"id\": 1}}" },
 	{ .name = "pools", .read = config_read_pools },
 	{ .name = "groups", .read = config_read_groups },
 	{ .name = "volumes", .read = config_read_volumes },

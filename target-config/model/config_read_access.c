@@ -68,8 +68,8 @@ static int read_transports(struct reader *r, const struct reader_key *key, json_
 }
 
 static const struct reader_key portal_keys[] = {
-	CONFIG_KEY("node", config_read_node_reference, struct config_portal, nodeid, .required = true),
-	{ .name = "address", .read = read_portal_address, .required = true },
+	CONFIG_KEY("node", config_read_node_reference, struct config_portal, nodeid, .example = "\"n1\""),
+	{ .name = "address", .read = read_portal_address, .example = "\"10.77.0.1/24\"" },
 	CONFIG_KEY("interface", reader_text, struct config_portal, interface, .check = config_text_interface),
 	CONFIG_KEY("port", reader_u16, struct config_portal, port, .min = 1, .max = 65535),
 	CONFIG_KEY("transports", read_transports, struct config_portal, transports),
@@ -133,7 +133,7 @@ static int read_portals(struct reader *r, const struct reader_key *key, json_t *
 }
 
 static const struct reader_key target_keys[] = {
-	{ .name = "portals", .read = read_portals, .required = true },
+	{ .name = "portals", .read = read_portals, .example = "[{\"node\": \"n1\", \"address\": \"10.77.0.1\"}]" },
 };
 
 int config_read_targets(struct reader *r, const struct reader_key *key, json_t *value, void *where)
@@ -184,8 +184,8 @@ static int read_initiators(struct reader *r, const struct reader_key *key, json_
 }
 
 static const struct reader_key chap_keys[] = {
-	CONFIG_KEY("user", reader_text, struct config_chap, user, .required = true, .check = config_text_chap_user),
-	CONFIG_KEY("password", reader_text, struct config_chap, password, .required = true,
+	CONFIG_KEY("user", reader_text, struct config_chap, user, .example = "\"h1\"", .check = config_text_chap_user),
+	CONFIG_KEY("password", reader_text, struct config_chap, password, .example = "\"12 to 64 characters\"",
 		   .check = config_text_chap_password),
 };
 
@@ -197,7 +197,7 @@ static int read_chap(struct reader *r, const struct reader_key *key, json_t *val
 
 static const struct reader_key host_keys[] = {
 	CONFIG_KEY("profile", reader_word, struct config_host, profile, .words = profile_words),
-	{ .name = "initiators", .read = read_initiators, .required = true },
+	{ .name = "initiators", .read = read_initiators, .example = "[\"iqn.1993-08.org.debian:01:abc\"]" },
 	CONFIG_KEY("chap", read_chap, struct config_host, chap),
 	CONFIG_KEY("mutual_chap", read_chap, struct config_host, mutual_chap),
 };

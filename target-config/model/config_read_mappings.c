@@ -9,10 +9,10 @@
 #include "target-config/model/config_read.h"
 
 static const struct reader_key mapping_keys[] = {
-	CONFIG_KEY("host", config_read_host_reference, struct config_mapping, host, .required = true),
-	CONFIG_KEY("volume", config_read_volume_reference, struct config_mapping, volume, .required = true),
-	CONFIG_KEY("target", config_read_target_reference, struct config_mapping, target, .required = true),
-	CONFIG_KEY("lun", reader_u32, struct config_mapping, lun, .required = true, .min = 0, .max = CONFIG_LUN_MAX),
+	CONFIG_KEY("host", config_read_host_reference, struct config_mapping, host, .example = "\"h1\""),
+	CONFIG_KEY("volume", config_read_volume_reference, struct config_mapping, volume, .example = "\"v1\""),
+	CONFIG_KEY("target", config_read_target_reference, struct config_mapping, target, .example = "\"iqn.2026-11.org.example:disks\""),
+	CONFIG_KEY("lun", reader_u32, struct config_mapping, lun, .example = "0", .min = 0, .max = CONFIG_LUN_MAX),
 };
 
 /* A host that logs in to a target sees its volumes through the owner's port: each node that may own must have one. */

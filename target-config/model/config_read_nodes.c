@@ -70,7 +70,7 @@ static int read_node_fence(struct reader *r, const struct reader_key *key, json_
 }
 
 static const struct reader_key fencing_keys[] = {
-	CONFIG_KEY("agent", reader_text, struct config_fencing, agent, .required = true,
+	CONFIG_KEY("agent", reader_text, struct config_fencing, agent, .example = "\"fence_ipmilan\"",
 		   .check = config_text_fence_agent),
 	CONFIG_KEY("timeout_s", reader_int, struct config_fencing, timeout_s, .min = 1, .max = 3600),
 	{ .name = "options", .read = read_fencing_options },
@@ -85,7 +85,7 @@ int config_read_fencing(struct reader *r, const struct reader_key *key, json_t *
 /* --- nodes ---*/
 
 static const struct reader_key node_keys[] = {
-	CONFIG_KEY("id", reader_u32, struct config_node, nodeid, .required = true, .min = 1, .max = CONFIG_NODEID_MAX),
+	CONFIG_KEY("id", reader_u32, struct config_node, nodeid, .example = "1", .min = 1, .max = CONFIG_NODEID_MAX),
 	CONFIG_KEY("role", reader_word, struct config_node, role, .words = role_words),
 	CONFIG_KEY("replication_address", config_read_address, struct config_node, replication_address),
 	{ .name = "fence", .read = read_node_fence },

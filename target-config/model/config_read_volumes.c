@@ -23,7 +23,7 @@ const char *config_placement_name(enum config_placement placement)
 /* --- pools ---*/
 
 static const struct reader_key pool_keys[] = {
-	CONFIG_KEY("vg", reader_text, struct config_pool, vg, .required = true, .check = config_text_vg),
+	CONFIG_KEY("vg", reader_text, struct config_pool, vg, .example = "\"vg0\"", .check = config_text_vg),
 };
 
 int config_read_pools(struct reader *r, const struct reader_key *key, json_t *value, void *where)
@@ -64,8 +64,8 @@ static int read_group_nodes(struct reader *r, const struct reader_key *key, json
 }
 
 static const struct reader_key group_keys[] = {
-	CONFIG_KEY("backend", reader_word, struct config_group, backend, .required = true, .words = backend_words),
-	CONFIG_KEY("nodes", read_group_nodes, struct config_group, nodes, .required = true),
+	CONFIG_KEY("backend", reader_word, struct config_group, backend, .example = "\"drbd\"", .words = backend_words),
+	CONFIG_KEY("nodes", read_group_nodes, struct config_group, nodes, .example = "[\"n1\", \"n2\"]"),
 	CONFIG_KEY("prefer", config_read_node_reference, struct config_group, prefer),
 	CONFIG_KEY("placement", reader_word, struct config_group, placement, .words = placement_words),
 	CONFIG_KEY("port", reader_u16, struct config_group, port, .min = 1, .max = 65535),
@@ -133,10 +133,10 @@ int config_read_groups(struct reader *r, const struct reader_key *key, json_t *v
 /* --- volumes ---*/
 
 static const struct reader_key volume_keys[] = {
-	CONFIG_KEY("group", config_read_group_reference, struct config_volume, group, .required = true),
+	CONFIG_KEY("group", config_read_group_reference, struct config_volume, group, .example = "\"g1\""),
 	CONFIG_KEY("pool", config_read_pool_reference, struct config_volume, pool),
 	CONFIG_KEY("device", reader_text, struct config_volume, device, .check = config_text_device),
-	CONFIG_KEY("size", reader_size, struct config_volume, size_bytes, .required = true),
+	CONFIG_KEY("size", reader_size, struct config_volume, size_bytes, .example = "\"10GiB\""),
 	CONFIG_KEY("serial", reader_text, struct config_volume, serial, .check = config_text_serial),
 	CONFIG_KEY("block_size", reader_u32, struct config_volume, block_size, .min = 512, .max = 4096),
 	CONFIG_KEY("drbd_minor", reader_u32, struct config_volume, drbd_minor, .min = 0, .max = (1 << 20) - 1),

@@ -275,13 +275,13 @@ const char *config_text_size(const char *s, uint64_t *ret_bytes)
 	if (n == 0)
 		return usage;
 	if (n > 15)
-		return "larger than 1 PiB";
+		return "at most 1024TiB are supported";
 	value = strtoull(s, NULL, 10);
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (strcmp(s + n, units[i].unit) != 0)
 			continue;
 		if (value > UINT64_MAX >> units[i].shift)
-			return "larger than 1 PiB";
+			return "at most 1024TiB are supported";
 		*ret_bytes = value << units[i].shift;
 		return NULL;
 	}

@@ -1,0 +1,24 @@
+# Fuzz targets: tests/fuzz/fuzz_<target>.c. Each is a unit test over its stored inputs (corpus/<target>), built like everything
+# else, and a libFuzzer program of clang's:
+#
+#   make fuzz T=config [FUZZ_SECONDS=600]     new inputs that reach new code go to $(O)/fuzz/<target>, crashes beside them
+
+T ?= config
+FUZZ_SECONDS ?= 60
+# $(call fuzz_target,NAME,PARTS,PKG-CONFIG NAMES,SOURCES OF THE PARTS)
+define fuzz_target
+$(call unit_test,test_fuzz_$(1),tests/fuzz/fuzz_$(1).c tests/fuzz/replay.c,$(2),$(3))
+FUZZ_SOURCES_$(1) := $(4)
+FUZZ_LIBS_$(1) := $(3)
+endef
+
+$(eval $(call fuzz_target,config,config base,jansson,$(wildcard target-config/model/*.c base/*.c)))
+
+.PHONY: fuzz
+fuzz:
+	@mkdir -p $(O)/fuzz/$(T)
+	$(call say,FUZZ,$(T))
+	$(Q)clang -std=gnu11 -I. -O1 -g -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread \
+		$(PKG_CFLAGS) -o $(O)/fuzz/fuzz_$(T) tests/fuzz/fuzz_$(T).c $(FUZZ_SOURCES_$(T)) $(call pkg_libs,$(FUZZ_LIBS_$(T)))
+	$(Q)$(O)/fuzz/fuzz_$(T) -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(O)/fuzz/ \
+		$(if $(wildcard tests/fuzz/$(T).dict),-dict=tests/fuzz/$(T).dict) $(O)/fuzz/$(T) tests/fuzz/corpus/$(T)
