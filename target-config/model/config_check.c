@@ -259,7 +259,7 @@ static int check_devices(const struct config *config, struct err *err)
 			     ((const struct config_volume *)first)->name);
 }
 
-int config_check(const struct config *config, struct err *err)
+int config_check_rules(const struct config *config, struct err *err)
 {
 	int rc = check_replication_addresses(config, err);
 

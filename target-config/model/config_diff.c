@@ -96,10 +96,9 @@ static void diff_lists(struct diff *diff, const struct kind *kind, const void *o
 	const char *a = old, *b = new_list;
 	size_t i = 0, j = 0;
 
-	while (i < n_old || j < n_new) {
-		const void *x = i < n_old ? a + i * kind->item_size : NULL;
-		const void *y = j < n_new ? b + j * kind->item_size : NULL;
-		int rc = !x ? 1 : !y ? -1 : kind->compare(x, y);
+	while (i < n_old && j < n_new) {
+		const void *x = a + i * kind->item_size, *y = b + j * kind->item_size;
+		int rc = kind->compare(x, y);
 
 		if (rc < 0)
 			add_line(diff, '-', kind, diff->old, x);
@@ -110,6 +109,10 @@ static void diff_lists(struct diff *diff, const struct kind *kind, const void *o
 		i += rc <= 0;
 		j += rc >= 0;
 	}
+	for (; i < n_old; i++)
+		add_line(diff, '-', kind, diff->old, a + i * kind->item_size);
+	for (; j < n_new; j++)
+		add_line(diff, '+', kind, diff->new_config, b + j * kind->item_size);
 }
 
 #define DIFF_LISTS(diff, kind, list)                                                                                   \

@@ -80,8 +80,10 @@ bool config_group_has_node(const struct config_group *group, uint32_t nodeid)
 /* NAA 6 (SPC-4 7.8.6.6.5): 6, 24 bits of company id (LIO's 001405h), 25 hex digits; what is no hex digit is skipped. */
 void config_naa(const char *serial, char ret_naa[33])
 {
-	size_t n = strlen(strcpy(ret_naa, "6001405"));
+	static const char prefix[] = "6001405";
+	size_t n = sizeof(prefix) - 1;
 
+	memcpy(ret_naa, prefix, n);
 	for (; *serial && n < 32; serial++) {
 		if (*serial >= 'A' && *serial <= 'F')
 			ret_naa[n++] = (char)(*serial - 'A' + 'a');

@@ -9,7 +9,7 @@
 #define CONFIG_DRBD_VOLUME_UNSET UINT16_MAX
 
 /* What must hold between objects of one document; before and after assignment alike. */
-int config_check(const struct config *config, struct err *err) must_check;
+int config_check_rules(const struct config *config, struct err *err) must_check;
 /* Fills in what the operator left out; takes it over from `old` where that has it. */
 int config_assign(struct config *config, const struct config *old, void (*random_bytes)(void *, size_t),
 		  struct err *err) must_check;

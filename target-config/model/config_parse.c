@@ -66,7 +66,7 @@ int config_parse(const char *text, size_t size, const struct config *old, void (
 	rc = reader_object(&r, root, CONFIG_KEYS(document_keys), config);
 	strbuf_done(&r.path);
 	if (rc == 0)
-		rc = config_check(config, err);
+		rc = config_check_rules(config, err);
 	if (rc == 0)
 		rc = config_assign(config, old, random_bytes, err);
 	if (rc == 0)

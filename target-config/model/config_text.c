@@ -390,11 +390,11 @@ const char *config_quote(const char *s, char ret_text[CONFIG_QUOTE_SIZE])
 		unsigned char c = (unsigned char)*s;
 
 		if (n > CONFIG_QUOTE_SIZE - 4 - 5) {
-			n += (size_t)sprintf(ret_text + n, "...");
+			n += (size_t)snprintf(ret_text + n, CONFIG_QUOTE_SIZE - n, "...");
 			break;
 		}
 		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-			n += (size_t)sprintf(ret_text + n, "\\x%02x", c);
+			n += (size_t)snprintf(ret_text + n, CONFIG_QUOTE_SIZE - n, "\\x%02x", c);
 		else
 			ret_text[n++] = (char)c;
 	}
