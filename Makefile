@@ -72,7 +72,7 @@ $(call prog,tests/unit/$(1),$(2),$(3),cmocka $(4),$(5))
 UNIT_TESTS += $$(BUILD)/tests/unit/$(1)
 endef
 
-include $(sort $(wildcard */part.mk) $(wildcard */*/part.mk))
+include $(sort $(wildcard */part.mk) $(wildcard */*/part.mk) $(wildcard */*/*/part.mk))
 
 $(BUILD)/%.o: %.c
 	$(call say,CC,$<)

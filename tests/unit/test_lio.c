@@ -15,6 +15,7 @@
 #include "base/xalloc.h"
 #include "target-config/lio/lio.h"
 #include "target-config/lio/tree.h"
+#include "tests/unit/cfs_contract.h"
 #include "tests/unit/fake_configfs.h"
 #include "tests/unit/lio_fixture.h"
 
@@ -137,6 +138,28 @@ static void serve(struct world *world, const struct config *config, const char *
 
 	world->may_serve[strcmp(group, "g1") == 0 ? 1 : 2][nodeid] = state == LIO_ALUA_ACTIVE_OPTIMIZED;
 	assert_int_equal(lio_alua_set(&world->roots, config, group, nodeid, state, &err), 0);
+}
+
+/* --- the fake itself ---------------------------------------------------------------------------------------------------*/
+
+static void broken_promise(const char *text)
+{
+	print_message("%s\n", text);
+}
+
+static void the_fake_keeps_the_kernels_contract(void **state)
+{
+	struct fake *fake = fake_new(false);
+	struct strbuf before = { 0 }, after = { 0 };
+
+	(void)state;
+	fake_dump(fake, &before);
+	assert_int_equal(cfs_contract(fake_cfs(fake), FAKE_ROOT, "/dev/a", "/dev/b", broken_promise), 0);
+	fake_dump(fake, &after);
+	assert_string_equal(strbuf_str(&after), strbuf_str(&before));
+	strbuf_done(&before);
+	strbuf_done(&after);
+	fake_free(fake);
 }
 
 /* --- building ----------------------------------------------------------------------------------------------------------*/
@@ -729,6 +752,7 @@ static void builds_many_in_parallel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_fake_keeps_the_kernels_contract),
 		cmocka_unit_test(builds_and_settles),
 		cmocka_unit_test(makes_exactly_this),
 		cmocka_unit_test(builds_in_order),

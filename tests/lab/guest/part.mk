@@ -1,0 +1,5 @@
+# Tests that need a real kernel: run as root in a guest of the lab (or any machine that may lose its kernel target).
+$(eval $(call prog,tests/lab/guest/guest_lio,tests/lab/guest/test_lio.c tests/unit/lio_fixture.c tests/unit/cfs_contract.c,\
+	lio gate config base,jansson))
+$(eval $(call prog,tests/lab/guest/guest_gate,tests/lab/guest/test_gate.c,gate base,jansson))
+PROGRAMS += $(BUILD)/tests/lab/guest/guest_lio $(BUILD)/tests/lab/guest/guest_gate

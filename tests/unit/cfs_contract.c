@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/unit/cfs_contract.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/xalloc.h"
+
+#define HBA "core/iblock_7799"
+#define DEV HBA "/contract"
+#define DEV2 HBA "/contract2"
+#define IQN "iscsi/iqn.2026-01.org.example:contract"
+#define ACL IQN "/tpgt_1/acls/iqn.2026-01.org.example:host"
+#define LU_GP "core/alua/lu_gps/contract"
+
+struct contract {
+	struct cfs *cfs;
+	const char *root;
+	void (*fail)(const char *text);
+	int broken;
+};
+
+static char *full(const struct contract *c, const char *path)
+{
+	return xasprintf("%s/%s", c->root, path);
+}
+
+static void expect(struct contract *c, const char *verb, const char *path, int got, int want)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (got == want)
+		return;
+	c->broken++;
+	text = xasprintf("%s %s: %s instead of %s", verb, path, got ? strerror(-got) : "success",
+			 want ? strerror(-want) : "success");
+	c->fail(text);
+}
+
+static void make(struct contract *c, const char *path, int want)
+{
+	_cleanup_free_ char *p = full(c, path);
+
+	expect(c, "mkdir", path, c->cfs->ops->mkdir(c->cfs, p), want);
+}
+
+static void drop(struct contract *c, const char *path, int want)
+{
+	_cleanup_free_ char *p = full(c, path);
+
+	expect(c, "rmdir", path, c->cfs->ops->rmdir(c->cfs, p), want);
+}
+
+static void put(struct contract *c, const char *path, const char *value, int want)
+{
+	_cleanup_free_ char *verb = xasprintf("write %s to", value);
+	_cleanup_free_ char *p = full(c, path);
+
+	expect(c, verb, path, c->cfs->ops->write(c->cfs, p, value), want);
+}
+
+static void join(struct contract *c, const char *to, const char *path, int want)
+{
+	_cleanup_free_ char *p = full(c, path);
+	_cleanup_free_ char *t = full(c, to);
+
+	expect(c, "link", path, c->cfs->ops->symlink(c->cfs, t, p), want);
+}
+
+static void cut(struct contract *c, const char *path, int want)
+{
+	_cleanup_free_ char *p = full(c, path);
+
+	expect(c, "unlink", path, c->cfs->ops->unlink(c->cfs, p), want);
+}
+
+static void reads(struct contract *c, const char *path, const char *want)
+{
+	_cleanup_free_ char *p = full(c, path);
+	_cleanup_free_ char *got = NULL;
+	int rc = c->cfs->ops->read(c->cfs, p, &got);
+
+	if (rc == 0 && strncmp(got, want, strlen(want)) == 0 && (*want || !*got))
+		return;
+	expect(c, "read", path, rc, 0);
+	if (rc == 0) {
+		_cleanup_free_ char *text = xasprintf("read %s: \"%s\" instead of \"%s\"", path, got, want);
+
+		c->broken++;
+		c->fail(text);
+	}
+}
+
+static void read_fails(struct contract *c, const char *path, int want)
+{
+	_cleanup_free_ char *p = full(c, path);
+	_cleanup_free_ char *got = NULL;
+
+	expect(c, "read", path, c->cfs->ops->read(c->cfs, p, &got), want);
+}
+
+static void leads_to(struct contract *c, const char *path, const char *want)
+{
+	_cleanup_free_ char *p = full(c, path);
+	_cleanup_free_ char *suffix = xasprintf("../target/%s", want);
+	_cleanup_free_ char *got = NULL;
+	int rc = c->cfs->ops->readlink(c->cfs, p, &got);
+
+	if (rc < 0 || strlen(got) < strlen(suffix) || strcmp(got + strlen(got) - strlen(suffix), suffix) != 0) {
+		c->broken++;
+		c->fail(rc < 0 ? "readlink fails" : got);
+	}
+}
+
+static void lists(struct contract *c, const char *path, enum cfs_type type, const char *want)
+{
+	_cleanup_free_ char *p = full(c, path);
+	_cleanup_free_ char *got = xstrdup("");
+	char **names = NULL;
+	size_t n = 0;
+
+	expect(c, "list", path, c->cfs->ops->list(c->cfs, p, type, &names, &n), 0);
+	for (size_t i = 0; i < n; i++) {
+		char *more = xasprintf("%s%s ", got, names[i]);
+
+		free(got);
+		got = more;
+	}
+	cfs_names_free(names, n);
+	if (strcmp(got, want) != 0) {
+		c->broken++;
+		c->fail(got);
+	}
+}
+
+/* --- the promises ------------------------------------------------------------------------------------------------------*/
+
+static void backstore(struct contract *c, const char *device)
+{
+	_cleanup_free_ char *control = xasprintf("udev_path=%s,readonly=0", device);
+
+	make(c, HBA, 0);
+	make(c, HBA, -EEXIST);
+	make(c, DEV, 0);
+	reads(c, DEV "/enable", "0\n");
+	reads(c, DEV "/udev_path", "");
+	reads(c, DEV "/alua_lu_gp", ""); /* not configured: no lu_gp */
+	reads(c, DEV "/wwn/vpd_unit_serial", "T10 VPD Unit Serial Number: \n");
+	reads(c, DEV "/attrib/emulate_3pc", "1\n");
+	read_fails(c, DEV "/control", -EACCES);
+	read_fails(c, DEV "/attrib/no_such_attribute", -ENOENT);
+	put(c, DEV "/enable", "1", -EINVAL); /* no device yet */
+	put(c, DEV "/control", control, 0);
+	put(c, DEV "/control", control, 0); /* again is fine until it is enabled */
+	put(c, DEV "/enable", "1", 0);
+	put(c, DEV "/enable", "1", -EEXIST);
+	reads(c, DEV "/enable", "1\n");
+	reads(c, DEV "/alua_lu_gp", "LU Group Alias: default_lu_gp\n");
+	put(c, DEV "/wwn/vpd_unit_serial", "11111111-0000-4000-8000-000000000001", 0);
+	reads(c, DEV "/wwn/vpd_unit_serial", "T10 VPD Unit Serial Number: 11111111-0000-4000-8000-000000000001\n");
+	put(c, DEV "/attrib/block_size", "4096", 0);
+	reads(c, DEV "/attrib/block_size", "4096\n");
+}
+
+static void groups(struct contract *c)
+{
+	reads(c, DEV "/alua/default_tg_pt_gp/tg_pt_gp_id", "0\n");
+	drop(c, DEV "/alua/default_tg_pt_gp", -EPERM);
+	make(c, DEV "/alua/node1", 0);
+	make(c, DEV "/alua/node2", 0);
+	reads(c, DEV "/alua/node1/tg_pt_gp_id", "");
+	reads(c, DEV "/alua/node1/alua_access_state", "0\n"); /* the trap: active/optimized */
+	reads(c, DEV "/alua/node1/alua_access_type", "Implicit and Explicit\n");
+	put(c, DEV "/alua/node1/alua_access_state", "2", -EINVAL); /* no id */
+	put(c, DEV "/alua/node1/tg_pt_gp_id", "1", 0);
+	put(c, DEV "/alua/node1/tg_pt_gp_id", "1", -EINVAL);
+	put(c, DEV "/alua/node2/tg_pt_gp_id", "1", -EINVAL); /* taken */
+	put(c, DEV "/alua/node2/tg_pt_gp_id", "2", 0);
+	put(c, DEV "/alua/node1/alua_access_state", "2", 0);
+	reads(c, DEV "/alua/node1/alua_access_state", "2\n");
+	put(c, DEV "/alua/node1/alua_access_state", "15", 0);
+	reads(c, DEV "/alua/node1/alua_access_state", "15\n");
+	put(c, DEV "/alua/node1/alua_access_type", "1", 0);
+	reads(c, DEV "/alua/node1/alua_access_type", "Implicit\n");
+	put(c, DEV "/alua/node1/implicit_trans_secs", "120", 0);
+	lists(c, DEV "/alua", CFS_DIR, "default_tg_pt_gp node1 node2 ");
+}
+
+static void lu_group(struct contract *c, const char *device)
+{
+	_cleanup_free_ char *control = xasprintf("udev_path=%s,readonly=0", device);
+
+	make(c, LU_GP, 0);
+	reads(c, LU_GP "/lu_gp_id", "");
+	put(c, DEV "/alua_lu_gp", "contract", -ENODEV); /* no id */
+	put(c, LU_GP "/lu_gp_id", "7799", 0);
+	put(c, LU_GP "/lu_gp_id", "7799", -EINVAL);
+	put(c, DEV "/alua_lu_gp", "contract", 0);
+	reads(c, DEV "/alua_lu_gp", "LU Group Alias: contract\n");
+	make(c, DEV2, 0);
+	make(c, DEV2 "/alua/node1", 0);
+	put(c, DEV2 "/alua/node1/tg_pt_gp_id", "1", 0);
+	put(c, DEV2 "/alua/node1/alua_access_state", "2", -ENODEV); /* not configured */
+	put(c, DEV2 "/alua_lu_gp", "contract", 0);		     /* silently nothing */
+	reads(c, DEV2 "/alua_lu_gp", "");
+	put(c, DEV2 "/control", control, 0);
+}
+
+/* One write through the lu_gp reaches every member's group of that id, and no other. DEV2 is enabled by the caller. */
+static void flips(struct contract *c)
+{
+	put(c, DEV2 "/alua/node1/alua_access_state", "2", 0);
+	put(c, DEV "/alua/node1/alua_access_state", "3", 0);
+	reads(c, DEV2 "/alua/node1/alua_access_state", "2\n"); /* not in the lu_gp yet */
+	put(c, DEV2 "/alua_lu_gp", "contract", 0);
+	put(c, DEV "/alua/node1/alua_access_state", "15", 0);
+	reads(c, DEV2 "/alua/node1/alua_access_state", "15\n");
+	reads(c, DEV "/alua/node2/alua_access_state", "0\n");
+	put(c, DEV "/alua/node1/alua_access_state", "2", 0);
+	reads(c, DEV2 "/alua/node1/alua_access_state", "2\n");
+}
+
+static void target(struct contract *c)
+{
+	make(c, IQN, 0);
+	make(c, IQN "/tpgt_1", 0);
+	make(c, IQN "/tpgt_2", 0);
+	reads(c, IQN "/tpgt_1/enable", "0\n");
+	reads(c, IQN "/tpgt_1/param/TargetAlias", "LIO Target\n");
+	put(c, IQN "/tpgt_1/param/TargetAlias", "lunward", 0);
+	reads(c, IQN "/tpgt_1/param/TargetAlias", "lunward\n");
+	put(c, IQN "/tpgt_1/attrib/authentication", "0", 0);
+	make(c, IQN "/tpgt_1/lun/lun_4", 0);
+	read_fails(c, IQN "/tpgt_1/lun/lun_4/alua_tg_pt_gp", -ENODEV); /* no device linked */
+	join(c, DEV, IQN "/tpgt_1/lun/lun_4/contract", 0);
+	join(c, DEV, IQN "/tpgt_1/lun/lun_4/again", -EEXIST);
+	leads_to(c, IQN "/tpgt_1/lun/lun_4/contract", DEV);
+	lists(c, IQN "/tpgt_1/lun/lun_4", CFS_LINK, "contract ");
+	lists(c, IQN "/tpgt_1/lun/lun_4", CFS_DIR, "statistics ");
+	reads(c, IQN "/tpgt_1/lun/lun_4/alua_tg_pt_gp", "TG Port Alias: default_tg_pt_gp\n"); /* the trap */
+	put(c, IQN "/tpgt_1/lun/lun_4/alua_tg_pt_gp", "none", -ENODEV);
+	put(c, IQN "/tpgt_1/lun/lun_4/alua_tg_pt_gp", "node1", 0);
+	reads(c, IQN "/tpgt_1/lun/lun_4/alua_tg_pt_gp", "TG Port Alias: node1\n");
+	put(c, DEV "/wwn/vpd_unit_serial", "2", -EINVAL); /* exported */
+	put(c, DEV "/attrib/block_size", "512", -EINVAL);
+	put(c, DEV "/attrib/force_pr_aptpl", "1", -EINVAL);
+	put(c, DEV "/attrib/emulate_3pc", "0", 0); /* not frozen */
+	drop(c, DEV, -EBUSY);
+}
+
+static void acl(struct contract *c)
+{
+	make(c, ACL, 0);
+	reads(c, ACL "/auth/userid", "\n");
+	reads(c, ACL "/attrib/authentication", "-1\n"); /* the TPG's */
+	put(c, ACL "/auth/userid", "alice", 0);
+	reads(c, ACL "/auth/userid", "alice\n");
+	put(c, ACL "/auth/userid", "NULL", 0);
+	put(c, ACL "/attrib/authentication", "0", 0);
+	make(c, ACL "/lun_0", 0);
+	make(c, IQN "/tpgt_2/lun/lun_4", 0);
+	join(c, IQN "/tpgt_2/lun/lun_4", ACL "/lun_0/contract", -EINVAL); /* another TPG's, and empty */
+	join(c, IQN "/tpgt_1/lun/lun_4", ACL "/lun_0/contract", 0);
+	leads_to(c, ACL "/lun_0/contract", IQN "/tpgt_1/lun/lun_4");
+	drop(c, ACL "/lun_0", -ENOTEMPTY);
+	drop(c, ACL, -ENOTEMPTY);
+	drop(c, IQN "/tpgt_1/lun/lun_4", -EBUSY); /* pointed at */
+	lists(c, ACL, CFS_DIR, "attrib auth fabric_statistics lun_0 param ");
+}
+
+static void portals(struct contract *c)
+{
+	make(c, IQN "/tpgt_1/np/127.0.0.1:7799", 0);
+	make(c, IQN "/tpgt_2/np/127.0.0.1:7799", -EINVAL); /* in one TPG of a target only */
+	make(c, IQN "/tpgt_2/np/no-address", -EINVAL);
+	reads(c, IQN "/tpgt_1/np/127.0.0.1:7799/iser", "0\n");
+	put(c, IQN "/tpgt_1/enable", "1", 0);
+	put(c, IQN "/tpgt_1/enable", "1", 0); /* again is fine */
+	reads(c, IQN "/tpgt_1/enable", "1\n");
+	put(c, IQN "/tpgt_1/enable", "0", 0);
+	drop(c, IQN, -ENOTEMPTY);
+}
+
+static void taking_down(struct contract *c)
+{
+	drop(c, IQN "/tpgt_1/np/127.0.0.1:7799", 0);
+	drop(c, DEV "/alua/node1", 0); /* in use: its LUNs fall into the default group */
+	reads(c, IQN "/tpgt_1/lun/lun_4/alua_tg_pt_gp", "TG Port Alias: default_tg_pt_gp\n");
+	cut(c, ACL "/lun_0/contract", 0);
+	cut(c, ACL "/lun_0/contract", -ENOENT);
+	drop(c, ACL "/lun_0", 0);
+	drop(c, ACL, 0);
+	cut(c, IQN "/tpgt_1/lun/lun_4/contract", 0);
+	drop(c, IQN "/tpgt_1/lun/lun_4", 0);
+	drop(c, IQN "/tpgt_2/lun/lun_4", 0);
+	drop(c, IQN "/tpgt_1", 0);
+	drop(c, IQN "/tpgt_2", 0);
+	drop(c, IQN, 0);
+	drop(c, IQN, -ENOENT);
+	drop(c, DEV, -ENOTEMPTY); /* node2 */
+	drop(c, DEV "/alua/node2", 0);
+	drop(c, LU_GP, 0); /* in use: its members fall into the default one */
+	reads(c, DEV "/alua_lu_gp", "LU Group Alias: default_lu_gp\n");
+	drop(c, DEV, 0);
+	drop(c, DEV2 "/alua/node1", 0);
+	drop(c, DEV2, 0);
+	drop(c, HBA, 0);
+}
+
+int cfs_contract(struct cfs *cfs, const char *root, const char *device, const char *device2, void (*fail)(const char *text))
+{
+	struct contract c = { .cfs = cfs, .root = root, .fail = fail };
+
+	backstore(&c, device);
+	groups(&c);
+	lu_group(&c, device2);
+	make(&c, IQN, 0);
+	make(&c, IQN "/tpgt_1", 0);
+	make(&c, IQN "/tpgt_1/lun/lun_0", 0);
+	join(&c, DEV2, IQN "/tpgt_1/lun/lun_0/contract2", -ENODEV); /* not configured */
+	drop(&c, IQN "/tpgt_1/lun/lun_0", 0);
+	drop(&c, IQN "/tpgt_1", 0);
+	drop(&c, IQN, 0);
+	put(&c, DEV2 "/enable", "1", 0);
+	flips(&c);
+	target(&c);
+	acl(&c);
+	portals(&c);
+	taking_down(&c);
+	return c.broken;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What lio takes for granted of configfs, as checks that run against the kernel (tests/lab/guest/test_lio.c) and against the
+ * tree in memory (test_lio.c): a fake that is kinder than the kernel proves nothing.
+ */
+#ifndef TESTS_UNIT_CFS_CONTRACT_H
+#define TESTS_UNIT_CFS_CONTRACT_H
+
+#include "target-config/lio/cfs.h"
+
+/* Leaves nothing behind. device, device2: block devices nobody else uses. Calls fail for each broken promise; returns their number. */
+int cfs_contract(struct cfs *cfs, const char *root, const char *device, const char *device2, void (*fail)(const char *text));
+
+#endif
