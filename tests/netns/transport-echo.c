@@ -87,7 +87,7 @@ static void flood(struct echo *echo)
 		char *text = xcalloc(1, echo->flood_size + 32);
 
 		transport_stats(echo->transport, &stats);
-		if (stats.n_queued > 16) {
+		if (stats.n_queued > 4) {
 			free(text);
 			return;
 		}
