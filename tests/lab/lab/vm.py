@@ -58,6 +58,8 @@ def kernel_arguments(machine: Machine, options: Options) -> str:
     return " ".join((
         "console=ttyS0 loglevel=5 net.ifnames=0 mitigations=off nokaslr tsc=reliable no_timer_check random.trust_cpu=on",
         "systemd.show_status=0 systemd.log_target=journal audit=0 panic=0",
+        # What a machine without hardware need not do at boot.
+        "cryptomgr.notests apparmor=0 mce=off edd=off rcupdate.rcu_expedited=1 rcupdate.rcu_normal_after_boot=1",
         f"lab.name={machine.name} lab.san={san_address(machine, options)} lab.clu=10.78.0.{machine.number}/24",
         f"lab.mtu={options.mtu} lab.debs={int(options.install and machine.node)}",
         options.append)).strip()
