@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The machine of one node, as its files share it: round.c installs views, order.c orders, persists and commits, local.c does
+ * this node's duties, watch.c those of the lowest node, request.c answers, action.c holds what comes out.
+ */
+#ifndef HA_CORE_INTERNAL_H
+#define HA_CORE_INTERNAL_H
+
+#include "ha/core/core.h"
+#include "ha/core/replica.h"
+#include "ha/wire/msg.h"
+#include "ha/wire/state.h"
+
+#define RESEND_MS 250         /* a message of the protocol that was not delivered to its sender */
+#define COMMAND_RESEND_MS 1000
+#define RETRY_MS 1000         /* an action or a write that failed */
+#define REQUEST_LIMIT_MS 15000 /* how long a request waits for a view to become active */
+
+enum answer { UNKNOWN, NO, YES };
+
+/* Something this node wants ordered, until the state shows it. Zero while it does not. */
+struct want {
+	uint64_t term, tag;
+	int64_t first_ms, sent_ms;
+};
+
+/* --- actions ---*/
+
+struct action {
+	struct ha_action a;
+	struct bytes_out data; /* owned; a.data points into it */
+	char group[HA_NAME_SIZE];
+	char text[HA_TEXT_SIZE + HA_TEXT_SIZE];
+};
+
+/* --- rounds and order ---*/
+
+/* State of one round, from the BEGIN that was delivered to the membership change or the BEGIN that ends it. */
+struct round {
+	struct ha_round id;  /* term 0: none since the last membership change */
+	int64_t since_ms;
+	bool installed;      /* this node takes part and has applied the install */
+	bool left_out;       /* an install came without this node: a new round is needed */
+	bool has_install;    /* INSTALL was delivered, this node takes part */
+	struct ha_install install;
+	uint64_t install_version; /* of the state after the install */
+	struct ha_ids old_electorate; /* of the state before it: a majority of both makes the view active */
+	int64_t digest_sent_ms;
+	/* snapshot, as delivered so far */
+	size_t snapshot_total, snapshot_at;
+	struct bytes_out snapshot;      /* what was delivered, if this node needs it */
+	struct bytes_out snapshot_mine; /* what this node sends, if it is the source */
+	int64_t snapshot_sent_ms;
+	/* only at the node that began it */
+	struct ha_digest digests[HA_NODES_MAX];
+	struct ha_ids answered; /* whose digests these are */
+	struct bytes_out install_bytes;
+	int64_t install_sent_ms;
+};
+
+struct order { /* of the leader, not yet delivered to itself */
+	struct bytes_out bytes;
+	struct order *next;
+};
+
+/* --- duties ---*/
+
+enum copy_level { COPY_UNSAID, COPY_NO, COPY_YES, COPY_STALE /* a yes that does not count any more */ };
+
+struct local_copy {
+	uint32_t nodeid;
+	enum copy_level level;
+	struct want want;
+};
+
+enum serving { SERVING_UNSAID, SERVING_NO, SERVING_MAYBE, SERVING_YES };
+
+struct duty { /* an ACQUIRE or a RELEASE; type 0 (SEND): none */
+	enum ha_action_type type;
+	uint64_t epoch;
+};
+
+struct local_group {
+	char name[HA_NAME_SIZE];
+	enum serving serving;
+	struct duty running;
+	struct duty started;  /* the last one */
+	struct duty answered; /* its result is known */
+	int result;
+	char text[HA_TEXT_SIZE];
+	int64_t retry_ms;     /* not before */
+	bool closing;         /* a STAND_DOWN was given out and has not succeeded yet */
+	bool stand_down_runs;
+	int64_t stand_down_retry_ms;
+	enum answer ready;
+	uint64_t seen_epoch;
+	struct local_copy copies[HA_COPIES_MAX];
+	struct want want_answer, want_ready;
+	int64_t owed_since_ms; /* watch.c: how long its owner has owed an answer at this epoch; 0: it does not */
+	uint64_t owed_epoch;
+};
+
+struct local_node {
+	uint32_t nodeid;
+	bool portals_down; /* this node does not serve its portals; only while it is asked to hand them over */
+	struct want want_portals;
+	bool fence_runs;
+	uint64_t fence_seq; /* down_seq of the last fencing */
+	bool fence_answered;
+	int fence_result;
+	enum ha_evidence fence_kind;
+	char fence_text[HA_TEXT_SIZE];
+	int64_t fence_retry_ms;
+	struct want want_evidence, want_give_up;
+	int64_t away_since_ms; /* owes an answer and is AWAY, 0: not */
+};
+
+struct request {
+	struct request *next;
+	enum ha_request kind;
+	uint64_t id;
+	struct ha_command command; /* owns document and groups */
+	int64_t deadline_ms;
+	uint64_t seq;     /* 0: not sent in this term */
+	bool was_sent;    /* ever: the outcome of a failure is uncertain */
+	bool answered;    /* only its number is still needed, until it is seen ordered or the term ends */
+	bool ordered;
+	uint64_t version; /* at which it was ordered */
+	int result;
+	char text[HA_TEXT_SIZE];
+	struct want want;
+};
+
+struct ha_core {
+	struct ha_settings settings;
+	int64_t now_ms;
+	bool started;
+
+	struct action *actions; /* out, from next_action on */
+	size_t n_actions, cap_actions, next_action;
+	int64_t wake_ms, timer_ms; /* wanted, and last asked for */
+	bool tell_changed;
+
+	/* durable */
+	uint64_t promised, born;
+	struct replica replica;
+	bool unreadable; /* the file was there and could not be read: this node's memory counts for nothing */
+	struct {
+		uint64_t promised, term, version;
+	} durable, writing;
+	bool write_runs;
+	uint64_t write_seq;
+	int64_t write_retry_ms;
+	bool write_failed;
+
+	/* what Corosync says */
+	enum answer quorum;
+	struct ha_ids members, ring;
+	bool connected;
+
+	/* view */
+	struct round round;
+	uint64_t term_seen;   /* highest promise or term heard of */
+	int64_t begin_at_ms;  /* begin a round then, INT64_MAX: no need */
+	int64_t join_sent_ms;
+	bool join_wanted;
+	uint64_t acked[HA_NODES_MAX]; /* by index in state.nodes */
+	int64_t ack_sent_ms;
+	uint64_t ack_sent_version;
+	uint64_t committed;
+	bool was_active;
+	int64_t gap_since_ms; /* an order came too early: one before it was missed; 0: no */
+	char blocked[HA_TEXT_SIZE]; /* why a round that everybody answered installs nothing */
+
+	/* leader */
+	struct order *orders, **orders_tail;
+	size_t n_orders;
+	int64_t orders_sent_ms;
+
+	struct local_group *groups; /* ascending by name */
+	size_t n_groups, cap_groups;
+	struct local_node nodes[HA_NODES_MAX];
+	size_t n_nodes;
+
+	struct request *requests, **requests_tail;
+};
+
+/* action.c */
+struct action *action_add(struct ha_core *core, enum ha_action_type type);
+void action_group(struct ha_core *core, enum ha_action_type type, const char *group, uint64_t epoch, bool yes);
+void action_note(struct ha_core *core, bool warning, const char *fmt, ...) printf_like(3, 4);
+void actions_forget(struct ha_core *core);
+void core_send(struct ha_core *core, const struct ha_msg *msg);
+void core_send_bytes(struct ha_core *core, const struct bytes_out *bytes);
+/* Asks to be called at that time at the latest. */
+void core_wake(struct ha_core *core, int64_t at_ms);
+/* True when `every_ms` has passed since *last_ms, which then is now; asks to be woken otherwise. */
+bool core_is_due(struct ha_core *core, int64_t *last_ms, int64_t every_ms);
+
+/* core.c */
+bool ids_has(const struct ha_ids *ids, uint32_t id);
+void ids_add(struct ha_ids *ids, uint32_t id);
+uint32_t core_me(const struct ha_core *core);
+bool core_is_active(const struct ha_core *core);
+bool core_is_settled(const struct ha_core *core, uint64_t changed);
+/* Why commands are impossible, "" if they are not. *ret_passive: they will stay so until the membership changes. */
+const char *core_passive_reason(const struct ha_core *core, bool *ret_passive);
+bool core_is_majority(const struct ha_ids *electorate, const struct ha_ids *nodes);
+
+/* round.c */
+void round_reset(struct ha_core *core);
+void round_on_view(struct ha_core *core);
+void round_on_begin(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
+void round_on_digest(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
+void round_on_install(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
+void round_on_snapshot(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
+void round_on_join(struct ha_core *core, uint32_t sender);
+void round_pump(struct ha_core *core);
+bool round_sees_snapshot(const struct ha_core *core); /* the snapshot of the installed view is still being sent */
+struct ha_ids settings_electorate(const struct ha_core *core);
+
+/* order.c */
+void order_reset(struct ha_core *core);
+void order_installed(struct ha_core *core);
+void order_on_command(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
+void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
+void order_on_ack(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
+void order_commit(struct ha_core *core);
+void order_on_persisted(struct ha_core *core, uint64_t write_seq, int result);
+void order_pump(struct ha_core *core);
+struct ha_ids state_electorate(const struct ha_state *state);
+/* Sends the command until *want is told otherwise: call on every step while it is wanted, want_drop() when it is not. */
+void core_want(struct ha_core *core, struct want *want, uint64_t tag, const struct ha_command *command);
+void want_drop(struct want *want);
+
+/* local.c */
+void local_on_done(struct ha_core *core, const struct ha_event *event);
+void local_on_local(struct ha_core *core, const struct ha_event *event);
+void local_on_outdate(struct ha_core *core, const char *group, uint32_t nodeid);
+void local_pump(struct ha_core *core);
+struct local_group *local_group(struct ha_core *core, const char *name); /* made if it is not there */
+struct local_node *local_node(struct ha_core *core, uint32_t nodeid);    /* NULL: too many */
+
+/* watch.c */
+void watch_on_fenced(struct ha_core *core, const struct ha_event *event);
+void watch_pump(struct ha_core *core);
+
+/* request.c */
+void request_on_request(struct ha_core *core, const struct ha_event *event);
+void request_on_ordered(struct ha_core *core, uint64_t seq, int result, const char *text);
+void request_on_install(struct ha_core *core);
+void request_pump(struct ha_core *core);
+void requests_free(struct ha_core *core);
+
+#endif

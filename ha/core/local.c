@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * This node's duties for each group, looked at again after every event: stop what it may not serve, acquire and release what
+ * it is told, report what is not in the state yet. An answer is given only for what is surely so: a failed ACQUIRE is
+ * reported after the group was closed again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "ha/core/internal.h"
+
+struct local_group *local_group(struct ha_core *core, const char *name)
+{
+	size_t at = 0;
+	struct local_group *local;
+
+	while (at < core->n_groups && strcmp(core->groups[at].name, name) < 0)
+		at++;
+	if (at < core->n_groups && strcmp(core->groups[at].name, name) == 0)
+		return &core->groups[at];
+	(void)array_push(core->groups, core->n_groups, core->cap_groups);
+	local = &core->groups[at];
+	memmove(local + 1, local, (core->n_groups - 1 - at) * sizeof(*local));
+	memset(local, 0, sizeof(*local));
+	snprintf(local->name, sizeof(local->name), "%s", name);
+	return local;
+}
+
+struct local_node *local_node(struct ha_core *core, uint32_t nodeid)
+{
+	for (size_t i = 0; i < core->n_nodes; i++) {
+		if (core->nodes[i].nodeid == nodeid)
+			return &core->nodes[i];
+	}
+	if (core->n_nodes == HA_NODES_MAX)
+		return NULL;
+	core->nodes[core->n_nodes].nodeid = nodeid;
+	return &core->nodes[core->n_nodes++];
+}
+
+static bool is_duty(const struct duty *duty, enum ha_action_type type, uint64_t epoch)
+{
+	return duty->type == type && duty->epoch == epoch;
+}
+
+/* --- copies ---------------------------------------------------------------------------------------------------------------*/
+
+static struct local_copy *find_copy(struct local_group *local, uint32_t nodeid)
+{
+	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
+		if (local->copies[i].nodeid == nodeid)
+			return &local->copies[i];
+	}
+	return NULL;
+}
+
+static void sync_copies(struct local_group *local, const struct ha_state_group *group)
+{
+	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
+		struct local_copy *copy = &local->copies[i];
+
+		if (copy->nodeid && !set_has(group->spec.nodes, copy->nodeid))
+			memset(copy, 0, sizeof(*copy));
+	}
+	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
+		if (group->spec.nodes[i] && !find_copy(local, group->spec.nodes[i]))
+			find_copy(local, 0)->nodeid = group->spec.nodes[i];
+	}
+}
+
+/* What was said before does not speak for what comes: see HA_LOCAL_CURRENT. */
+static void make_stale(struct local_copy *copy)
+{
+	if (copy->level != COPY_NO)
+		copy->level = COPY_STALE;
+}
+
+void local_on_outdate(struct ha_core *core, const char *group, uint32_t nodeid)
+{
+	struct local_copy *copy = find_copy(local_group(core, group), nodeid);
+
+	if (copy && nodeid)
+		make_stale(copy);
+}
+
+static void see_epoch(struct local_group *local, const struct ha_state_group *group)
+{
+	if (local->seen_epoch == group->epoch)
+		return;
+	if (local->seen_epoch) {
+		for (size_t i = 0; i < HA_COPIES_MAX; i++)
+			make_stale(&local->copies[i]);
+	}
+	local->seen_epoch = group->epoch;
+}
+
+static void want_copy(struct ha_core *core, struct local_copy *copy, const struct ha_state_group *group)
+{
+	struct ha_command command = { .type = HA_CMD_CURRENT, .nodeid = copy->nodeid, .number = group->epoch,
+				      .yes = copy->level == COPY_YES };
+	bool is_no = copy->level == COPY_NO && (group->phase == HA_PHASE_OWNED || copy->nodeid == core_me(core));
+
+	memcpy(command.group, group->spec.name, sizeof(command.group));
+	if ((command.yes || is_no) && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
+		core_want(core, &copy->want, group->epoch * 2 + command.yes, &command);
+	else
+		want_drop(&copy->want);
+}
+
+/* --- events -----------------------------------------------------------------------------------------------------------------*/
+
+static void on_stood_down(struct ha_core *core, struct local_group *local, const struct ha_event *event)
+{
+	local->stand_down_runs = false;
+	local->running.type = 0;
+	if (event->result < 0) {
+		local->stand_down_retry_ms = core->now_ms + RETRY_MS;
+		action_note(core, true, "group %s: cannot be closed on this node, trying again: %s", local->name,
+			    event->text ? event->text : "");
+		return;
+	}
+	local->closing = false;
+	local->serving = SERVING_NO;
+}
+
+void local_on_done(struct ha_core *core, const struct ha_event *event)
+{
+	struct local_group *local;
+
+	if (!event->group)
+		return;
+	local = local_group(core, event->group);
+	if (event->action == HA_ACT_STAND_DOWN) {
+		if (local->stand_down_runs)
+			on_stood_down(core, local, event);
+		return;
+	}
+	if (!local->running.type || !is_duty(&local->running, event->action, event->epoch))
+		return;
+	local->answered = local->running;
+	local->running.type = 0;
+	local->result = event->result;
+	snprintf(local->text, sizeof(local->text), "%.*s", HA_TEXT_SIZE - 1, event->text ? event->text : "");
+	if (event->action == HA_ACT_ACQUIRE)
+		local->serving = event->result < 0 ? SERVING_MAYBE : SERVING_YES;
+	else
+		local->serving = event->result < 0 ? SERVING_MAYBE : SERVING_NO;
+	/* A success that comes while the group must close is none. */
+	if (local->closing)
+		local->answered.type = 0;
+	if (event->result < 0)
+		local->retry_ms = core->now_ms + RETRY_MS;
+}
+
+static void on_local_serving(struct local_group *local, bool yes)
+{
+	if (local->running.type || local->stand_down_runs || local->closing)
+		return; /* their answers tell */
+	local->serving = yes ? SERVING_YES : SERVING_NO;
+}
+
+static void on_local_current(struct local_group *local, uint32_t nodeid, bool yes)
+{
+	struct local_copy *copy = nodeid ? find_copy(local, nodeid) : NULL;
+
+	if (!copy)
+		return;
+	if (!yes)
+		copy->level = COPY_NO;
+	else if (copy->level != COPY_STALE)
+		copy->level = COPY_YES;
+}
+
+static void on_local_portals_down(struct ha_core *core, uint32_t nodeid)
+{
+	const struct ha_state_node *node = state_node(&core->replica.state, nodeid);
+	struct local_node *local = local_node(core, nodeid);
+
+	if (local && node && node->portal_holder == core_me(core) && node->portal_next &&
+	    core_is_settled(core, node->changed))
+		local->portals_down = true;
+}
+
+void local_on_local(struct ha_core *core, const struct ha_event *event)
+{
+	struct local_group *local;
+
+	if (event->local == HA_LOCAL_PORTALS_DOWN) {
+		on_local_portals_down(core, event->nodeid);
+		return;
+	}
+	if (!event->group)
+		return;
+	local = local_group(core, event->group);
+	if (event->local == HA_LOCAL_SERVING) {
+		on_local_serving(local, event->yes);
+	} else if (event->local == HA_LOCAL_READY) {
+		local->ready = event->yes ? YES : NO;
+	} else if (event->local == HA_LOCAL_CURRENT) {
+		const struct ha_state_group *group = state_group(&core->replica.state, event->group);
+
+		if (group)
+			sync_copies(local, group);
+		on_local_current(local, event->nodeid, event->yes);
+	}
+}
+
+/* --- closing -----------------------------------------------------------------------------------------------------------------*/
+
+static bool must_close(const struct ha_core *core, const struct local_group *local, const struct ha_state_group *group)
+{
+	if (core->quorum == NO || local->closing)
+		return true;
+	if (!group)
+		return core_is_settled(core, core->replica.state.config_changed);
+	if (!core_is_settled(core, group->changed))
+		return false;
+	if (!group_is_at(group, core_me(core)))
+		return true;
+	return group->phase == HA_PHASE_ACQUIRING && is_duty(&local->answered, HA_ACT_ACQUIRE, group->epoch) &&
+	       local->result < 0;
+}
+
+static void close_group(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+{
+	if (local->stand_down_runs)
+		return;
+	if (core->now_ms < local->stand_down_retry_ms) {
+		core_wake(core, local->stand_down_retry_ms);
+		return;
+	}
+	local->closing = true;
+	local->stand_down_runs = true;
+	local->stand_down_retry_ms = 0;
+	if (local->answered.type && local->result == 0)
+		local->answered.type = 0;
+	action_group(core, HA_ACT_STAND_DOWN, local->name, group ? group->epoch : 0, false);
+}
+
+/* --- what an owner does ------------------------------------------------------------------------------------------------------*/
+
+static void start(struct ha_core *core, struct local_group *local, const struct ha_state_group *group,
+		  enum ha_action_type type)
+{
+	if (!core_is_active(core) || local->serving == SERVING_UNSAID)
+		return;
+	if (core->now_ms < local->retry_ms) {
+		core_wake(core, local->retry_ms);
+		return;
+	}
+	local->running = (struct duty){ .type = type, .epoch = group->epoch };
+	local->started = local->running;
+	if (type == HA_ACT_ACQUIRE)
+		local->serving = SERVING_MAYBE;
+	action_group(core, type, local->name, group->epoch, type == HA_ACT_ACQUIRE && group->lost);
+}
+
+static void answer(struct ha_core *core, struct local_group *local, const struct ha_state_group *group,
+		   enum ha_command_type type, int result, const char *text)
+{
+	struct ha_command command = { .type = type, .number = group->epoch, .result = result };
+
+	memcpy(command.group, group->spec.name, sizeof(command.group));
+	snprintf(command.text, sizeof(command.text), "%s", text);
+	core_want(core, &local->want_answer, group->epoch * HA_CMD_COUNT + type, &command);
+}
+
+static void acquiring(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+{
+	if (local->running.type)
+		return;
+	if (is_duty(&local->answered, HA_ACT_ACQUIRE, group->epoch))
+		answer(core, local, group, HA_CMD_ACQUIRED, local->result, local->result ? local->text : "");
+	else if (is_duty(&local->started, HA_ACT_ACQUIRE, group->epoch) && local->serving == SERVING_NO)
+		answer(core, local, group, HA_CMD_LOST, 0, "it had to be closed while it was being acquired");
+	else if (!is_duty(&local->started, HA_ACT_ACQUIRE, group->epoch))
+		start(core, local, group, HA_ACT_ACQUIRE);
+}
+
+static void owned(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+{
+	if (!local->running.type && local->serving == SERVING_NO)
+		answer(core, local, group, HA_CMD_LOST, 0, "its owner was not serving it any more");
+}
+
+static void releasing(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+{
+	if (local->running.type)
+		return;
+	if (is_duty(&local->answered, HA_ACT_RELEASE, group->epoch))
+		answer(core, local, group, HA_CMD_RELEASED, local->result, local->result ? local->text : "");
+	else
+		start(core, local, group, HA_ACT_RELEASE);
+}
+
+static void serve(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+{
+	if (!group_is_at(group, core_me(core)) || !core_is_settled(core, group->changed)) {
+		want_drop(&local->want_answer);
+		return;
+	}
+	if (group->phase == HA_PHASE_ACQUIRING)
+		acquiring(core, local, group);
+	else if (group->phase == HA_PHASE_OWNED)
+		owned(core, local, group);
+	else
+		releasing(core, local, group);
+}
+
+/* --- every step ----------------------------------------------------------------------------------------------------------------*/
+
+static void want_ready(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+{
+	struct ha_command command = { .type = HA_CMD_READY, .yes = local->ready == YES };
+
+	memcpy(command.group, group->spec.name, sizeof(command.group));
+	if (local->ready != UNKNOWN && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
+		core_want(core, &local->want_ready, command.yes, &command);
+	else
+		want_drop(&local->want_ready);
+}
+
+static void forget_group(struct local_group *local)
+{
+	local->ready = UNKNOWN;
+	local->seen_epoch = 0;
+	memset(local->copies, 0, sizeof(local->copies));
+	want_drop(&local->want_ready);
+	want_drop(&local->want_answer);
+}
+
+static void pump_group(struct ha_core *core, struct local_group *local)
+{
+	const struct ha_state_group *group = state_group(&core->replica.state, local->name);
+
+	if (group) {
+		sync_copies(local, group);
+		see_epoch(local, group);
+	} else {
+		forget_group(local);
+	}
+	if ((local->serving == SERVING_YES || local->serving == SERVING_MAYBE) && must_close(core, local, group))
+		close_group(core, local, group);
+	if (!group)
+		return;
+	if (!local->closing)
+		serve(core, local, group);
+	want_ready(core, local, group);
+	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
+		if (local->copies[i].nodeid)
+			want_copy(core, &local->copies[i], group);
+	}
+}
+
+static void pump_portals(struct ha_core *core, const struct ha_state_node *node)
+{
+	struct ha_command command = { .type = HA_CMD_PORTALS, .nodeid = node->nodeid };
+	struct local_node *local = local_node(core, node->nodeid);
+
+	if (!local)
+		return;
+	if (node->portal_holder != core_me(core) || !node->portal_next)
+		local->portals_down = false;
+	if (local->portals_down)
+		core_want(core, &local->want_portals, node->changed, &command);
+	else
+		want_drop(&local->want_portals);
+}
+
+void local_pump(struct ha_core *core)
+{
+	const struct ha_state *state = &core->replica.state;
+
+	for (size_t i = 0, k = 0; i < state->n_groups; i++) {
+		while (k < core->n_groups && strcmp(core->groups[k].name, state->groups[i].spec.name) < 0)
+			k++;
+		if (k == core->n_groups || strcmp(core->groups[k].name, state->groups[i].spec.name) != 0)
+			(void)local_group(core, state->groups[i].spec.name);
+	}
+	for (size_t i = 0; i < core->n_groups; i++)
+		pump_group(core, &core->groups[i]);
+	for (size_t i = 0; i < state->n_nodes; i++)
+		pump_portals(core, &state->nodes[i]);
+}

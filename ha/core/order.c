@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From a command to a commit. The node that began the round leads: it alone gives commands their version, so that (term,
+ * version) names one content whatever CPG delivers to whom. Without a leader:
+ *
+ *   A is cut off, misses m2, delivers its own m1  |  B, C deliver m2 and both acknowledgements: committed, B acts
+ *   A persists (5, v+1) with m1                   |  C dies; A and B meet: both hold (5, v+1), and A's would do as well
+ *
+ * (A node that is cut off delivers what it has of the old membership, with gaps: extended virtual synchrony.)
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "ha/core/internal.h"
+
+struct ha_ids state_electorate(const struct ha_state *state)
+{
+	struct ha_ids ids = { .n = 0 };
+
+	for (size_t i = 0; i < state->n_nodes; i++) {
+		if (state->nodes[i].elects)
+			ids_add(&ids, state->nodes[i].nodeid);
+	}
+	return ids;
+}
+
+void order_reset(struct ha_core *core)
+{
+	while (core->orders) {
+		struct order *order = core->orders;
+
+		core->orders = order->next;
+		bytes_out_done(&order->bytes);
+		free(order);
+	}
+	core->orders_tail = &core->orders;
+	core->n_orders = 0;
+	core->orders_sent_ms = 0;
+}
+
+void order_installed(struct ha_core *core)
+{
+	memset(core->acked, 0, sizeof(core->acked));
+	core->ack_sent_ms = 0;
+	core->ack_sent_version = 0;
+	core->tell_changed = true;
+}
+
+/* --- leader ---------------------------------------------------------------------------------------------------------------*/
+
+static bool is_leader(const struct ha_core *core)
+{
+	return core->round.installed && core->round.id.nodeid == core_me(core);
+}
+
+static bool may_order(const struct ha_core *core)
+{
+	return is_leader(core) && core_is_active(core) && !round_sees_snapshot(core);
+}
+
+static void order_command(struct ha_core *core, uint32_t origin, const struct ha_command *command)
+{
+	const struct ha_state *state = &core->replica.state;
+	struct order *order = xcalloc(1, sizeof(*order));
+
+	core->n_orders++;
+	ha_msg_encode(&(struct ha_msg){ .type = HA_MSG_ORDER, .term = state->term, .version = state->version + core->n_orders,
+					.origin = origin, .command = *command },
+		      &order->bytes);
+	*core->orders_tail = order;
+	core->orders_tail = &order->next;
+	core_send_bytes(core, &order->bytes);
+	if (!core->orders_sent_ms)
+		core->orders_sent_ms = core->now_ms;
+}
+
+/* A sender repeats itself until it sees the effect: what has none any more is not ordered again. A request is ordered even
+ * if it will be refused, since the answer is what its sender waits for. With orders on their way only the order tells. */
+static bool is_worth_ordering(const struct ha_core *core, uint32_t origin, const struct ha_command *command)
+{
+	const struct ha_state_node *node = state_node(&core->replica.state, origin);
+
+	if (!node)
+		return false;
+	if (command->seq)
+		return node->request_incarnation != command->incarnation || command->seq > node->request_seq;
+	return core->n_orders || replica_check(&core->replica, origin, command, NULL) == 0;
+}
+
+void order_on_command(struct ha_core *core, uint32_t sender, const struct ha_msg *msg)
+{
+	if (may_order(core) && msg->term == core->replica.state.term && is_worth_ordering(core, sender, &msg->command))
+		order_command(core, sender, &msg->command);
+}
+
+static void pump_orders(struct ha_core *core)
+{
+	if (!core->orders || !core_is_due(core, &core->orders_sent_ms, RESEND_MS))
+		return;
+	for (struct order *order = core->orders; order; order = order->next)
+		core_send_bytes(core, &order->bytes);
+}
+
+static void drop_delivered_order(struct ha_core *core)
+{
+	struct order *order = core->orders;
+
+	if (!order)
+		return;
+	core->orders = order->next;
+	if (!core->orders)
+		core->orders_tail = &core->orders;
+	bytes_out_done(&order->bytes);
+	free(order);
+	core->n_orders--;
+	core->orders_sent_ms = core->orders ? core->now_ms : 0;
+}
+
+/* --- everybody ---------------------------------------------------------------------------------------------------------------*/
+
+void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *msg)
+{
+	struct ha_state *state = &core->replica.state;
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (!core->round.installed || sender != core->round.id.nodeid || msg->term != state->term ||
+	    msg->version <= state->version)
+		return;
+	if (msg->version != state->version + 1) { /* one before it was refused by CPG and will come again */
+		if (!core->gap_since_ms)
+			core->gap_since_ms = core->now_ms;
+		return;
+	}
+	core->gap_since_ms = 0;
+	rc = replica_apply(&core->replica, msg->origin, &msg->command, &err);
+	if (is_leader(core))
+		drop_delivered_order(core);
+	if (rc != -EILSEQ && msg->origin == core_me(core) && msg->command.seq && msg->command.incarnation == core->settings.incarnation)
+		request_on_ordered(core, msg->command.seq, rc, err.text);
+}
+
+static uint64_t acked_by(const struct ha_core *core, uint32_t id)
+{
+	const struct ha_state_node *node = state_node(&core->replica.state, id);
+
+	return node ? core->acked[node - core->replica.state.nodes] : 0;
+}
+
+static bool is_acked_by_majority(const struct ha_core *core, const struct ha_ids *electorate, uint64_t version)
+{
+	struct ha_ids acked = { .n = 0 };
+
+	for (size_t i = 0; i < electorate->n; i++) {
+		if (acked_by(core, electorate->ids[i]) >= version)
+			ids_add(&acked, electorate->ids[i]);
+	}
+	return core_is_majority(electorate, &acked);
+}
+
+static bool is_committed(const struct ha_core *core, uint64_t version)
+{
+	struct ha_ids electorate = state_electorate(&core->replica.state);
+
+	return is_acked_by_majority(core, &electorate, version) &&
+	       (!core->round.old_electorate.n || core->committed >= core->round.install_version ||
+		is_acked_by_majority(core, &core->round.old_electorate, version));
+}
+
+void order_on_ack(struct ha_core *core, uint32_t sender, const struct ha_msg *msg)
+{
+	const struct ha_state *state = &core->replica.state;
+	const struct ha_state_node *node = state_node(state, sender);
+
+	if (core->round.installed && msg->term == state->term && node)
+		core->acked[node - state->nodes] = MAX(core->acked[node - state->nodes], msg->version);
+}
+
+/* The largest version that a majority has made durable; there are few nodes. */
+void order_commit(struct ha_core *core)
+{
+	const struct ha_state *state = &core->replica.state;
+
+	for (size_t i = 0; core->round.installed && i < state->n_nodes; i++) {
+		uint64_t version = MIN(core->acked[i], state->version);
+
+		if (version > core->committed && version >= core->round.install_version && is_committed(core, version)) {
+			core->committed = version;
+			core->tell_changed = true;
+		}
+	}
+}
+
+static void pump_ack(struct ha_core *core)
+{
+	uint64_t version = core->durable.version;
+
+	if (!core->round.installed || core->durable.term != core->replica.state.term ||
+	    acked_by(core, core_me(core)) >= version)
+		return;
+	if (core->ack_sent_version != version)
+		core->ack_sent_ms = 0;
+	if (!core_is_due(core, &core->ack_sent_ms, RESEND_MS))
+		return;
+	core->ack_sent_version = version;
+	core_send(core, &(struct ha_msg){ .type = HA_MSG_ACK, .term = core->durable.term, .version = version });
+}
+
+static void pump_write(struct ha_core *core)
+{
+	const struct ha_state *state = &core->replica.state;
+	struct ha_saved saved = { .promised = core->promised, .born = core->born, .state = *state };
+	struct action *action;
+
+	if (core->write_runs || (core->durable.promised == core->promised && core->durable.term == state->term &&
+				 core->durable.version == state->version))
+		return;
+	if (core->now_ms < core->write_retry_ms) {
+		core_wake(core, core->write_retry_ms);
+		return;
+	}
+	core->write_runs = true;
+	core->writing.promised = core->promised;
+	core->writing.term = state->term;
+	core->writing.version = state->version;
+	action = action_add(core, HA_ACT_PERSIST);
+	action->a.version = ++core->write_seq;
+	ha_saved_encode(&saved, &action->data);
+}
+
+void order_on_persisted(struct ha_core *core, uint64_t write_seq, int result)
+{
+	if (!core->write_runs || write_seq != core->write_seq)
+		return;
+	core->write_runs = false;
+	if (result < 0) {
+		if (!core->write_failed)
+			action_note(core, true, "this node's state cannot be written (%s): it counts as silent until it can",
+				    strerror(-result));
+		core->write_failed = true;
+		core->write_retry_ms = core->now_ms + RETRY_MS;
+		return;
+	}
+	core->write_failed = false;
+	core->durable.promised = core->writing.promised;
+	core->durable.term = core->writing.term;
+	core->durable.version = core->writing.version;
+}
+
+/* A gap that stays means that this node has lost the thread: it needs the state. */
+static void pump_gap(struct ha_core *core)
+{
+	int64_t limit_ms = core->gap_since_ms + core->settings.install_wait_ms;
+
+	if (!core->gap_since_ms)
+		return;
+	if (core->now_ms >= limit_ms)
+		core->join_wanted = true;
+	else
+		core_wake(core, limit_ms);
+}
+
+void order_pump(struct ha_core *core)
+{
+	pump_orders(core);
+	pump_gap(core);
+	pump_write(core);
+	pump_ack(core);
+}
+
+/* --- wishes ------------------------------------------------------------------------------------------------------------------*/
+
+void want_drop(struct want *want)
+{
+	memset(want, 0, sizeof(*want));
+}
+
+void core_want(struct ha_core *core, struct want *want, uint64_t tag, const struct ha_command *command)
+{
+	uint64_t term = core->replica.state.term;
+
+	if (!core_is_active(core)) {
+		want_drop(want);
+		return;
+	}
+	if (want->term != term || want->tag != tag)
+		*want = (struct want){ .term = term, .tag = tag, .first_ms = core->now_ms };
+	if (core->now_ms >= want->first_ms + 2 * core->settings.install_wait_ms) {
+		core->join_wanted = true; /* the leader is silent */
+		want->first_ms = core->now_ms;
+	}
+	if (!core_is_due(core, &want->sent_ms, COMMAND_RESEND_MS))
+		return;
+	if (!is_leader(core)) {
+		core_send(core, &(struct ha_msg){ .type = HA_MSG_COMMAND, .term = term, .command = *command });
+	} else if (!may_order(core)) {
+		want->sent_ms = 0;
+		core_wake(core, core->now_ms + RESEND_MS);
+	} else if (is_worth_ordering(core, core_me(core), command)) {
+		order_command(core, core_me(core), command);
+	}
+}

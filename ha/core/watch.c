@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Duties of the lowest UP node: fencing, giving up on a node that owes an answer. And of all: noticing silence. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ha/core/internal.h"
+
+static bool am_lowest_up(const struct ha_core *core)
+{
+	const struct ha_state *state = &core->replica.state;
+
+	for (size_t i = 0; i < state->n_nodes; i++) {
+		if (state->nodes[i].state == HA_NODE_UP)
+			return state->nodes[i].nodeid == core_me(core);
+	}
+	return false;
+}
+
+/* --- fencing --------------------------------------------------------------------------------------------------------------*/
+
+static bool holds_something(const struct ha_state *state, uint32_t id)
+{
+	for (size_t i = 0; i < state->n_groups; i++) {
+		if (state->groups[i].phase == HA_PHASE_ORPHANED && state->groups[i].owner == id)
+			return true;
+	}
+	for (size_t i = 0; i < state->n_nodes; i++) {
+		if (state->nodes[i].portal_holder == id && state_has_copies(state, state->nodes[i].nodeid))
+			return true;
+	}
+	return false;
+}
+
+void watch_on_fenced(struct ha_core *core, const struct ha_event *event)
+{
+	struct local_node *local = local_node(core, event->nodeid);
+
+	if (!local || !local->fence_runs || local->fence_seq != event->epoch)
+		return;
+	local->fence_runs = false;
+	local->fence_answered = true;
+	local->fence_result = event->result;
+	local->fence_kind = event->evidence ? event->evidence : HA_EVIDENCE_FENCE_AGENT;
+	local->fence_retry_ms = core->now_ms + core->settings.fence_retry_ms;
+	snprintf(local->fence_text, sizeof(local->fence_text), "%.*s", HA_TEXT_SIZE - 1,
+		 event->result < 0 && event->text ? event->text : "");
+}
+
+static void want_evidence(struct ha_core *core, struct local_node *local, const struct ha_state_node *node)
+{
+	struct ha_command command = { .type = HA_CMD_EVIDENCE, .nodeid = node->nodeid, .number = local->fence_seq,
+				      .result = local->fence_result, .evidence = local->fence_kind };
+
+	snprintf(command.text, sizeof(command.text), "%s", local->fence_text);
+	if (local->fence_answered && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
+		core_want(core, &local->want_evidence, local->fence_seq * 2 + (local->fence_result < 0), &command);
+	else
+		want_drop(&local->want_evidence);
+}
+
+static void fence(struct ha_core *core, struct local_node *local, const struct ha_state_node *node)
+{
+	struct action *action;
+
+	if (!core_is_active(core) || !am_lowest_up(core) || !core_is_settled(core, node->changed) || local->fence_runs)
+		return;
+	if (node->state != HA_NODE_DOWN || node->evidence != HA_EVIDENCE_NONE || ids_has(&core->members, node->nodeid) ||
+	    !holds_something(&core->replica.state, node->nodeid))
+		return;
+	if (local->fence_answered && local->fence_seq == node->down_seq) {
+		if (local->fence_result == 0)
+			return; /* the evidence is on its way */
+		if (core->now_ms < local->fence_retry_ms) {
+			core_wake(core, local->fence_retry_ms);
+			return;
+		}
+	}
+	local->fence_runs = true;
+	local->fence_answered = false;
+	local->fence_seq = node->down_seq;
+	action = action_add(core, HA_ACT_FENCE);
+	action->a.nodeid = node->nodeid;
+	action->a.epoch = node->down_seq;
+}
+
+/* --- silence ----------------------------------------------------------------------------------------------------------------*/
+
+static void give_up(struct ha_core *core, struct local_node *local, const struct ha_state_node *node)
+{
+	struct ha_command command = { .type = HA_CMD_GIVE_UP, .nodeid = node->nodeid };
+
+	if (!core_is_active(core) || replica_check(&core->replica, core_me(core), &command, NULL) < 0) {
+		local->away_since_ms = 0;
+		want_drop(&local->want_give_up);
+		return;
+	}
+	if (!local->away_since_ms)
+		local->away_since_ms = core->now_ms;
+	if (core->now_ms < local->away_since_ms + core->settings.away_limit_ms)
+		core_wake(core, local->away_since_ms + core->settings.away_limit_ms);
+	else if (am_lowest_up(core))
+		core_want(core, &local->want_give_up, node->changed, &command);
+}
+
+/* An owner that is UP and owes an answer for long may have fallen silent since the last install: a new round tells. */
+static void watch_owner(struct ha_core *core, struct local_group *local)
+{
+	const struct ha_state_group *group = state_group(&core->replica.state, local->name);
+	bool owes = group && core_is_active(core) && state_node_is(&core->replica.state, group->owner, HA_NODE_UP) &&
+		    (group->phase == HA_PHASE_ACQUIRING || group->phase == HA_PHASE_RELEASING);
+
+	if (!owes || group->owner == core_me(core)) {
+		local->owed_since_ms = 0;
+		return;
+	}
+	if (!local->owed_since_ms || local->owed_epoch != group->epoch)
+		local->owed_since_ms = core->now_ms;
+	local->owed_epoch = group->epoch;
+	if (core->now_ms < local->owed_since_ms + core->settings.away_limit_ms) {
+		core_wake(core, local->owed_since_ms + core->settings.away_limit_ms);
+		return;
+	}
+	local->owed_since_ms = core->now_ms;
+	core->join_wanted = true;
+}
+
+void watch_pump(struct ha_core *core)
+{
+	const struct ha_state *state = &core->replica.state;
+
+	for (size_t i = 0; i < state->n_nodes; i++) {
+		const struct ha_state_node *node = &state->nodes[i];
+		struct local_node *local = local_node(core, node->nodeid);
+
+		if (!local)
+			continue;
+		want_evidence(core, local, node);
+		fence(core, local, node);
+		give_up(core, local, node);
+	}
+	for (size_t i = 0; i < core->n_groups; i++)
+		watch_owner(core, &core->groups[i]);
+}

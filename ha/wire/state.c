@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ha/wire/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+#define SAVED_MAGIC 0x4857554cu /* "LUWH" */
+#define NODE_SIZE_MIN 40
+#define GROUP_SIZE_MIN 60
+
+void ha_state_done(struct ha_state *state)
+{
+	free(state->config);
+	free(state->groups);
+	memset(state, 0, sizeof(*state));
+}
+
+static void put_set(struct bytes_out *out, const uint32_t set[HA_COPIES_MAX])
+{
+	for (size_t i = 0; i < HA_COPIES_MAX; i++)
+		bytes_put_u32(out, set[i]);
+}
+
+static void get_set(struct bytes_in *in, uint32_t ret[HA_COPIES_MAX])
+{
+	for (size_t i = 0; i < HA_COPIES_MAX; i++)
+		ret[i] = bytes_get_u32(in);
+}
+
+void ha_group_spec_encode(const struct ha_group_spec *spec, struct bytes_out *out)
+{
+	size_t record = bytes_put_record(out);
+
+	bytes_put_str(out, spec->name);
+	put_set(out, spec->nodes);
+	bytes_put_u32(out, spec->prefer);
+	bytes_put_u8(out, (uint8_t)spec->placement);
+	bytes_put_record_end(out, record);
+}
+
+void ha_group_spec_decode(struct bytes_in *in, bool newer, struct ha_group_spec *ret)
+{
+	struct bytes_in r = bytes_get_record(in);
+
+	bytes_get_str(&r, ret->name, sizeof(ret->name));
+	get_set(&r, ret->nodes);
+	ret->prefer = bytes_get_u32(&r);
+	ret->placement = bytes_get_enum(&r, HA_PLACEMENT_PACEMAKER + 1);
+	if (bytes_get_end(&r, newer) < 0 || !ret->name[0])
+		in->bad = true;
+}
+
+static void put_node(struct bytes_out *out, const struct ha_state_node *node)
+{
+	size_t record = bytes_put_record(out);
+
+	bytes_put_u32(out, node->nodeid);
+	bytes_put_u8(out, node->elects);
+	bytes_put_u8(out, (uint8_t)node->state);
+	bytes_put_u64(out, node->down_seq);
+	bytes_put_u8(out, (uint8_t)node->evidence);
+	bytes_put_str(out, node->reason);
+	bytes_put_u32(out, node->portal_holder);
+	bytes_put_u32(out, node->portal_next);
+	bytes_put_u64(out, node->request_incarnation);
+	bytes_put_u64(out, node->request_seq);
+	bytes_put_u32(out, (uint32_t)node->request_result);
+	bytes_put_u64(out, node->changed);
+	bytes_put_record_end(out, record);
+}
+
+static void get_node(struct bytes_in *in, bool newer, struct ha_state_node *ret)
+{
+	struct bytes_in r = bytes_get_record(in);
+
+	ret->nodeid = bytes_get_u32(&r);
+	ret->elects = bytes_get_bool(&r);
+	ret->state = bytes_get_enum(&r, HA_NODE_STATE_COUNT);
+	ret->down_seq = bytes_get_u64(&r);
+	ret->evidence = bytes_get_enum(&r, HA_EVIDENCE_COUNT);
+	bytes_get_str(&r, ret->reason, sizeof(ret->reason));
+	ret->portal_holder = bytes_get_u32(&r);
+	ret->portal_next = bytes_get_u32(&r);
+	ret->request_incarnation = bytes_get_u64(&r);
+	ret->request_seq = bytes_get_u64(&r);
+	ret->request_result = (int32_t)bytes_get_u32(&r);
+	ret->changed = bytes_get_u64(&r);
+	if (bytes_get_end(&r, newer) < 0 || !ret->nodeid)
+		in->bad = true;
+}
+
+static void put_group(struct bytes_out *out, const struct ha_state_group *group)
+{
+	size_t record = bytes_put_record(out);
+
+	ha_group_spec_encode(&group->spec, out);
+	bytes_put_u64(out, group->epoch);
+	bytes_put_u8(out, (uint8_t)group->phase);
+	bytes_put_u32(out, group->owner);
+	bytes_put_u32(out, group->to);
+	bytes_put_u32(out, group->from);
+	bytes_put_u8(out, group->held);
+	bytes_put_u8(out, group->lost);
+	put_set(out, group->current);
+	put_set(out, group->ready);
+	put_set(out, group->failed);
+	bytes_put_str(out, group->reason);
+	bytes_put_u64(out, group->changed);
+	bytes_put_record_end(out, record);
+}
+
+static void get_group(struct bytes_in *in, bool newer, struct ha_state_group *ret)
+{
+	struct bytes_in r = bytes_get_record(in);
+
+	ha_group_spec_decode(&r, newer, &ret->spec);
+	ret->epoch = bytes_get_u64(&r);
+	ret->phase = bytes_get_enum(&r, HA_PHASE_COUNT);
+	ret->owner = bytes_get_u32(&r);
+	ret->to = bytes_get_u32(&r);
+	ret->from = bytes_get_u32(&r);
+	ret->held = bytes_get_bool(&r);
+	ret->lost = bytes_get_bool(&r);
+	get_set(&r, ret->current);
+	get_set(&r, ret->ready);
+	get_set(&r, ret->failed);
+	bytes_get_str(&r, ret->reason, sizeof(ret->reason));
+	ret->changed = bytes_get_u64(&r);
+	if (bytes_get_end(&r, newer) < 0)
+		in->bad = true;
+}
+
+void ha_state_encode(const struct ha_state *state, struct bytes_out *out)
+{
+	bytes_put_u8(out, HA_WIRE_MAJOR);
+	bytes_put_u8(out, HA_WIRE_MINOR);
+	bytes_put_u64(out, state->term);
+	bytes_put_u64(out, state->version);
+	bytes_put_u64(out, state->config_version);
+	bytes_put_u64(out, state->config_changed);
+	bytes_put_blob(out, state->config, state->config_size);
+	bytes_put_u64(out, state->epoch_floor);
+	bytes_put_u32(out, (uint32_t)state->n_nodes);
+	for (size_t i = 0; i < state->n_nodes; i++)
+		put_node(out, &state->nodes[i]);
+	bytes_put_u32(out, (uint32_t)state->n_groups);
+	for (size_t i = 0; i < state->n_groups; i++)
+		put_group(out, &state->groups[i]);
+}
+
+/* Look-ups are by bisection: the order is part of the format. */
+static bool is_sorted(const struct ha_state *state)
+{
+	for (size_t i = 1; i < state->n_nodes; i++) {
+		if (state->nodes[i - 1].nodeid >= state->nodes[i].nodeid)
+			return false;
+	}
+	for (size_t i = 1; i < state->n_groups; i++) {
+		if (strcmp(state->groups[i - 1].spec.name, state->groups[i].spec.name) >= 0)
+			return false;
+	}
+	return true;
+}
+
+static int decode_body(struct bytes_in *in, bool newer, struct ha_state *state)
+{
+	const void *config;
+
+	state->term = bytes_get_u64(in);
+	state->version = bytes_get_u64(in);
+	state->config_version = bytes_get_u64(in);
+	state->config_changed = bytes_get_u64(in);
+	bytes_get_blob(in, HA_CONFIG_SIZE_MAX, &config, &state->config_size);
+	state->config = xmemdup(config ? config : "", state->config_size);
+	state->epoch_floor = bytes_get_u64(in);
+	state->n_nodes = bytes_get_count(in, HA_NODES_MAX, NODE_SIZE_MIN);
+	for (size_t i = 0; i < state->n_nodes; i++)
+		get_node(in, newer, &state->nodes[i]);
+	state->n_groups = bytes_get_count(in, HA_GROUPS_MAX, GROUP_SIZE_MIN);
+	state->groups = xcalloc(state->n_groups, sizeof(*state->groups));
+	for (size_t i = 0; i < state->n_groups && !in->bad; i++)
+		get_group(in, newer, &state->groups[i]);
+	if (bytes_get_end(in, newer) < 0 || !is_sorted(state))
+		return -EBADMSG;
+	return 0;
+}
+
+int ha_state_decode(const void *data, size_t size, struct ha_state *ret)
+{
+	struct bytes_in in = { .p = data, .left = size };
+	uint8_t major = bytes_get_u8(&in), minor = bytes_get_u8(&in);
+	struct ha_state state = { .term = 0 };
+	int rc;
+
+	if (in.bad)
+		return -EBADMSG;
+	if (major != HA_WIRE_MAJOR)
+		return -EPROTONOSUPPORT;
+	rc = decode_body(&in, minor > HA_WIRE_MINOR, &state);
+	if (rc < 0)
+		ha_state_done(&state);
+	else
+		*ret = state;
+	return rc;
+}
+
+void ha_saved_encode(const struct ha_saved *saved, struct bytes_out *out)
+{
+	size_t start = out->size, record;
+
+	bytes_put_u32(out, SAVED_MAGIC);
+	bytes_put_u8(out, HA_WIRE_MAJOR);
+	bytes_put_u8(out, HA_WIRE_MINOR);
+	bytes_put_u64(out, saved->promised);
+	bytes_put_u64(out, saved->born);
+	record = bytes_put_record(out);
+	ha_state_encode(&saved->state, out);
+	bytes_put_record_end(out, record);
+	bytes_put_u32(out, bytes_crc32(out->data + start, out->size - start));
+}
+
+static int check_crc(const void *data, size_t size)
+{
+	struct bytes_in in;
+
+	if (size < 4)
+		return -EBADMSG;
+	in = (struct bytes_in){ .p = (const uint8_t *)data + size - 4, .left = 4 };
+	return bytes_get_u32(&in) == bytes_crc32(data, size - 4) ? 0 : -EBADMSG;
+}
+
+int ha_saved_decode(const void *data, size_t size, struct ha_saved *ret)
+{
+	struct bytes_in in = { .p = data, .left = size - 4 }, state;
+	struct ha_saved saved;
+	uint8_t major, minor;
+	int rc;
+
+	rc = check_crc(data, size);
+	if (rc < 0)
+		return rc;
+	if (bytes_get_u32(&in) != SAVED_MAGIC)
+		return -EBADMSG;
+	major = bytes_get_u8(&in);
+	minor = bytes_get_u8(&in);
+	if (major != HA_WIRE_MAJOR)
+		return -EPROTONOSUPPORT;
+	saved.promised = bytes_get_u64(&in);
+	saved.born = bytes_get_u64(&in);
+	state = bytes_get_record(&in);
+	if (bytes_get_end(&in, minor > HA_WIRE_MINOR) < 0)
+		return -EBADMSG;
+	rc = ha_state_decode(state.p, state.left, &saved.state);
+	if (rc == 0)
+		*ret = saved;
+	return rc;
+}
