@@ -11,7 +11,7 @@
 #include "base/xalloc.h"
 
 #define RCU_EXPEDITED "/sys/kernel/rcu_expedited"
-#define BULK_LINKS 8 /* more LUN links than this are worth expedited grace periods: 24 ms each otherwise */
+#define BULK_WAITS 8 /* more waits for a grace period than this are worth expediting them: 24 ms each otherwise */
 
 static const char *shown_value(const struct lio_object *object)
 {
@@ -334,12 +334,12 @@ static size_t count_missing_links(const struct lio_run *run)
 }
 
 /* Returns what to write back afterwards, NULL if nothing was changed. Only speed depends on it. */
-static char *expedite_rcu(const struct lio_run *run, size_t n_links)
+static char *expedite_rcu(const struct lio_run *run, size_t n_waits)
 {
 	struct cfs *cfs = run->tree->cfs;
 	_cleanup_free_ char *before = NULL;
 
-	if (run->plan_only || n_links <= BULK_LINKS || cfs->ops->read(cfs, RCU_EXPEDITED, &before) < 0 ||
+	if (run->plan_only || n_waits <= BULK_WAITS || cfs->ops->read(cfs, RCU_EXPEDITED, &before) < 0 ||
 	    strcmp(before, "0\n") != 0)
 		return NULL;
 	return cfs->ops->write(cfs, RCU_EXPEDITED, "1") < 0 ? NULL : steal_ptr(before);
@@ -372,13 +372,13 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	};
 	struct lio_removal *removal = NULL;
 	char *rcu_before = NULL;
-	size_t n_links;
+	size_t n_waits;
 	int rc;
 
 	index_tree(&run);
-	rc = lio_removal_plan(&run, &removal, &n_links, err);
+	rc = lio_removal_plan(&run, &removal, &n_waits, err);
 	if (rc == 0) {
-		rcu_before = expedite_rcu(&run, n_links + count_missing_links(&run));
+		rcu_before = expedite_rcu(&run, n_waits + count_missing_links(&run));
 		rc = lio_removal_run(&run, removal, err);
 	}
 	if (rc == 0)

@@ -46,9 +46,9 @@ int lio_do_unlink(struct lio_run *run, const char *path, struct err *err) must_c
 int lio_link_leads_to(const struct lio_run *run, const char *path, const char *to) must_check;
 
 /* Observes what is Lunward's and removes what the tree does not want, in an order the kernel takes and hosts survive.
- * Planning fills exported, stale and gone. ret_links: LUN links that will be cut. */
+ * Planning fills exported, stale and gone. ret_waits: steps that wait for an RCU grace period. */
 struct lio_removal;
-int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size_t *ret_links, struct err *err) must_check;
+int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size_t *ret_waits, struct err *err) must_check;
 int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err *err) must_check;
 void lio_removal_free(struct lio_removal *removal);
 

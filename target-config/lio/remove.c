@@ -361,10 +361,10 @@ static void drop_stale_from_exported(struct lio_run *run)
 	run->exported = left;
 }
 
-int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size_t *ret_links, struct err *err)
+int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size_t *ret_waits, struct err *err)
 {
 	struct lio_removal *removal = xcalloc(1, sizeof(*removal));
-	size_t n_links = 0;
+	size_t n_waits = 0;
 
 	for_each_our_tpg(run, NULL, find_exported);
 	name_set_sort(&run->exported);
@@ -379,12 +379,12 @@ int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size
 	}
 	drop_stale_from_exported(run);
 	for (size_t i = 0; i < removal->n; i++) {
-		n_links += removal->steps[i].stage == REMOVE_LUN;
+		n_waits += removal->steps[i].stage == REMOVE_LUN || removal->steps[i].stage == REMOVE_GROUP;
 		if (run->plan_only && removal->steps[i].stage != REMOVE_ENABLE)
 			name_set_add(&run->gone, removal->steps[i].path);
 	}
 	*ret_removal = removal;
-	*ret_links = n_links;
+	*ret_waits = n_waits;
 	return 0;
 }
 

@@ -150,6 +150,8 @@ static void build_groups(struct lio_tree *tree, const struct config *config, uin
 		any = has_copy(&config->volumes[i], nodeid);
 	if (any)
 		add(tree, LIO_DIR, NULL, xstrdup(LIO_HBA));
+	if (config->n_targets > 0)
+		add(tree, LIO_DIR, NULL, xstrdup("iscsi")); /* the fabric itself; stays when we go, it may be others' too */
 	for (size_t i = 0; i < config->n_groups; i++) {
 		const struct config_group *group = &config->groups[i];
 		char *dir;

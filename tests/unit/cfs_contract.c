@@ -314,6 +314,9 @@ int cfs_contract(struct cfs *cfs, const char *root, const char *device, const ch
 {
 	struct contract c = { .cfs = cfs, .root = root, .fail = fail };
 
+	make(&c, "iscsi/iqn.2026-01.org.example:early", -ENOENT); /* the fabric's folder is made first */
+	make(&c, "iscsi", 0);
+	make(&c, "iscsi", -EEXIST);
 	backstore(&c, device);
 	groups(&c);
 	lu_group(&c, device2);

@@ -8,7 +8,7 @@
 
 #include "target-config/lio/cfs.h"
 
-/* Leaves nothing behind. device, device2: block devices nobody else uses. Calls fail for each broken promise; returns their number. */
+/* To be run before anything made target/iscsi; leaves nothing but that behind. device, device2: block devices nobody else uses. Calls fail for each broken promise; returns their number. */
 int cfs_contract(struct cfs *cfs, const char *root, const char *device, const char *device2, void (*fail)(const char *text));
 
 #endif

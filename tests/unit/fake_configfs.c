@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 
 enum role {
+	R_ROOT,
 	R_PLAIN, /* a default directory without rules of its own */
 	R_CORE,
 	R_HBA,
@@ -310,6 +311,11 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 	struct node *node;
 
 	switch (parent->role) {
+	case R_ROOT:
+		if (strcmp(name, "iscsi") != 0)
+			return -EINVAL;
+		new_node(new_node(parent, name, R_ISCSI, false), "discovery_auth", R_PLAIN, true);
+		return 0;
 	case R_CORE:
 		if (strncmp(name, "iblock_", 7) != 0)
 			return -EINVAL;
@@ -918,7 +924,7 @@ struct fake *fake_new(bool has_rtpi)
 	fake->has_rtpi = has_rtpi;
 	fake->rcu = xstrdup("0");
 	pthread_mutex_init(&fake->lock, NULL);
-	fake->root = new_node(NULL, "target", R_PLAIN, true);
+	fake->root = new_node(NULL, "target", R_ROOT, true);
 	attr(fake->root, "dbroot", "/var/target", 0);
 	core = new_node(fake->root, "core", R_CORE, true);
 	alua = new_node(core, "alua", R_PLAIN, true);
@@ -926,7 +932,6 @@ struct fake *fake_new(bool has_rtpi)
 	default_lu_gp = new_node(lu_gps, "default_lu_gp", R_LU_GP, true);
 	default_lu_gp->id = 0;
 	attr(default_lu_gp, "lu_gp_id", "0", 0);
-	new_node(new_node(fake->root, "iscsi", R_ISCSI, true), "discovery_auth", R_PLAIN, true);
 	return fake;
 }
 
