@@ -112,11 +112,18 @@ int config_refuse(struct err *err, const char *section, const char *name, const 
 
 /* --- the end ---*/
 
+static void free_secret(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
 static void free_options(struct config_option *options, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(options[i].key);
-		free(options[i].value);
+		free_secret(options[i].value);
 	}
 	free(options);
 }
@@ -124,9 +131,7 @@ static void free_options(struct config_option *options, size_t n)
 static void free_chap(struct config_chap *chap)
 {
 	free(chap->user);
-	if (chap->password)
-		explicit_bzero(chap->password, strlen(chap->password));
-	free(chap->password);
+	free_secret(chap->password);
 }
 
 static void free_target(struct config_target *target)

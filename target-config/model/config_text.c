@@ -314,7 +314,7 @@ const char *config_text_option_key(const char *s)
 {
 	if (strlen(s) > 64 || !is_one_of(s[0], LOWER UPPER DIGIT "_") || !is_made_of(s, LOWER UPPER DIGIT "_-"))
 		return "a fence option's name has 1 to 64 letters, digits, '_', '-'";
-	if (strcmp(s, "action") == 0)
+	if (strcmp(s, "action") == 0 || strcmp(s, "option") == 0) /* "option" is its old name */
 		return "Lunward sets the action itself; remove it";
 	return NULL;
 }

@@ -34,15 +34,15 @@ static void run_file(const char *path)
 
 static void run_corpus(void)
 {
-	_cleanup_free_ char *folder =
-		xasprintf("tests/fuzz/corpus/%s", strstr(program_invocation_short_name, "fuzz_") + strlen("fuzz_"));
+	const char *target = strstr(program_invocation_short_name, "fuzz_") ?: "fuzz_?";
+	_cleanup_free_ char *folder = xasprintf("tests/fuzz/corpus/%s", target + strlen("fuzz_"));
 	_cleanup_closedir_ DIR *dir = opendir(folder);
 	struct dirent *entry;
 	size_t n = 0;
 
 	if (!dir)
 		fail_msg("cannot open %s; tests run from the top of the tree", folder);
-	while ((entry = readdir(dir))) {
+	while (dir && (entry = readdir(dir))) {
 		_cleanup_free_ char *path = xasprintf("%s/%s", folder, entry->d_name);
 
 		if (entry->d_name[0] == '.')

@@ -286,6 +286,66 @@ static void printed_form_is_bounded_too(void **unused)
 	strbuf_done(&sb);
 }
 
+/* --- the manual ---*/
+
+#define MANUAL "docs/man/lunward.json.5.scd"
+
+/* The keys that the refusal of an unknown key lists. */
+static void check_keys_in_manual(char *text, const char *manual)
+{
+	struct config *config = NULL;
+	struct err err = ERR_INIT;
+	char *keys, *state = NULL;
+
+	assert_int_equal(config_parse(text, strlen(text), NULL, test_random, &config, &err), -EINVAL);
+	keys = strstr(err.text, "known here: ");
+	assert_non_null(keys);
+	for (char *key = strtok_r(keys + strlen("known here: "), ", ", &state); key; key = strtok_r(NULL, ", ", &state)) {
+		_cleanup_free_ char *bold = xasprintf("*%s*", key);
+
+		if (!strstr(manual, bold))
+			fail_msg("the manual does not have %s", bold);
+	}
+	free(text);
+}
+
+static void manual_has_every_key(void **unused)
+{
+	static const char *const places[] = { "\"cluster\":", "\"timeout_s\":", "\"role\": \"witness\"", "\"vg\":", "\"backend\":",
+					      "\"block_size\":", "\"portals\":", "\"port\": 3260", "\"profile\":",
+					      "\"user\": \"h1\"", "\"lun\": 1" };
+	_cleanup_free_ char *manual = load(MANUAL);
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		_cleanup_free_ char *with = xasprintf("\"no such key\": 1, %s", places[i]);
+
+		check_keys_in_manual(change(load(BRIEF), places[i], with), manual);
+	}
+}
+
+/* What readers will copy: the first object of the manual, with passwords. */
+static void example_of_the_manual_is_taken(void **unused)
+{
+	_cleanup_free_ char *manual = load(MANUAL), *example = NULL;
+	_cleanup_config_ struct config *config = NULL;
+	char *begin = strstr(manual, "```\n{\n"), *end, *dots;
+
+	(void)unused;
+	assert_non_null(begin);
+	end = strstr(begin + 3, "\n```");
+	assert_non_null(end);
+	example = xasprintf("%.*s", (int)(end - begin - 4), begin + 4);
+	while ((dots = strstr(example, "\"...\""))) {
+		char *filled = xasprintf("%.*s\"a-long-password\"%s", (int)(dots - example), example, dots + 5);
+
+		free(example);
+		example = filled;
+	}
+	config = parse(example, NULL);
+	assert_int_equal(config->n_mappings, 2);
+}
+
 /* --- texts ---*/
 
 struct text_case {
@@ -326,7 +386,7 @@ static void names_cannot_leave_their_folder(void **unused)
 		    { "../01234567", false }, { "01234567/", false }, { "zzzzzzzzzzzz", false }, { "01234567..", false });
 	CHECK_TEXTS(config_text_fence_agent, { "fence_ipmilan", true }, { "fence_", false }, { "fence_a/b", false },
 		    { "/usr/sbin/fence_lab", false }, { "sh", false }, { "fence_..", false }, { "", false });
-	CHECK_TEXTS(config_text_option_key, { "ip", true }, { "snmp-auth", true }, { "action", false }, { "a=b", false },
+	CHECK_TEXTS(config_text_option_key, { "ip", true }, { "snmp-auth", true }, { "action", false }, { "option", false }, { "a=b", false },
 		    { "a\nb", false }, { "", false }, { "#a", false });
 	CHECK_TEXTS(config_text_option_value, { "", true }, { "a=b c", true }, { "w\xc3\xb6rd", true }, { "a\nb", false },
 		    { "a\rb", false }, { "a\x7f", false }, { CONFIG_HIDDEN, false });
@@ -542,6 +602,8 @@ int main(void)
 		cmocka_unit_test(document_size_is_bounded),
 		cmocka_unit_test(numbers_of_objects_are_bounded),
 		cmocka_unit_test(printed_form_is_bounded_too),
+		cmocka_unit_test(manual_has_every_key),
+		cmocka_unit_test(example_of_the_manual_is_taken),
 		cmocka_unit_test(names_cannot_leave_their_folder),
 		cmocka_unit_test(iscsi_names_follow_the_rfc),
 		cmocka_unit_test(secrets_are_what_lio_takes_for_secrets),

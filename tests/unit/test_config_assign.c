@@ -177,6 +177,7 @@ static void harmless_changes_are_taken(void **unused)
 
 		text = change(text, changes[i][0], changes[i][1]);
 		changed = parse(text, config);
+		assert_non_null(changed);
 	}
 }
 
