@@ -111,7 +111,7 @@ $(O)/man/%: docs/man/%.scd
 	$(Q)scdoc <$< >$@.tmp && mv $@.tmp $@
 
 # What of PROGRAMS an operator or systemd starts, and what other programs start.
-SBIN_PROGRAMS := $(filter $(addprefix $(BUILD)/,lunwardd lunward),$(PROGRAMS))
+SBIN_PROGRAMS = $(filter $(addprefix $(BUILD)/,lunwardd lunward),$(PROGRAMS))
 LIBEXEC_PROGRAMS := $(filter $(BUILD)/drbd-fence-peer,$(PROGRAMS))
 COMPLETION := $(wildcard agent/cli/completion/lunward)
 put = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)/)

@@ -44,4 +44,4 @@ lint-packaging: deb
 # Each check lists what it found and ends with 1 if there was anything.
 ARCHIVES = $(wildcard $(BUILD)/lib*.a)
 lint-policy: compile
-	$(Q)C_SOURCES="$(C_SOURCES)" ARCHIVES="$(ARCHIVES)" PROGRAMS="$(PROGRAMS)" CFLAGS="$(PKG_CFLAGS)" tests/policy/run
+	$(Q)C_SOURCES="$(C_SOURCES)" ARCHIVES="$(ARCHIVES)" PROGRAMS="$(SBIN_PROGRAMS)" CFLAGS="$(PKG_CFLAGS)" tests/policy/run

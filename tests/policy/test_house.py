@@ -62,6 +62,11 @@ def test_layers_quiet(findings, folder, line):
     assert findings(house.layers, included(folder, line)) == []
 
 
+def test_layers_neighbour_in_tests(findings):
+    files = {**included("tests/lab/tools", '#include "block.h"'), "tests/lab/tools/block.h": SPDX}
+    assert findings(house.layers, files) == []
+
+
 def test_pure(findings):
     assert len(findings(house.pure, included("ha/core", '#include "base/clock.h"\n#include <time.h>'))) == 2
     assert findings(house.pure, included("ha/core", "#include <stdint.h>")) == []
