@@ -169,25 +169,29 @@ class Node:
 
     def disk_hang(self) -> None:
         """From now on the data disk answers nothing, until disk_heal(): what was asked meanwhile is then done."""
-        self._throttle(1)
+        self._throttle(bps=1)
 
     def disk_slow(self, iops: int) -> None:
-        self.qmp("block_set_io_throttle", {"id": "data", "bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": iops, "iops_rd": 0, "iops_wr": 0})
+        """From now on the data disk does so many operations per second, until disk_heal()."""
+        self._throttle(iops=iops)
 
     def disk_heal(self) -> None:
-        self._throttle(0)
+        self._throttle()
         nodes = {n["node-name"] for n in self.qmp("query-named-block-nodes", {"flat": True})}
         if "data-bad" in nodes:
             self.qmp("blockdev-reopen", {"options": [self._data_options("data-file")]})
             self.qmp("blockdev-del", {"node-name": "data-bad"})
 
+    # The block backend of a virtio-blk device belongs to its inner device.
+    _DATA_DEVICE = "/machine/peripheral/data/virtio-backend"
+
     @staticmethod
     def _data_options(file: str) -> dict:
         return {"driver": "raw", "node-name": "data", "file": file, "cache": {"direct": False, "no-flush": True}}
 
-    def _throttle(self, bps: int) -> None:
-        self.qmp("block_set_io_throttle",
-                 {"id": "data", "bps": bps, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0})
+    def _throttle(self, bps: int = 0, iops: int = 0) -> None:
+        self.qmp("block_set_io_throttle", {"id": self._DATA_DEVICE, "bps": bps, "bps_rd": 0, "bps_wr": 0,
+                                           "iops": iops, "iops_rd": 0, "iops_wr": 0})
 
     def qmp(self, command: str, arguments: Optional[dict] = None):
         return self.lab.ask("qmp", name=self.name, command=command, arguments=arguments)
