@@ -148,7 +148,7 @@ static int read_integer(struct reader *r, const struct reader_key *key, json_t *
 #define DEFINE_INTEGER_READER(name, type)                                                                              \
 	int name(struct reader *r, const struct reader_key *key, json_t *value, void *where)                           \
 	{                                                                                                              \
-		int64_t n;                                                                                             \
+		int64_t n = 0;                                                                                           \
 		int rc = read_integer(r, key, value, &n);                                                              \
                                                                                                                        \
 		if (rc == 0)                                                                                           \
@@ -156,7 +156,6 @@ static int read_integer(struct reader *r, const struct reader_key *key, json_t *
 		return rc;                                                                                             \
 	}
 
-DEFINE_INTEGER_READER(reader_u8, uint8_t)
 DEFINE_INTEGER_READER(reader_u16, uint16_t)
 DEFINE_INTEGER_READER(reader_u32, uint32_t)
 DEFINE_INTEGER_READER(reader_int, int)

@@ -30,12 +30,12 @@ struct reader_key {
 	reader_fn *read;
 	size_t offset; /* of the field in the object */
 	const char *example; /* the value for the text "missing; add ...": a key with an example is required */
-	int64_t min, max;         /* reader_u8 .. reader_u32, reader_int */
+	int64_t min, max;         /* of integers */
 	const char *const *words; /* reader_word: NULL-terminated, the index is stored */
 	config_text_fn *check;    /* reader_text */
 };
 
-reader_fn reader_u8, reader_u16, reader_u32, reader_int;
+reader_fn reader_u16, reader_u32, reader_int;
 reader_fn reader_word; /* enum */
 reader_fn reader_text; /* char * */
 reader_fn reader_size; /* uint64_t */
