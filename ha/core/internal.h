@@ -14,6 +14,7 @@
 #define RESEND_MS 250         /* a message of the protocol that was not delivered to its sender */
 #define COMMAND_RESEND_MS 1000
 #define RETRY_MS 1000         /* an action or a write that failed */
+#define JOIN_WAIT_MAX_MS 30000
 #define REQUEST_LIMIT_MS 15000 /* how long a request waits for a view to become active */
 
 enum answer { UNKNOWN, NO, YES };
@@ -46,6 +47,7 @@ struct round {
 	uint64_t install_version; /* of the state after the install */
 	struct ha_ids old_electorate; /* of the state before it: a majority of both makes the view active */
 	int64_t digest_sent_ms;
+	bool digest_delivered;
 	/* snapshot, as delivered so far */
 	size_t snapshot_total, snapshot_at;
 	struct bytes_out snapshot;      /* what was delivered, if this node needs it */
@@ -162,7 +164,7 @@ struct ha_core {
 	struct round round;
 	uint64_t term_seen;   /* highest promise or term heard of */
 	int64_t begin_at_ms;  /* begin a round then, INT64_MAX: no need */
-	int64_t join_sent_ms;
+	int64_t join_sent_ms, join_wait_ms; /* asked for a round then, and waits that long before it asks again */
 	bool join_wanted;
 	uint64_t acked[HA_NODES_MAX]; /* by index in state.nodes */
 	int64_t ack_sent_ms;

@@ -105,7 +105,7 @@ static bool is_durable(const struct ha_core *core)
 {
 	const struct ha_state *state = &core->replica.state;
 
-	return core->durable.promised >= core->round.id.term && core->durable.term == state->term &&
+	return core->durable.promised == core->promised && core->durable.term == state->term &&
 	       core->durable.version == state->version;
 }
 
@@ -132,12 +132,20 @@ static void apply_install(struct ha_core *core)
 	round->old_electorate = state_electorate(&core->replica.state);
 	replica_install(&core->replica, round->id.term, &round->install);
 	round->install_version = core->replica.state.version;
+	core->join_wait_ms = 0;
 	round->installed = true;
 	core->unreadable = false;
 	core->blocked[0] = '\0';
 	core->begin_at_ms = INT64_MAX;
 	order_installed(core);
 	request_on_install(core);
+}
+
+/* It asks for a new round instead of beginning one: it may be at fault itself. */
+static void leave_out(struct ha_core *core)
+{
+	core->round.left_out = true;
+	core->begin_at_ms = INT64_MAX;
 }
 
 static bool is_like_source(const struct ha_core *core, const struct ha_install *install)
@@ -158,7 +166,7 @@ void round_on_install(struct ha_core *core, uint32_t sender, const struct ha_msg
 	if (!is_same_round(&msg->round, &round->id) || sender != round->id.nodeid || round->has_install || round->left_out)
 		return;
 	if (!ids_has(&msg->install.participants, core_me(core)) || !is_durable(core)) {
-		round->left_out = true;
+		leave_out(core);
 		return;
 	}
 	round->has_install = true;
@@ -178,7 +186,7 @@ static void adopt_snapshot(struct ha_core *core)
 	    ha_state_decode(round->snapshot.data, round->snapshot.size, &state) < 0) {
 		action_note(core, true, "the state that node %u sent cannot be used here: is it of another version of lunward?",
 			    round->install.source);
-		round->left_out = true;
+		leave_out(core);
 		return;
 	}
 	bytes_out_done(&round->snapshot);
@@ -226,6 +234,8 @@ void round_on_digest(struct ha_core *core, uint32_t sender, const struct ha_msg 
 	struct round *round = &core->round;
 
 	core->term_seen = MAX(core->term_seen, msg->digest.promised);
+	if (sender == core_me(core) && is_same_round(&msg->round, &round->id))
+		round->digest_delivered = true;
 	if (msg->round.nodeid != core_me(core) || msg->round.incarnation != core->settings.incarnation)
 		return;
 	if (msg->digest.refused) {
@@ -330,6 +340,8 @@ static void try_install(struct ha_core *core)
 		core_wake(core, wait_until_ms);
 		return;
 	}
+	if (!ids_has(&round->answered, core_me(core)))
+		return; /* this node would lead: it must take part */
 	best = best_digest(round);
 	if (best != SIZE_MAX && is_enough(core, best)) {
 		make_install(core, best);
@@ -347,7 +359,7 @@ static void maybe_begin(struct ha_core *core)
 	struct ha_ids electorate = settings_electorate(core);
 	struct ha_msg msg = { .type = HA_MSG_BEGIN };
 
-	if (!core->connected || core->quorum != YES || !core_is_majority(&electorate, &core->members))
+	if (!core->connected || core->quorum != YES || !is_durable(core) || !core_is_majority(&electorate, &core->members))
 		return;
 	if (core->now_ms < core->begin_at_ms) {
 		core_wake(core, core->begin_at_ms);
@@ -376,11 +388,24 @@ static void pump_snapshot(struct ha_core *core)
 						  .size = MIN(round->snapshot_mine.size - at, HA_SNAPSHOT_CHUNK) });
 }
 
+/* A round stops the others for a moment: one who cannot keep up (a slow disk) asks for it less and less often, and one who
+ * could not answer does not ask at all. */
+static void pump_join(struct ha_core *core)
+{
+	if (!core->connected || !is_durable(core) || (!core->round.left_out && !core->join_wanted))
+		return;
+	if (!core_is_due(core, &core->join_sent_ms, core->join_wait_ms))
+		return;
+	core_send(core, &(struct ha_msg){ .type = HA_MSG_JOIN });
+	core->join_wait_ms = MIN(MAX(2 * core->join_wait_ms, core->settings.install_wait_ms), JOIN_WAIT_MAX_MS);
+	core_wake(core, core->now_ms + core->join_wait_ms);
+}
+
 void round_pump(struct ha_core *core)
 {
 	struct round *round = &core->round;
 
-	if (round->id.term && !round->has_install && !round->left_out && is_durable(core) &&
+	if (round->id.term && !round->has_install && !round->left_out && !round->digest_delivered && is_durable(core) &&
 	    core_is_due(core, &round->digest_sent_ms, RESEND_MS))
 		send_digest(core);
 	if (is_mine(core) && !round->has_install && !round->left_out) {
@@ -390,8 +415,6 @@ void round_pump(struct ha_core *core)
 			core_send_bytes(core, &round->install_bytes);
 	}
 	pump_snapshot(core);
-	if ((round->left_out || core->join_wanted) && core->connected &&
-	    core_is_due(core, &core->join_sent_ms, core->settings.install_wait_ms))
-		core_send(core, &(struct ha_msg){ .type = HA_MSG_JOIN });
+	pump_join(core);
 	maybe_begin(core);
 }
