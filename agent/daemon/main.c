@@ -114,8 +114,7 @@ static int run(struct agent *agent, struct err *err)
 	    loop_signal_add(agent->loop, SIGINT, stop, agent->loop) < 0)
 		return err_set(err, -ENOMEM, "cannot watch signals");
 	start_watchdog(&watchdog, agent->loop);
-	sd_notifyf(0, "STATUS=node %s, %zu nodes in the cluster", agent_node_name(agent, agent->nodeid),
-		   core_settings.n_electorate);
+	sd_notifyf(0, "STATUS=node %u, %zu nodes in the cluster", agent->nodeid, core_settings.n_electorate);
 	loop_run(agent->loop, agent_turn, agent);
 	return 0;
 }

@@ -207,9 +207,10 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 	struct tree *tree = &agent->tree;
 
 	tree->running = false;
+	if (result < 0 && strcmp(tree->error, err->text) != 0) /* said once, tried again and again */
+		log_err("target: %s", err->text);
 	snprintf(tree->error, sizeof(tree->error), "%s", result < 0 ? err->text : "");
 	if (result < 0) {
-		log_err("target: %s", err->text);
 		tree->retry_ms = clock_now_ms() + RETRY_MS;
 	} else {
 		note_adoptions(agent, job);

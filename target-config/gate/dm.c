@@ -130,6 +130,7 @@ int dm_inspect(const char *name, struct dm_info *ret_info)
 	}
 	if (rc < 0)
 		return rc;
+	snprintf(info.uuid, sizeof(info.uuid), "%.128s", dmi->uuid);
 	info.suspended = dmi->flags & DM_SUSPEND_FLAG;
 	info.has_live_table = dmi->flags & DM_ACTIVE_PRESENT_FLAG;
 	info.has_inactive_table = dmi->flags & DM_INACTIVE_PRESENT_FLAG;

@@ -26,6 +26,7 @@ struct dm_target_line { /* one line of a table */
 struct dm_info {
 	bool exists, suspended, has_live_table, has_inactive_table;
 	uint32_t major, minor;
+	char uuid[129]; /* as the maker chose it: tells whose device it is, the name does not */
 	struct dm_target_line lines[DM_LINES_MAX]; /* of the live table */
 	size_t n_lines;                            /* may be more than DM_LINES_MAX: then it is not a table of ours */
 };

@@ -83,7 +83,12 @@ static int inspect(const char *volume, struct dm_info *ret_info, struct err *err
 
 	gate_name(volume, name);
 	rc = dm_inspect(name, ret_info);
-	return rc < 0 ? err_errno(err, rc, "volume %s: cannot inspect its gate", volume) : 0;
+	if (rc < 0)
+		return err_errno(err, rc, "volume %s: cannot inspect its gate", volume);
+	/* LVM makes names of the same shape: logical volume "-v1" of a volume group "lunward". */
+	if (ret_info->exists && strncmp(ret_info->uuid, UUID_PREFIX, strlen(UUID_PREFIX)) != 0)
+		return err_set(err, -EEXIST, "volume %s: the device-mapper device %s is there and is not Lunward's", volume, name);
+	return 0;
 }
 
 /* --- making and removing -----------------------------------------------------------------------------------------------*/
@@ -132,9 +137,12 @@ int gate_ensure(const char *volume, uint64_t sectors, const char *template_path,
 
 int gate_remove(const char *volume, struct err *err)
 {
+	struct dm_info info;
 	char name[64];
-	int rc;
+	int rc = inspect(volume, &info, err);
 
+	if (rc < 0)
+		return rc;
 	gate_name(volume, name);
 	rc = dm_remove(name);
 	return rc < 0 ? err_errno(err, rc, "volume %s: cannot remove its gate", volume) : 0;
@@ -276,8 +284,10 @@ struct list_ctx {
 static void list_gate(void *ctx, const char *name)
 {
 	struct list_ctx *list = ctx;
+	struct dm_info info;
 
-	if (strncmp(name, PREFIX, strlen(PREFIX)) == 0)
+	if (strncmp(name, PREFIX, strlen(PREFIX)) == 0 && dm_inspect(name, &info) == 0 &&
+	    strncmp(info.uuid, UUID_PREFIX, strlen(UUID_PREFIX)) == 0)
 		list->fn(list->ctx, name + strlen(PREFIX));
 }
 
