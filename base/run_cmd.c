@@ -57,14 +57,14 @@ static void child_done(struct child *child)
 	strbuf_done(&child->errors);
 }
 
-/* "drbdsetup primary 0", cut to something readable. */
+/* "drbdsetup primary 0", without what would fill the operator's line. */
 static char *describe(const char *const *argv)
 {
 	_cleanup_strbuf_ struct strbuf sb = { 0 };
 
 	strbuf_add(&sb, argv[0]);
-	for (size_t i = 1; argv[i] && sb.len + strlen(argv[i]) < 120; i++)
-		strbuf_addf(&sb, " %s", argv[i]);
+	for (size_t i = 1; argv[i] && sb.len < 120; i++)
+		strbuf_addf(&sb, " %s", strlen(argv[i]) < 60 ? argv[i] : "...");
 	return strbuf_steal(&sb);
 }
 

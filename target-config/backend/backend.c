@@ -86,7 +86,9 @@ static int ensure_volume(const struct lvm_vg *vg, const struct config_volume *vo
 		rc = lvm_activate(vg->name, lv, err);
 	if (rc == 0 && (!found || found->blank))
 		rc = fill_blank(volume, lv, err);
-	return rc < 0 ? err_prefix(err, "volume %s", volume->name) : 0;
+	if (rc < 0)
+		err_prefix(err, "volume %s", volume->name);
+	return rc;
 }
 
 static int grow_volume(const struct lvm_vg *vg, const struct config_volume *volume, const struct drbd_table *table,
@@ -109,7 +111,9 @@ static int grow_volume(const struct lvm_vg *vg, const struct config_volume *volu
 	}
 	if (rc == 0)
 		rc = lvm_grow_zeroed(vg, volume->name, want_bytes, err);
-	return rc < 0 ? err_prefix(err, "volume %s", volume->name) : 0;
+	if (rc < 0)
+		err_prefix(err, "volume %s", volume->name);
+	return rc;
 }
 
 /* Calls fn for each volume, with the volume group it lives in; each volume group is read once per run. */
@@ -271,7 +275,9 @@ static int change_role(void *ctx, size_t i, struct err *err)
 	const struct role_change *change = ctx;
 	int rc = drbd_set_role(change->volumes[i]->drbd_minor, change->primary, err);
 
-	return rc < 0 ? err_prefix(err, "volume %s", change->volumes[i]->name) : 0;
+	if (rc < 0)
+		err_prefix(err, "volume %s", change->volumes[i]->name);
+	return rc;
 }
 
 static bool is_local_address(const char *address)
