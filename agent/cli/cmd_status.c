@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* status, status --watch, version. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,9 @@
 #include "agent/ctl/client.h"
 #include "base/cleanup.h"
 
-#define RECONNECT_S 1
+#define RECONNECT_MS 1000
 
-/* https://no-color.org: set and not empty means none */
+/* The NO_COLOR convention: set and not empty means none. */
 static bool wants_colour(void)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -64,7 +65,7 @@ static enum cli_exit watch(struct cli *cli)
 		if ((rc != -ECONNREFUSED && rc != -ECONNRESET) || !isatty(STDOUT_FILENO))
 			return cli_fail(cli, &err);
 		fprintf(stderr, "\nlunward: status: %s (trying again)\n", err.text);
-		sleep(RECONNECT_S);
+		poll(NULL, 0, RECONNECT_MS);
 	}
 }
 

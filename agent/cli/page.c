@@ -2,15 +2,25 @@
 /* Wrapped and coloured text. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/cli/page.h"
-#include "base/cleanup.h"
 
 static const char *const colours[] = {
 	[PAGE_PLAIN] = NULL, [PAGE_GOOD] = "32;1", [PAGE_WARN] = "33;1", [PAGE_BAD] = "31;1", [PAGE_BOLD] = "1",
 };
+
+/* Bytes up to the next place where a line may end: at a blank, but not inside `a command to copy`. */
+static size_t word_length(const char *s)
+{
+	size_t len = strcspn(s, " \n"), tick = strcspn(s, "`");
+
+	if (tick < len && strchr(s + tick + 1, '`')) {
+		len = (size_t)(strchr(s + tick + 1, '`') - s);
+		len += strcspn(s + len, " \n");
+	}
+	return len;
+}
 
 /* UTF-8: bytes that continue a character take no column. */
 static int columns(const char *s, size_t len)
@@ -51,19 +61,18 @@ static void add_lead(struct page *page, enum page_colour colour, const char *lea
 
 void page_add(struct page *page, int indent, enum page_colour colour, const char *lead, const char *fmt, ...)
 {
-	_cleanup_free_ char *text = NULL;
+	char text[PAGE_TEXT_MAX];
 	int column = columns(lead, strlen(lead));
 	const char *s;
 	va_list ap;
 	bool first = column == 0;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	add_lead(page, colour, lead);
 	for (s = text; *s;) {
-		size_t blanks = strspn(s, " \n"), len = strcspn(s + blanks, " \n");
+		size_t blanks = strspn(s, " \n"), len = word_length(s + blanks);
 		int width = columns(s + blanks, len);
 		/* Runs of blanks are kept within a line: they align columns. */
 		int gap = first ? 0 : (int)MAX(blanks, (size_t)1);

@@ -12,6 +12,7 @@
 #include "base/strbuf.h"
 
 #define PAGE_WIDTH 80
+#define PAGE_TEXT_MAX 2048 /* bytes of one paragraph; what is longer is cut */
 
 enum page_colour { PAGE_PLAIN, PAGE_GOOD, PAGE_WARN, PAGE_BAD, PAGE_BOLD };
 
@@ -22,7 +23,7 @@ struct page {
 };
 
 /* A paragraph: `lead` in its colour, then the formatted text after a space, wrapped; further lines are indented by `indent`
- * columns. lead may have leading spaces and may be "". */
+ * columns. lead may have leading spaces and may be "". `Commands in backquotes` are never broken. */
 void page_add(struct page *page, int indent, enum page_colour colour, const char *lead, const char *fmt, ...) printf_like(5, 6);
 void page_blank(struct page *page);
 

@@ -3,3 +3,11 @@ $(eval $(call part,cli,$(filter-out agent/cli/main.c,$(wildcard agent/cli/*.c)))
 $(eval $(call prog,lunward,agent/cli/main.c,cli ctl base,jansson))
 PROGRAMS += $(BUILD)/lunward
 PKGS += jansson
+$(eval $(call unit_test,test_cli_render,tests/unit/test_cli_render.c,cli ctl base,jansson))
+$(eval $(call prog,tests/unit/test_cli_server,tests/unit/test_cli_server.c,ctl base,jansson))
+
+# tests/run-unit runs programs: a program that runs the Python tests against this build.
+$(BUILD)/tests/unit/test_cli: $(BUILD)/lunward $(BUILD)/tests/unit/test_cli_server
+	@printf '#!/bin/sh\nBUILD=%s exec %s %s/tests/unit/test_cli.py "$$@"\n' '$(BUILD)' '$(PYTHON)' '$(CURDIR)' >$@
+	@chmod +x $@
+UNIT_TESTS += $(BUILD)/tests/unit/test_cli

@@ -76,7 +76,8 @@ static void add_verdict(struct page *page, enum page_colour colour, const char *
 		page_add(page, 6, PAGE_BOLD, "  do:", "%s", string_of(problem, "remedy"));
 }
 
-static void verdict(struct page *page, const json_t *status)
+/* Returns the problem that was told, NULL if none. */
+static const json_t *verdict(struct page *page, const json_t *status)
 {
 	_cleanup_strbuf_ struct strbuf unserved = { 0 }, moving = { 0 };
 	_cleanup_free_ char *reason = NULL;
@@ -91,21 +92,25 @@ static void verdict(struct page *page, const json_t *status)
 	if (!json_is_true(json_object_get(status, "quorate"))) {
 		add_verdict(page, PAGE_BAD, "DOWN:", problem ? "" : "this node has no quorum and serves nothing", problem);
 	} else if (n_unserved) {
-		reason = xasprintf("%zu of %zu groups not served: %s", n_unserved, n_groups, strbuf_str(&unserved));
+		reason = n_groups == 1 ? xasprintf("group %s is not served", strbuf_str(&unserved)) :
+					 xasprintf("%zu of %zu groups not served: %s", n_unserved, n_groups, strbuf_str(&unserved));
 		add_verdict(page, PAGE_BAD, "DOWN:", reason, problem);
 	} else if (n_moving) {
 		reason = xasprintf("on the move: %s", strbuf_str(&moving));
 		/* That ownership moves is said by the daemon as a warning, too: only what is worse is worth a line. */
-		add_verdict(page, PAGE_WARN, "DEGRADED:", reason, first_problem(status, "error"));
+		problem = first_problem(status, "error");
+		add_verdict(page, PAGE_WARN, "DEGRADED:", reason, problem);
 	} else if (problem) {
-		reason = xasprintf(n_groups ? "all %zu groups are served" : "no groups", n_groups);
+		reason = n_groups > 1 ? xasprintf("all %zu groups are served", n_groups) :
+					xstrdup(n_groups ? "the group is served" : "no groups");
 		add_verdict(page, PAGE_WARN, "DEGRADED:", reason, problem);
 	} else if (!json_is_true(json_object_get(status, "active"))) {
 		add_verdict(page, PAGE_WARN, "DEGRADED:", "the agents have not agreed on a membership; nothing can be changed", NULL);
 	} else {
-		reason = xasprintf("%zu nodes, %zu groups, all served, no problems", n_nodes, n_groups);
+		reason = xasprintf("%zu nodes, %zu group%s, all served, no problems", n_nodes, n_groups, n_groups == 1 ? "" : "s");
 		add_verdict(page, PAGE_GOOD, "OK:", reason, NULL);
 	}
+	return problem;
 }
 
 /* --- groups -----------------------------------------------------------------------------------------------------------*/
@@ -134,7 +139,7 @@ static void add_volumes(struct strbuf *sb, const json_t *group)
 	add_size(sb, bytes);
 }
 
-static void group_line(struct page *page, const json_t *group)
+static void group_line(struct page *page, const json_t *status, const json_t *group)
 {
 	_cleanup_strbuf_ struct strbuf sb = { 0 };
 	_cleanup_free_ char *lead = xasprintf("  %s", string_of(group, "name"));
@@ -142,7 +147,10 @@ static void group_line(struct page *page, const json_t *group)
 	const char *since = string_of(json_object_get(group, "last_change"), "started");
 	enum page_colour colour = PAGE_WARN;
 
-	if (is_phase(group, "owned", "owned")) {
+	if (!json_is_true(json_object_get(status, "quorate"))) {
+		strbuf_addf(&sb, owner[0] ? "when there was quorum: %s by %s" : "when there was quorum: %s",
+			    string_of(group, "phase"), owner);
+	} else if (is_phase(group, "owned", "owned")) {
 		strbuf_addf(&sb, "served by %s", owner);
 		if (since[0])
 			strbuf_addf(&sb, " since %.10s %.8s UTC", since, strlen(since) > 11 ? since + 11 : "");
@@ -175,24 +183,47 @@ static const json_t *copy_of(const json_t *group, const char *node)
 	return NULL;
 }
 
-/* What one wants to know of a copy: can it take over, and if not, what is it doing. */
-static void copy_line(struct page *page, const json_t *group, const char *node, int name_width)
+static const char *node_state(const json_t *status, const char *name)
+{
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach (json_object_get(status, "nodes"), i, node) {
+		if (strcmp(string_of(node, "name"), name) == 0)
+			return string_of(node, "state");
+	}
+	return "";
+}
+
+/* Can it take over, and if not, why not. */
+static const char *copy_verdict(const json_t *status, const json_t *group, const char *node)
+{
+	bool current = has(json_object_get(group, "current"), node), ready = has(json_object_get(group, "ready"), node);
+	bool owner = strcmp(string_of(group, "owner"), node) == 0;
+	const char *state = node_state(status, node);
+
+	if (strcmp(state, "down") == 0)
+		return current ? "node is down" : "node is down, LACKS WRITES";
+	if (owner && json_is_true(json_object_get(status, "quorate")) && is_phase(group, "owned", "releasing"))
+		return is_phase(group, "owned", "owned") ? "serves" : "is releasing it";
+	if (owner && is_phase(group, "acquiring", "acquiring"))
+		return "is taking it";
+	if (!current)
+		return "LACKS WRITES";
+	if (strcmp(state, "away") == 0)
+		return "agent is away";
+	return ready ? "spare" : "current, not ready";
+}
+
+static void copy_line(struct page *page, const json_t *status, const json_t *group, const char *node, int name_width)
 {
 	_cleanup_strbuf_ struct strbuf sb = { 0 };
 	_cleanup_free_ char *lead = xasprintf("      %-*s", name_width, node);
 	const json_t *copy = copy_of(group, node), *percent = json_object_get(copy, "resync_percent");
 	static const char *const keys[] = { "role", "disk", "connection" };
-	bool current = has(json_object_get(group, "current"), node), ready = has(json_object_get(group, "ready"), node);
-	enum page_colour colour = PAGE_PLAIN;
+	bool good = has(json_object_get(group, "current"), node) && has(json_object_get(group, "ready"), node);
 
-	if (strcmp(string_of(group, "owner"), node) == 0 && is_phase(group, "owned", "releasing"))
-		strbuf_add(&sb, "serves");
-	else if (current && ready)
-		strbuf_add(&sb, "spare");
-	else
-		strbuf_add(&sb, current ? "current, not ready" : "LACKS WRITES");
-	if (!current || !ready)
-		colour = PAGE_WARN;
+	strbuf_add(&sb, copy_verdict(status, group, node));
 	if (json_is_number(percent) && json_number_value(percent) < 100)
 		strbuf_addf(&sb, ", resync %.1f %%", json_number_value(percent));
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
@@ -201,7 +232,7 @@ static void copy_line(struct page *page, const json_t *group, const char *node, 
 	}
 	if (string_of(json_object_get(group, "alua"), node)[0])
 		strbuf_addf(&sb, ", hosts see %s", string_of(json_object_get(group, "alua"), node));
-	page_add(page, 8, colour, lead, " %s", strbuf_str(&sb));
+	page_add(page, 8, good ? PAGE_PLAIN : PAGE_WARN, lead, " %s", strbuf_str(&sb));
 }
 
 static int longest(const json_t *strings)
@@ -237,10 +268,10 @@ static void groups(struct page *page, const json_t *status)
 	json_array_foreach (json_object_get(status, "groups"), i, group) {
 		const json_t *nodes = json_object_get(group, "nodes");
 
-		group_line(page, group);
+		group_line(page, status, group);
 		json_array_foreach (nodes, k, node) {
 			if (json_is_string(node))
-				copy_line(page, group, json_string_value(node), longest(nodes));
+				copy_line(page, status, group, json_string_value(node), longest(nodes));
 		}
 		change_line(page, group);
 	}
@@ -260,7 +291,7 @@ static void node_line(struct page *page, const json_t *status, const json_t *nod
 	strbuf_addf(&sb, "%-4s  %s", state, string_of(node, "role"));
 	if (!up && evidence[0] && strcmp(evidence, "none") != 0)
 		strbuf_addf(&sb, ", proven off (%s)", evidence);
-	else if (strcmp(state, "down") == 0)
+	else if (strcmp(state, "down") == 0 && json_is_true(json_object_get(status, "quorate")))
 		strbuf_add(&sb, ", NOT PROVEN OFF");
 	if (strcmp(string_of(node, "role"), "storage") == 0 && portals_at[0] &&
 	    strcmp(portals_at, string_of(node, "name")) != 0)
@@ -289,12 +320,13 @@ static void nodes(struct page *page, const json_t *status)
 		node_line(page, status, node, (int)MIN(width, (size_t)40));
 }
 
-static void problems(struct page *page, const json_t *status)
+static void problems(struct page *page, const json_t *status, const json_t *told)
 {
 	const json_t *list = json_object_get(status, "problems"), *problem;
 	size_t i;
 
-	if (json_array_size(list) == 0)
+	/* One that the verdict told is not told again, unless it is among others. */
+	if (json_array_size(list) == 0 || (told && json_array_size(list) == 1))
 		return;
 	page_blank(page);
 	page_add(page, 0, PAGE_BOLD, "Problems", "%s", "");
@@ -326,11 +358,12 @@ static void footer(struct page *page, const json_t *status)
 char *render_status(const json_t *status, bool colour)
 {
 	struct page page = { .width = PAGE_WIDTH, .colour = colour };
+	const json_t *told;
 
-	verdict(&page, status);
+	told = verdict(&page, status);
 	groups(&page, status);
 	nodes(&page, status);
-	problems(&page, status);
+	problems(&page, status, told);
 	footer(&page, status);
 	return strbuf_steal(&page.text);
 }
