@@ -92,7 +92,7 @@ class Node:
         """Writes a file whole or not at all; `content` is text or bytes."""
         data = content.encode() if isinstance(content, str) else content
         quoted = shlex.quote(path)
-        self.run(f"mkdir -p $(dirname {quoted}) && cat >{quoted}.lab && chmod {mode:o} {quoted}.lab && mv {quoted}.lab {quoted}",
+        self.run(f"mkdir -p \"$(dirname {quoted})\" && cat >{quoted}.lab && chmod {mode:o} {quoted}.lab && mv {quoted}.lab {quoted}",
                  stdin=data)
 
     def get(self, path: str) -> str:
