@@ -116,7 +116,6 @@ static void on_start(struct ha_core *core, const struct ha_event *event)
 		return;
 	}
 	core->promised = saved.promised;
-	core->born = saved.born;
 	core->replica.state = saved.state;
 	core->durable.promised = saved.promised;
 	core->durable.term = saved.state.term;

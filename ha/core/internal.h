@@ -144,7 +144,7 @@ struct ha_core {
 	bool tell_changed;
 
 	/* durable */
-	uint64_t promised, born;
+	uint64_t promised;
 	struct replica replica;
 	bool unreadable; /* the file was there and could not be read: this node's memory counts for nothing */
 	struct {

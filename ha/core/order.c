@@ -211,7 +211,7 @@ static void pump_ack(struct ha_core *core)
 static void pump_write(struct ha_core *core)
 {
 	const struct ha_state *state = &core->replica.state;
-	struct ha_saved saved = { .promised = core->promised, .born = core->born, .state = *state };
+	struct ha_saved saved = { .promised = core->promised, .state = *state };
 	struct action *action;
 
 	if (core->write_runs || (core->durable.promised == core->promised && core->durable.term == state->term &&

@@ -86,8 +86,6 @@ void round_on_begin(struct ha_core *core, uint32_t sender, const struct ha_msg *
 	}
 	round_reset(core);
 	core->promised = msg->round.term;
-	if (!core->born)
-		core->born = msg->round.term;
 	core->round.id = msg->round;
 	core->round.since_ms = core->now_ms;
 	core->join_wanted = false;
@@ -116,7 +114,7 @@ static void send_digest(struct ha_core *core)
 	struct ha_msg msg = {
 		.type = HA_MSG_DIGEST,
 		.round = core->round.id,
-		.digest = { .unreadable = core->unreadable, .promised = core->promised, .born = core->born,
+		.digest = { .unreadable = core->unreadable, .promised = core->promised,
 			    .term = state->term, .version = state->version, .electorate = state_electorate(state) },
 	};
 
@@ -273,29 +271,37 @@ static size_t best_digest(const struct round *round)
 	return best;
 }
 
+static bool has_all(const struct ha_ids *ids, const struct ha_ids *wanted)
+{
+	for (size_t i = 0; i < wanted->n; i++) {
+		if (!ids_has(ids, wanted->ids[i]))
+			return false;
+	}
+	return true;
+}
+
 /*
- * Of the electorate the best state was made for, a majority must have answered, so that nothing that was ever committed can
- * be missing. A node whose disk was empty (a new one, or one that has forgotten) counts only if it remembers all rounds
- * since that state's term: what it promised and persisted before is lost.
+ * Of the electorate the best state was made for, a majority of those that remember must have answered, so that nothing that
+ * was ever committed can be missing. A node without a state is a new one or one that has forgotten what it had promised and
+ * persisted: it counts only when all are here, since then nobody is left who could know better. So a cluster begins.
  */
-static bool is_enough(struct ha_core *core, size_t best)
+static bool is_enough(const struct ha_core *core, size_t best)
 {
 	const struct round *round = &core->round;
 	const struct ha_digest *source = &round->digests[best];
 	struct ha_ids electorate = settings_electorate(core), remembering = { .n = 0 };
+	bool all = has_all(&round->answered, &electorate) && has_all(&round->answered, &source->electorate);
 
-	if (!core_is_majority(&electorate, &round->answered))
-		return false;
 	for (size_t i = 0; i < round->answered.n; i++) {
-		const struct ha_digest *d = &round->digests[i];
-
-		if (d->unreadable && !source->term)
-			return false;
-		if (!d->unreadable && d->born && d->born <= source->term)
+		if (round->digests[i].unreadable)
+			all = false;
+		else if (round->digests[i].term)
 			ids_add(&remembering, round->answered.ids[i]);
 	}
-	/* Where nobody has a state yet, all are new. */
-	return !source->term || core_is_majority(&source->electorate, &remembering);
+	if (all)
+		return true;
+	return source->term && core_is_majority(&electorate, &round->answered) &&
+	       core_is_majority(&source->electorate, &remembering);
 }
 
 static bool everybody_answered(const struct ha_core *core)
@@ -348,8 +354,10 @@ static void try_install(struct ha_core *core)
 		return;
 	}
 	if (everybody_answered(core))
-		snprintf(core->blocked, sizeof(core->blocked), "too few of the nodes that are here remember the last agreed "
-			 "state: start the others");
+		snprintf(core->blocked, sizeof(core->blocked), "%s",
+			 best != SIZE_MAX && !round->digests[best].term ?
+				 "a new cluster starts when all its nodes are there for the first time: start the others" :
+				 "too few of the nodes that are here remember the last agreed state: start the others");
 }
 
 /* --- every step ----------------------------------------------------------------------------------------------------------*/

@@ -59,7 +59,6 @@ static void put_digest(struct bytes_out *out, const struct ha_digest *digest)
 	bytes_put_u8(out, digest->refused);
 	bytes_put_u8(out, digest->unreadable);
 	bytes_put_u64(out, digest->promised);
-	bytes_put_u64(out, digest->born);
 	bytes_put_u64(out, digest->term);
 	bytes_put_u64(out, digest->version);
 	bytes_put_u32(out, digest->crc);
@@ -71,7 +70,6 @@ static void get_digest(struct bytes_in *in, struct ha_digest *ret)
 	ret->refused = bytes_get_bool(in);
 	ret->unreadable = bytes_get_bool(in);
 	ret->promised = bytes_get_u64(in);
-	ret->born = bytes_get_u64(in);
 	ret->term = bytes_get_u64(in);
 	ret->version = bytes_get_u64(in);
 	ret->crc = bytes_get_u32(in);

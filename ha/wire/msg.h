@@ -68,7 +68,7 @@ struct ha_ids {
 struct ha_digest {
 	bool refused;      /* the round's term is not above what was promised */
 	bool unreadable;   /* this node could not read its own file: counts for nothing */
-	uint64_t promised, born;
+	uint64_t promised;
 	uint64_t term, version;
 	uint32_t crc;      /* of the state's bytes */
 	struct ha_ids electorate; /* of the state */

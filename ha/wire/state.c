@@ -215,7 +215,6 @@ void ha_saved_encode(const struct ha_saved *saved, struct bytes_out *out)
 	bytes_put_u8(out, HA_WIRE_MAJOR);
 	bytes_put_u8(out, HA_WIRE_MINOR);
 	bytes_put_u64(out, saved->promised);
-	bytes_put_u64(out, saved->born);
 	record = bytes_put_record(out);
 	ha_state_encode(&saved->state, out);
 	bytes_put_record_end(out, record);
@@ -249,7 +248,6 @@ int ha_saved_decode(const void *data, size_t size, struct ha_saved *ret)
 	if (major != HA_WIRE_MAJOR)
 		return -EPROTONOSUPPORT;
 	saved.promised = bytes_get_u64(&in);
-	saved.born = bytes_get_u64(&in);
 	state = bytes_get_record(&in);
 	if (bytes_get_end(&in, minor > HA_WIRE_MINOR) < 0)
 		return -EBADMSG;

@@ -65,7 +65,6 @@ int ha_state_decode(const void *data, size_t size, struct ha_state *ret) must_ch
 /* What one node keeps on disk. */
 struct ha_saved {
 	uint64_t promised; /* answers no round of this term or an older one, but the one it answered */
-	uint64_t born;     /* term of the first round it answered since its disk was empty, 0: none */
 	struct ha_state state;
 };
 

@@ -44,7 +44,7 @@ static struct ha_msg sample(enum ha_msg_type type)
 		msg.round = (struct ha_round){ .term = 5, .incarnation = 77, .nodeid = 3 };
 	switch (type) {
 	case HA_MSG_DIGEST:
-		msg.digest = (struct ha_digest){ .refused = true, .promised = 6, .born = 2, .term = 4, .version = 99,
+		msg.digest = (struct ha_digest){ .refused = true, .promised = 6, .term = 4, .version = 99,
 						 .crc = 0xdeadbeef };
 		fill_ids(&msg.digest.electorate, 1, 5);
 		break;
@@ -182,7 +182,7 @@ static void sample_saved(struct ha_saved *saved)
 {
 	struct ha_state *s = &saved->state;
 
-	*saved = (struct ha_saved){ .promised = 9, .born = 2 };
+	*saved = (struct ha_saved){ .promised = 9 };
 	s->term = 8;
 	s->version = 77;
 	s->config_version = 3;

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A deterministic world around the unchanged core: a few machines in one process, one 64-bit seed, one queue of events.
+ * sim_cpg.c is Corosync as it really is, sim_agent.c what lunwardd does, sim_storage.c gates, DRBD and writes,
+ * sim_faults.c what goes wrong, sim_check.c what must never happen.
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ha/core/internal.h"
+
+#define MAX_NODES 5
+#define MAX_GROUPS 3
+#define MAX_WRITES 2048
+#define MAX_UUIDS 128
+#define FAULT_MS 60000  /* how long things go wrong */
+#define HEAL_MS 400000  /* how long it may take afterwards until all is well */
+
+#define BIT(n) (1u << (n))
+
+struct sim;
+
+typedef void event_fn(struct sim *sim, int node, uint64_t a, uint64_t b, void *p);
+
+struct event {
+	int64_t at_ms;
+	uint64_t order;
+	event_fn *fn;
+	int node;
+	uint64_t a, b;
+	void *p;
+};
+
+/* --- Corosync ---*/
+
+enum entry_type { ENTRY_MSG, ENTRY_LEAVE, ENTRY_JOIN, ENTRY_SYNC };
+
+struct entry { /* one message in the total order of a ring */
+	enum entry_type type;
+	int from; /* -1: SYNC */
+	uint32_t agents; /* SYNC */
+	uint8_t *data;
+	size_t size;
+	uint32_t received; /* who has it */
+	struct entry *next; /* in a send queue */
+};
+
+struct ring {
+	uint32_t members;
+	bool broken; /* the token is lost: nothing is sequenced any more */
+	struct entry **entries;
+	size_t n, cap;
+	struct ring *older;
+};
+
+/* --- agent ---*/
+
+enum item_type { ITEM_VIEW, ITEM_QUORUM, ITEM_EVENT };
+
+struct item { /* waits in the agent's inbox */
+	struct item *next;
+	struct ha_event event;
+	uint32_t members, ring; /* VIEW */
+	char group[HA_NAME_SIZE];
+	uint8_t *data;
+	struct ha_group_spec *groups;
+};
+
+enum job_step { JOB_START, JOB_PROMOTE, JOB_ASK, JOB_OPEN, JOB_CLOSE, JOB_DEMOTE, JOB_END };
+
+struct job {
+	enum ha_action_type type; /* 0: none */
+	uint64_t epoch, id;
+	bool lost;
+	enum job_step step;
+	int result;
+};
+
+struct machine {
+	uint32_t id; /* Corosync's */
+	bool power, frozen; /* frozen: the whole machine is paused */
+	bool wiped_once;
+	uint64_t life;      /* of the machine: counts boots */
+	int64_t boot_ms;
+	/* Corosync */
+	struct ring *ring;
+	size_t delivered;
+	struct entry *sendq, **sendq_tail;
+	uint32_t cpg; /* agents in the group, as told so far */
+	bool quorate;
+	int glitch;   /* votequorum says no in spite of the ring */
+	/* agent */
+	bool agent, stopped; /* stopped: SIGSTOP */
+	bool joined;         /* its CPG join is in the order */
+	uint64_t incarnation;
+	struct ha_core *core;
+	struct item *inbox, **inbox_tail;
+	bool run_queued;
+	uint64_t timer_seq;
+	int64_t timer_ms;
+	bool timer_due;
+	/* disk */
+	uint8_t *disk, *writing;
+	size_t disk_size, writing_size;
+	uint64_t write_seq;
+	int disk_trouble; /* writes fail */
+	/* work */
+	struct job jobs[MAX_GROUPS];
+	bool stand_down[MAX_GROUPS]; /* waits until the job has ended */
+	uint64_t stand_down_epoch[MAX_GROUPS];
+	uint32_t portals; /* whose portals it serves */
+	uint64_t checked_term, checked_version, checked_committed;
+};
+
+/* --- storage ---*/
+
+enum disk_state { DISK_UPTODATE, DISK_INCONSISTENT };
+
+struct copy {
+	uint8_t writes[MAX_WRITES / 8];
+	uint32_t uuid, history[MAX_UUIDS];
+	size_t n_history;
+	enum disk_state disk;
+	bool primary, was_primary; /* was_primary: crashed as one */
+	bool gate;
+	bool suspended;      /* DRBD waits for the handler */
+	bool alone;          /* goes on without its peer */
+	bool peer_outdated;  /* metadata: the handler has said so */
+	bool seen_down;      /* has noticed that the connection is gone */
+	int inflight;        /* a write that waits for the peer or the handler; 0: none */
+	bool asking;         /* the handler's question is with the agent */
+	uint64_t ask_id;
+};
+
+struct group {
+	char name[HA_NAME_SIZE];
+	bool shared;      /* one disk that all nodes see: nothing but the gates keeps them apart */
+	int nodes[2];
+	struct copy copies[2];
+	bool connected, syncing;
+	int source;
+	uint64_t sync_id;
+	int acked[MAX_WRITES], n_acked;
+	uint64_t top_epoch;
+	int top_owner;
+};
+
+struct sim {
+	uint64_t seed, rng;
+	bool verbose;
+	int64_t now_ms;
+	struct event *heap;
+	size_t n_heap, cap_heap;
+	uint64_t order;
+	uint64_t steps;
+
+	int n;
+	struct machine machines[MAX_NODES];
+	int side[MAX_NODES];      /* partition of the cluster network */
+	int data_side[MAX_NODES]; /* of the replication network */
+	struct ring *rings;
+	bool healing;
+	int fence_luck; /* percent of fencings that work */
+	int temper;     /* per mille of messages that provoke a fault */
+	bool tempted;
+
+	struct group groups[MAX_GROUPS];
+	int n_groups;
+	int next_write;
+	uint32_t next_uuid;
+	uint64_t next_id;
+
+	/* requests under way and what was promised */
+	uint64_t n_asked, n_answered;
+	uint8_t config_acked[64];
+	int next_config;
+	struct {
+		uint64_t term, version;
+		uint32_t crc;
+	} *seen;
+	size_t cap_seen, n_seen;
+
+	jmp_buf failed;
+	char failure[512];
+	int coverage[16]; /* how often what a good run needs has happened */
+};
+
+enum { COVER_TAKEOVER, COVER_MOVE, COVER_FENCE, COVER_OUTDATE, COVER_WRITE, COVER_TRANSITIONAL, COVER_SNAPSHOT, COVER_LOST, COVER_LATE_EVIDENCE, COVER_RESYNC };
+
+/* sim_main.c */
+uint32_t sim_random(struct sim *sim, uint32_t below);
+bool sim_chance(struct sim *sim, uint32_t percent);
+int64_t sim_between(struct sim *sim, int64_t low, int64_t high);
+void sim_at(struct sim *sim, int64_t delay_ms, event_fn *fn, int node, uint64_t a, uint64_t b, void *p);
+void sim_log(struct sim *sim, const char *fmt, ...) printf_like(2, 3);
+_Noreturn void sim_fail(struct sim *sim, const char *fmt, ...) printf_like(2, 3);
+
+/* sim_cpg.c */
+void cpg_start(struct sim *sim, int node);        /* Corosync comes up: alone */
+void cpg_stop(struct sim *sim, int node);
+void cpg_send(struct sim *sim, int node, enum entry_type type, const void *data, size_t size);
+void cpg_break(struct sim *sim, uint32_t nodes);  /* something has happened to these: their rings lose the token */
+void cpg_reform_in(struct sim *sim, int64_t delay_ms);
+void cpg_quorum_soon(struct sim *sim, int node);
+void cpg_free(struct sim *sim);
+
+/* sim_agent.c */
+void agent_start(struct sim *sim, int node);
+void agent_crash(struct sim *sim, int node);
+void agent_wake(struct sim *sim, int node); /* after a pause */
+void agent_view(struct sim *sim, int node, uint32_t members, uint32_t ring);
+void agent_message(struct sim *sim, int node, int from, const void *data, size_t size);
+void agent_event(struct sim *sim, int node, const struct ha_event *event);
+bool agent_runs(const struct sim *sim, int node);
+void machine_boot(struct sim *sim, int node);
+void machine_off(struct sim *sim, int node);
+
+/* sim_storage.c */
+void storage_boot(struct sim *sim, int node);
+void storage_off(struct sim *sim, int node);
+void storage_network(struct sim *sim); /* connectivity has changed */
+int storage_side(const struct group *group, int node); /* 0, 1; -1: no copy */
+struct copy *storage_copy(struct sim *sim, int group, int node);
+bool storage_ready(struct sim *sim, int group, int node);
+bool storage_peer_is_current(struct sim *sim, int group, int node);
+/* 1: done, 0: not yet, -1: impossible, 2: the handler must be asked first */
+int storage_promote(struct sim *sim, int group, int node, bool lost);
+int storage_close(struct sim *sim, int group, int node);
+void storage_open(struct sim *sim, int group, int node);
+void storage_demote(struct sim *sim, int group, int node);
+void storage_disconnect(struct sim *sim, int group);
+void storage_may_go_on(struct sim *sim, int group, int node);
+void storage_ask(struct sim *sim, int group, int node);
+bool storage_can_acknowledge(const struct sim *sim, const struct group *group, int side);
+void storage_start(struct sim *sim);
+
+/* sim_faults.c */
+void faults_start(struct sim *sim);
+void faults_tempt(struct sim *sim); /* a message is sent: a good moment */
+
+/* sim_check.c */
+void check_core(struct sim *sim, int node);
+void check_storage(struct sim *sim);
+void check_opening(struct sim *sim, int group, int node);
+void check_acquire(struct sim *sim, int group, int node, uint64_t epoch);
+bool check_well(struct sim *sim, bool loud); /* everything is as it should be in the end */
+void check_configs(struct sim *sim);
+
+#endif

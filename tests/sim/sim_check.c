@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What must never happen, looked at after every event, and what must be so in the end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "tests/sim/sim.h"
+
+/* --- agreement: one (term, version), one content, whoever holds it and whether or not it was committed ---*/
+
+static void grow_seen(struct sim *sim)
+{
+	size_t old_cap = sim->cap_seen;
+	__typeof__(sim->seen) old = sim->seen;
+
+	sim->cap_seen = old_cap ? 2 * old_cap : 1024;
+	sim->seen = xcalloc(sim->cap_seen, sizeof(*sim->seen));
+	for (size_t i = 0; i < old_cap; i++) {
+		size_t at = (size_t)(old[i].version * 31 + old[i].term) % sim->cap_seen;
+
+		if (!old[i].term)
+			continue;
+		while (sim->seen[at].term)
+			at = (at + 1) % sim->cap_seen;
+		sim->seen[at] = old[i];
+	}
+	free(old);
+}
+
+static void check_agreement(struct sim *sim, int node)
+{
+	const struct ha_state *state = &sim->machines[node].core->replica.state;
+	struct bytes_out bytes = { .data = NULL };
+	uint32_t crc;
+	size_t at;
+
+	if (!state->term)
+		return;
+	ha_state_encode(state, &bytes);
+	crc = bytes_crc32(bytes.data, bytes.size);
+	bytes_out_done(&bytes);
+	if (sim->n_seen * 2 >= sim->cap_seen)
+		grow_seen(sim);
+	at = (size_t)(state->version * 31 + state->term) % sim->cap_seen;
+	while (sim->seen[at].term && (sim->seen[at].term != state->term || sim->seen[at].version != state->version))
+		at = (at + 1) % sim->cap_seen;
+	if (!sim->seen[at].term) {
+		sim->seen[at].term = state->term;
+		sim->seen[at].version = state->version;
+		sim->seen[at].crc = crc;
+		sim->n_seen++;
+	} else if (sim->seen[at].crc != crc) {
+		sim_fail(sim, "n%d: another state is called (%llu, %llu) too", node, (unsigned long long)state->term,
+			 (unsigned long long)state->version);
+	}
+}
+
+static bool is_on_disk(const struct sim *sim, int node, uint64_t term, uint64_t version)
+{
+	const struct machine *m = &sim->machines[node];
+	struct ha_saved saved;
+	bool there;
+
+	if (!m->disk || ha_saved_decode(m->disk, m->disk_size, &saved) < 0)
+		return false;
+	there = saved.state.term > term || (saved.state.term == term && saved.state.version >= version);
+	ha_state_done(&saved.state);
+	return there;
+}
+
+/* Committed means: on the disks of a majority (one node is allowed to have been wiped since). */
+static void check_commit(struct sim *sim, int node)
+{
+	const struct ha_core *core = sim->machines[node].core;
+	int n = 0;
+
+	for (int i = 0; i < sim->n; i++)
+		n += is_on_disk(sim, i, core->replica.state.term, core->committed) || sim->machines[i].wiped_once;
+	if (n <= sim->n / 2)
+		sim_fail(sim, "n%d: takes version %llu for committed, which is on %d disks", node,
+			 (unsigned long long)core->committed, n);
+}
+
+/* Groups as committed somewhere: epochs only grow, and an epoch has one owner. */
+static void check_groups(struct sim *sim, int node)
+{
+	const struct ha_core *core = sim->machines[node].core;
+
+	for (int i = 0; i < sim->n_groups; i++) {
+		struct group *group = &sim->groups[i];
+		const struct ha_state_group *g = state_group(&core->replica.state, group->name);
+
+		if (!g || !core_is_settled(core, g->changed))
+			continue;
+		if (!set_count(g->current))
+			sim_fail(sim, "n%d %s: no copy is current", node, group->name);
+		if (g->owner && !set_has(g->spec.nodes, g->owner))
+			sim_fail(sim, "n%d %s: its owner has no copy", node, group->name);
+	}
+}
+
+void check_core(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+	const struct ha_state *state = &m->core->replica.state;
+
+	if (m->core->committed > state->version)
+		sim_fail(sim, "n%d: version %llu is behind committed %llu", node, (unsigned long long)state->version,
+			 (unsigned long long)m->core->committed);
+	if (m->checked_term != state->term || m->checked_version != state->version) {
+		check_agreement(sim, node);
+		check_groups(sim, node);
+		m->checked_term = state->term;
+		m->checked_version = state->version;
+	}
+	if (m->core->committed != m->checked_committed && m->core->committed)
+		check_commit(sim, node);
+	m->checked_committed = m->core->committed;
+}
+
+/* --- owners and data ---*/
+
+static bool has_write(const struct copy *copy, int write)
+{
+	return copy->writes[write / 8] & BIT(write % 8);
+}
+
+static void check_data(struct sim *sim, const struct group *group, int side)
+{
+	for (int i = 0; i < group->n_acked; i++) {
+		if (!has_write(&group->copies[side], group->acked[i]))
+			sim_fail(sim, "%s: n%d opens a copy that lacks write %d, which was acknowledged", group->name,
+				 group->nodes[side], group->acked[i]);
+	}
+}
+
+/* Before a node promotes or opens its gate: the other has let go, or is off. */
+void check_opening(struct sim *sim, int i, int node)
+{
+	struct group *group = &sim->groups[i];
+	int side = storage_side(group, node);
+	const struct copy *other = &group->copies[1 - side];
+
+	if (sim->machines[group->nodes[1 - side]].power && (other->gate || other->primary))
+		sim_fail(sim, "%s: n%d opens it while n%d still has it", group->name, node, group->nodes[1 - side]);
+	check_data(sim, group, side);
+}
+
+void check_acquire(struct sim *sim, int i, int node, uint64_t epoch)
+{
+	struct group *group = &sim->groups[i];
+
+	if (epoch < group->top_epoch || (epoch == group->top_epoch && group->top_owner != node))
+		sim_fail(sim, "%s: n%d is told to acquire at epoch %llu, n%d was at %llu", group->name, node,
+			 (unsigned long long)epoch, group->top_owner, (unsigned long long)group->top_epoch);
+	if (group->top_owner >= 0 && group->top_owner != node)
+		sim->coverage[state_node_is(&sim->machines[node].core->replica.state, sim->machines[group->top_owner].id,
+					    HA_NODE_UP)
+				      ? COVER_MOVE
+				      : COVER_TAKEOVER]++;
+	else if (group->top_owner == node && epoch > group->top_epoch)
+		sim->coverage[COVER_LOST]++;
+	group->top_epoch = epoch;
+	group->top_owner = node;
+}
+
+void check_storage(struct sim *sim)
+{
+	uint32_t portals = 0;
+
+	for (int i = 0; i < sim->n_groups; i++) {
+		const struct group *group = &sim->groups[i];
+
+		if (storage_can_acknowledge(sim, group, 0) && storage_can_acknowledge(sim, group, 1))
+			sim_fail(sim, "%s: both n%d and n%d can acknowledge writes", group->name, group->nodes[0],
+				 group->nodes[1]);
+	}
+	for (int i = 0; i < sim->n; i++) {
+		if (!sim->machines[i].power)
+			continue;
+		if (portals & sim->machines[i].portals)
+			sim_fail(sim, "n%d serves portals that another serves", i);
+		portals |= sim->machines[i].portals;
+	}
+}
+
+/* --- the end ---*/
+
+#define EXPECT(what, ...)                                                                                              \
+	do {                                                                                                           \
+		if (!(what) && loud)                                                                                   \
+			sim_fail(sim, "in the end: " __VA_ARGS__);                                                     \
+		if (!(what))                                                                                           \
+			return false;                                                                                  \
+	} while (0)
+
+static bool is_group_well(struct sim *sim, int i, bool loud)
+{
+	struct group *group = &sim->groups[i];
+	struct ha_group_view view;
+
+	EXPECT(ha_core_find_group(sim->machines[0].core, group->name, &view) == 0, "%s is gone", group->name);
+	EXPECT(view.phase == HA_PHASE_OWNED && view.settled, "%s is %s (owner %u)", group->name, ha_phase_name(view.phase),
+	       view.owner);
+	EXPECT(set_count(view.current) == 2, "%s: only %zu copies are current", group->name, set_count(view.current));
+	EXPECT(set_count(view.ready) == 2, "%s: only %zu copies are ready", group->name, set_count(view.ready));
+	for (int side = 0; side < 2; side++) {
+		bool is_owner = sim->machines[group->nodes[side]].id == view.owner;
+		const struct copy *copy = &group->copies[side];
+
+		EXPECT(copy->gate == is_owner, "%s: n%d %s its gate", group->name, group->nodes[side],
+		       is_owner ? "has closed" : "has left open");
+		EXPECT(group->shared || copy->primary == is_owner, "%s: n%d is in the wrong role", group->name,
+		       group->nodes[side]);
+		EXPECT(!copy->suspended && !copy->inflight, "%s: n%d is frozen", group->name, group->nodes[side]);
+		if (is_owner)
+			check_data(sim, group, side);
+	}
+	return true;
+}
+
+static bool is_machine_well(struct sim *sim, int i, bool loud)
+{
+	const struct machine *m = &sim->machines[i], *first = &sim->machines[0];
+	uint32_t portals = 0;
+
+	EXPECT(agent_runs(sim, i), "n%d does not run", i);
+	EXPECT(core_is_active(m->core), "n%d is not active", i);
+	EXPECT(m->core->committed == m->core->replica.state.version, "n%d: something is not committed", i);
+	EXPECT(m->core->replica.state.version == first->core->replica.state.version, "n%d has another version than n0", i);
+	EXPECT(!m->core->requests, "n%d: a request is not answered", i);
+	for (int k = 0; k < sim->n_groups; k++) {
+		EXPECT(!m->jobs[k].type && !m->stand_down[k], "n%d: a job runs", i);
+		if (storage_side(&sim->groups[k], i) >= 0)
+			portals = BIT(i);
+	}
+	EXPECT(m->portals == portals, "n%d serves portals %x", i, m->portals);
+	return true;
+}
+
+bool check_well(struct sim *sim, bool loud)
+{
+	for (int i = 0; i < sim->n; i++) {
+		if (!is_machine_well(sim, i, loud))
+			return false;
+	}
+	for (int i = 0; i < sim->n_groups; i++) {
+		if (!is_group_well(sim, i, loud))
+			return false;
+	}
+	return true;
+}
+
+/* A document whose request was answered with success is in all that came after it. */
+void check_configs(struct sim *sim)
+{
+	struct ha_core_view view;
+
+	ha_core_view(sim->machines[0].core, &view);
+	for (int i = 0; i < sim->next_config; i++) {
+		if (sim->config_acked[i] && !((const uint8_t *)view.config)[i])
+			sim_fail(sim, "document %d was accepted and is lost", i);
+	}
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What goes wrong, and what operators ask for meanwhile; then everything is put right and left alone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "tests/sim/sim.h"
+
+static event_fn ev_fault, ev_tempted, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
+
+static int any_node(struct sim *sim)
+{
+	return (int)sim_random(sim, (uint32_t)sim->n);
+}
+
+/* --- networks ---*/
+
+static void cluster_network_changed(struct sim *sim)
+{
+	for (int side = 0; side < sim->n; side++) {
+		uint32_t mask = 0;
+
+		for (int i = 0; i < sim->n; i++)
+			mask |= sim->side[i] == side ? BIT(i) : 0;
+		cpg_break(sim, mask);
+	}
+	cpg_reform_in(sim, sim_between(sim, 100, 4000));
+}
+
+static void split(struct sim *sim)
+{
+	int parts = sim_chance(sim, 80) ? 2 : 3;
+	bool data_too = sim_chance(sim, 60);
+
+	for (int i = 0; i < sim->n; i++) {
+		sim->side[i] = (int)sim_random(sim, (uint32_t)parts);
+		if (data_too)
+			sim->data_side[i] = sim->side[i];
+	}
+	sim_log(sim, "cluster network splits: %d %d %d %d %d", sim->side[0], sim->side[1], sim->side[2], sim->side[3],
+		sim->side[4]);
+	cluster_network_changed(sim);
+	storage_network(sim);
+}
+
+static void join(struct sim *sim)
+{
+	sim_log(sim, "networks heal");
+	memset(sim->side, 0, sizeof(sim->side));
+	if (sim_chance(sim, 70))
+		memset(sim->data_side, 0, sizeof(sim->data_side));
+	cpg_reform_in(sim, sim_between(sim, 10, 2000));
+}
+
+static void split_data(struct sim *sim)
+{
+	sim_log(sim, "replication network splits");
+	for (int i = 0; i < sim->n; i++)
+		sim->data_side[i] = sim_chance(sim, 50) ? 0 : (int)sim_random(sim, 2);
+	storage_network(sim);
+}
+
+/* --- machines and agents ---*/
+
+static void freeze(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (!m->power || m->frozen)
+		return;
+	sim_log(sim, "n%d freezes", node);
+	cpg_break(sim, BIT(node));
+	m->frozen = true;
+	storage_network(sim);
+	cpg_reform_in(sim, sim_between(sim, 200, 4000));
+	sim_at(sim, sim_between(sim, 10, sim_chance(sim, 50) ? 3000 : 20000), ev_thaw, node, m->life, 0, NULL);
+}
+
+static void ev_thaw(struct sim *sim, int node, uint64_t life, uint64_t b, void *p)
+{
+	struct machine *m = &sim->machines[node];
+
+	(void)b;
+	(void)p;
+	if (m->life != life || !m->frozen)
+		return;
+	sim_log(sim, "n%d thaws", node);
+	m->frozen = false;
+	agent_wake(sim, node); /* with what it believed when it froze */
+	cpg_reform_in(sim, sim_between(sim, 10, 2000));
+}
+
+static void stop_agent(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (!m->agent || m->stopped)
+		return;
+	sim_log(sim, "n%d: agent is stopped", node);
+	m->stopped = true;
+	sim_at(sim, sim_between(sim, 10, sim_chance(sim, 60) ? 5000 : 60000), ev_continue, node, m->incarnation, 0, NULL);
+}
+
+static void ev_continue(struct sim *sim, int node, uint64_t incarnation, uint64_t b, void *p)
+{
+	struct machine *m = &sim->machines[node];
+
+	(void)b;
+	(void)p;
+	if (m->incarnation != incarnation || !m->stopped)
+		return;
+	sim_log(sim, "n%d: agent continues", node);
+	m->stopped = false;
+	agent_wake(sim, node);
+}
+
+static void kill_agent(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (!m->agent || m->frozen)
+		return;
+	agent_crash(sim, node);
+	sim_at(sim, sim_between(sim, 10, sim_chance(sim, 70) ? 3000 : 50000), ev_agent_back, node, m->life, 0, NULL);
+}
+
+static void ev_agent_back(struct sim *sim, int node, uint64_t life, uint64_t b, void *p)
+{
+	(void)b;
+	(void)p;
+	if (sim->machines[node].life == life)
+		agent_start(sim, node);
+}
+
+static void glitch(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (!m->power || m->glitch)
+		return;
+	sim_log(sim, "n%d: quorum comes and goes", node);
+	m->glitch = 1;
+	cpg_quorum_soon(sim, node);
+	sim_at(sim, sim_between(sim, 50, 5000), ev_glitch_over, node, m->life, 0, NULL);
+}
+
+static void ev_glitch_over(struct sim *sim, int node, uint64_t life, uint64_t b, void *p)
+{
+	(void)b;
+	(void)p;
+	if (sim->machines[node].life != life)
+		return;
+	sim->machines[node].glitch = 0;
+	cpg_quorum_soon(sim, node);
+}
+
+/* The state of a node is lost (not its data): it is installed anew. Of one node only: more is more than the protocol bears. */
+static void wipe(struct sim *sim, int node)
+{
+	for (int i = 0; i < sim->n; i++) {
+		if (sim->machines[i].wiped_once)
+			return;
+	}
+	machine_off(sim, node);
+	sim_log(sim, "n%d has forgotten everything", node);
+	sim->machines[node].wiped_once = true;
+	free(sim->machines[node].disk);
+	sim->machines[node].disk = NULL;
+	sim->machines[node].disk_size = 0;
+}
+
+/* --- operators ---*/
+
+static void ask(struct sim *sim, int node, struct ha_event *event, uint64_t detail)
+{
+	if (!agent_runs(sim, node))
+		return;
+	event->type = HA_EV_REQUEST;
+	event->request_id = ++sim->next_id << 16 | detail << 8 | event->request;
+	sim->n_asked++;
+	agent_event(sim, node, event);
+}
+
+static void ask_move(struct sim *sim, bool may_release)
+{
+	struct group *group = &sim->groups[sim_random(sim, (uint32_t)sim->n_groups)];
+	uint32_t to = sim->machines[group->nodes[sim_random(sim, 2)]].id;
+
+	if (may_release && sim_chance(sim, 10))
+		to = 0;
+	sim_log(sim, "an operator moves %s to %u", group->name, to);
+	ask(sim, any_node(sim), &(struct ha_event){ .request = HA_REQ_MOVE, .group = group->name, .nodeid = to }, 0);
+}
+
+static void ask_config(struct sim *sim)
+{
+	int node = any_node(sim);
+	struct ha_group_spec specs[MAX_GROUPS] = { 0 };
+	struct ha_core_view view;
+	uint8_t document[64] = { 0 };
+
+	if (!agent_runs(sim, node) || sim->next_config == 64)
+		return;
+	ha_core_view(sim->machines[node].core, &view);
+	if (view.config_size == sizeof(document))
+		memcpy(document, view.config, sizeof(document));
+	document[sim->next_config] = 1;
+	for (int i = 0; i < sim->n_groups; i++) {
+		const struct group *group = &sim->groups[i];
+
+		memcpy(specs[i].name, group->name, sizeof(group->name));
+		specs[i].nodes[0] = sim->machines[group->nodes[0]].id;
+		specs[i].nodes[1] = sim->machines[group->nodes[1]].id;
+		if (sim_chance(sim, 50))
+			specs[i].prefer = specs[i].nodes[sim_random(sim, 2)];
+	}
+	ask(sim, node,
+	    &(struct ha_event){ .request = HA_REQ_CONFIG, .data = document, .size = sizeof(document), .groups = specs,
+				.n_groups = (size_t)sim->n_groups, .base_version = view.config_version },
+	    (uint64_t)sim->next_config++);
+}
+
+/* An honest operator: the machine is off and stays off for a moment. */
+static void ask_confirm(struct sim *sim)
+{
+	int target = any_node(sim);
+
+	if (!sim->machines[target].power)
+		ask(sim, any_node(sim),
+		    &(struct ha_event){ .request = HA_REQ_CONFIRM_DOWN, .nodeid = sim->machines[target].id }, 0);
+}
+
+static void one_fault(struct sim *sim)
+{
+	int node = any_node(sim);
+
+	switch (sim_random(sim, 19)) {
+	case 0:
+	case 1:
+	case 2:
+		split(sim);
+		break;
+	case 3:
+	case 4:
+	case 5:
+		join(sim);
+		break;
+	case 6:
+	case 7:
+		machine_off(sim, node);
+		break;
+	case 8:
+		freeze(sim, node);
+		break;
+	case 9:
+		stop_agent(sim, node);
+		break;
+	case 10:
+		kill_agent(sim, node);
+		break;
+	case 11:
+		glitch(sim, node);
+		break;
+	case 12:
+		split_data(sim);
+		break;
+	case 13:
+		sim->machines[node].disk_trouble = !sim->machines[node].disk_trouble && sim_chance(sim, 40);
+		break;
+	case 14:
+		if (sim_chance(sim, 10))
+			wipe(sim, node);
+		break;
+	case 15:
+		ask_config(sim);
+		break;
+	case 16:
+		ask_confirm(sim);
+		break;
+	default:
+		ask_move(sim, true);
+		break;
+	}
+}
+
+static void ev_tempted(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+{
+	(void)node;
+	(void)a;
+	(void)b;
+	(void)p;
+	sim->tempted = false;
+	if (!sim->healing)
+		one_fault(sim);
+}
+
+/* Things break when much is going on: that is where the interleavings are. */
+void faults_tempt(struct sim *sim)
+{
+	if (sim->healing || sim->now_ms < 3000 || sim->tempted || sim_random(sim, 1000) >= (uint32_t)sim->temper)
+		return;
+	sim->tempted = true;
+	sim_at(sim, sim_between(sim, 0, 6), ev_tempted, 0, 0, 0, NULL);
+}
+
+static void ev_first_config(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+{
+	(void)node;
+	(void)a;
+	(void)b;
+	(void)p;
+	ask_config(sim);
+}
+
+static void ev_fault(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+{
+	(void)node;
+	(void)a;
+	(void)b;
+	(void)p;
+	if (sim->healing)
+		return;
+	one_fault(sim);
+	/* Troubles come in bursts. */
+	sim_at(sim, sim_chance(sim, 50) ? sim_between(sim, 0, 400) : sim_between(sim, 500, 8000), ev_fault, 0, 0, 0, NULL);
+}
+
+static void ev_heal(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+{
+	(void)node;
+	(void)a;
+	(void)b;
+	(void)p;
+	for (int i = 0; i < sim->n; i++) {
+		struct machine *m = &sim->machines[i];
+
+		m->glitch = 0;
+		if (!m->power)
+			continue; /* it boots when it boots */
+		ev_thaw(sim, i, m->life, 0, NULL);
+		ev_continue(sim, i, m->incarnation, 0, NULL);
+		if (!m->agent && sim->now_ms > m->boot_ms + 20000)
+			agent_start(sim, i);
+		cpg_quorum_soon(sim, i);
+	}
+	if (sim->machines[0].core && !sim->machines[0].core->replica.state.n_groups)
+		ask_config(sim);
+	for (int i = 0; i < sim->n_groups; i++) { /* what an operator has released an operator takes back */
+		struct ha_group_view view;
+
+		if (sim->machines[0].core && ha_core_find_group(sim->machines[0].core, sim->groups[i].name, &view) == 0 &&
+		    (view.held || (view.phase == HA_PHASE_FREE && sim_chance(sim, 20))))
+			ask(sim, 0,
+			    &(struct ha_event){ .request = HA_REQ_MOVE, .group = sim->groups[i].name,
+						.nodeid = sim->machines[sim->groups[i].nodes[sim_random(sim, 2)]].id },
+			    0);
+	}
+	sim_at(sim, 4000, ev_heal, 0, 0, 0, NULL);
+}
+
+void faults_start(struct sim *sim)
+{
+	if (sim->healing) {
+		memset(sim->side, 0, sizeof(sim->side));
+		memset(sim->data_side, 0, sizeof(sim->data_side));
+		cpg_reform_in(sim, 500);
+		sim_at(sim, 1, ev_heal, 0, 0, 0, NULL);
+		return;
+	}
+	/* A calm start, so that there is something to lose. */
+	sim_at(sim, 4000, ev_fault, 0, 0, 0, NULL);
+	sim_at(sim, 2500, ev_first_config, 0, 0, 0, NULL);
+}
