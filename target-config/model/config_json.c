@@ -148,7 +148,7 @@ static int read_integer(struct reader *r, const struct reader_key *key, json_t *
 #define DEFINE_INTEGER_READER(name, type)                                                                              \
 	int name(struct reader *r, const struct reader_key *key, json_t *value, void *where)                           \
 	{                                                                                                              \
-		int64_t n = 0;                                                                                           \
+		int64_t n = 0;                                                                                         \
 		int rc = read_integer(r, key, value, &n);                                                              \
                                                                                                                        \
 		if (rc == 0)                                                                                           \
