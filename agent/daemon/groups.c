@@ -275,7 +275,7 @@ void groups_kick(struct agent *agent)
 
 void groups_duty(struct agroup *group, enum duty duty, uint64_t epoch, bool peer_lost)
 {
-	if (duty == DUTY_RELEASE)
+	if (duty == DUTY_RELEASE || (duty == DUTY_ACQUIRE && !peer_lost))
 		timeline_start(&group->timeline);
 	timeline_add(&group->timeline, duty == DUTY_ACQUIRE ? "acquire" : duty == DUTY_RELEASE ? "release" : "stand down",
 		     epoch, timeline_now_ms(), 0);
