@@ -39,7 +39,8 @@ char *drbd_conf_endpoint(const char *address, uint16_t port)
 
 /*
  * Why these values:
- *  - A dead peer is noticed within ping-int + ping-timeout = 3 s, a peer whose disk hangs is expelled after timeout * ko-count = 9 s;
+ *  - A dead peer is noticed within ping-int + ping-timeout = 6 s, which is about what Corosync takes; less would cut a
+ *    loaded node off and cost a resync. A peer whose disk hangs is expelled after timeout * ko-count = 12 s;
  *    hosts wait longer. `timeout` has to stay below ping-int and connect-int.
  *  - resource-and-stonith: an owner that loses its peer acknowledges nothing until the cluster has agreed that the peer's copy is
  *    no longer current.
@@ -59,11 +60,11 @@ static const char options_text[] =
 	"\t}\n"
 	"\tnet {\n"
 	"\t\tprotocol C;\n"
-	"\t\ttimeout 15;\n"
-	"\t\tping-int 2;\n"
-	"\t\tping-timeout 10;\n"
-	"\t\tconnect-int 3;\n"
-	"\t\tko-count 6;\n"
+	"\t\ttimeout 30;\n"
+	"\t\tping-int 4;\n"
+	"\t\tping-timeout 20;\n"
+	"\t\tconnect-int 4;\n"
+	"\t\tko-count 4;\n"
 	"\t\tmax-buffers 8000;\n"
 	"\t\tmax-epoch-size 8000;\n"
 	"\t\tallow-two-primaries no;\n"
