@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One lab for all system tests, in the order of the files: the story sets the site up, the others go on from there."""
+import os
+import signal
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "lab")]
+
+from lab.api import Lab, LabError  # noqa: E402
+from story import Story  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "lab: needs the virtual machines")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stopped run takes its lab down
+
+
+@pytest.fixture(scope="session")
+def story():
+    made = Lab()
+    told = Story(made, lambda text: print(text, flush=True))
+    try:
+        made.up(bound=True)
+        yield told
+    except LabError as e:
+        pytest.fail(str(e))
+    finally:
+        if made.is_up():
+            made.collect_logs("system")
+            made.down()

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What Lunward promises, shown in the lab: real kernel target, DRBD, Corosync, dm-multipath. See tests/system/README.md."""
+import json
+
+import pytest
+
+import deployment as site
+from lab import host
+from lab.wait import wait_until
+
+pytestmark = pytest.mark.lab
+
+NOISE_S = 0.2
+
+
+@pytest.fixture(scope="session")
+def told(story):
+    """The site after the story, the group served by n1 again."""
+    story.tell()
+    return story
+
+
+@pytest.fixture
+def serving(told):
+    """A healthy site with n1 as the owner, and a writer."""
+    lab = told.lab
+    lab.fence.mode = "ok"
+    lab.heal()
+    if not lab.n1.is_on():
+        lab.n1.power_on()
+        host.rxe(lab.n1)
+    lab.n3.run("lunward move g1 n1", timeout_s=180)
+    site.wait_healthy(lab, lab.n3)
+    lab.h1.run("systemctl reset-failed ack-writer 2>/dev/null; systemd-run -q --unit=ack-writer /host/tools/ack-writer "
+               f"--device {told.device} --log /dev/null --blocks 2000 --threads 4 --status /run/ack-writer.json", timeout_s=60)
+    told.wait_writing()
+    yield told
+    lab.h1.run("systemctl stop ack-writer", check=False, timeout_s=60)
+
+
+def test_the_story_holds(told):
+    assert [c for c in told.result["checks"] if not c["ok"]] == []
+    assert told.result["io_errors"] == 0 and told.result["lost_writes"] == 0
+
+
+def gates(node) -> str:
+    return node.out("dmsetup table lunward-v1; dmsetup table lunward-v2")
+
+
+def quiet_pause(story, seconds: float) -> float:
+    """The longest pause of some undisturbed time."""
+    begin = story.host_clock_ns()
+    wait_until(lambda: story.host_clock_ns() > begin + seconds * 10**9, 60 + 10 * seconds, "time to pass", 1)
+    return story.pause_since(begin)
+
+
+@pytest.mark.parametrize("which", ["n1", "n2"])
+def test_a_killed_agent_disturbs_nothing(serving, which):
+    lab = serving.lab
+    node = lab.nodes[which]
+    noise = quiet_pause(serving, 10)
+    sessions = host.sessions(lab.h1)
+    begin = serving.host_clock_ns()
+    pid = node.out("systemctl show -p MainPID --value lunwardd")
+    node.run(f"kill -9 {pid}")
+    wait_until(lambda: node.out("systemctl show -p MainPID --value lunwardd") not in (pid, "0"), 60, "systemd to start it again")
+    site.wait_healthy(lab, lab.n3)
+    wait_until(lambda: node.run("lunward check --format json", check=False).code == 0, 60, "the new agent to know its tree")
+    serving.wait_writing()
+    assert serving.pause_since(begin) <= noise + NOISE_S
+    assert host.sessions(lab.h1) == sessions
+    assert json.loads(node.out("lunward check --format json"))["writes"] == 0
+    assert site.group(lab.n3)["owner"] == "n1"
+
+
+def test_without_fencing_nothing_is_promoted_and_status_says_why(serving):
+    lab = serving.lab
+    lab.fence.mode = "fail"
+    lab.n1.cut("clu")
+    # The minority stops by itself: what a host sends to n1 now is answered by closed gates, if at all.
+    wait_until(lambda: "Secondary" in lab.n1.out("cat /proc/drbd") and "drbd" not in lab.n1.out("dmsetup deps -o devname lunward-v1") or
+               "transitioning" in lab.n1.out("cat /sys/kernel/config/target/core/iblock_*/v1/alua/node1/alua_access_state "
+                                             "| sed s/15/transitioning/"), 60, "n1 to stop serving", 0.5)
+    wait_until(lambda: site.group(lab.n2)["phase"] == "orphaned", 60, "n2 to see the group without an owner")
+
+    def said():
+        return [p for p in site.status(lab.n2)["problems"] if p["severity"] == "error" and "n1" in p["object"] + p["text"]
+                and "fenc" in p["text"]]
+    problem = wait_until(said, 60, "status to say that fencing failed")[0]
+    assert "confirm-down n1" in problem["remedy"]
+    assert "Primary/" not in lab.n2.out("cat /proc/drbd | grep -o 'ro:[A-Za-z]*/' || true").replace("ro:", "")
+    assert "linear 147" not in gates(lab.n2)
+    lab.fence.mode = "ok"
+    site.wait_owner(lab.n2, "n2")
+    assert not lab.n1.is_on()
+    serving.n_moves += 1
+    serving.wait_writing()
+
+
+def test_the_operator_can_vouch_for_a_dead_node(serving):
+    lab = serving.lab
+    lab.fence.mode = "fail"
+    lab.n1.power_cut()
+    wait_until(lambda: site.group(lab.n2)["phase"] == "orphaned", 90, "n2 to see the group without an owner")
+    lab.n2.run("lunward node confirm-down n1 --yes", timeout_s=60)
+    site.wait_owner(lab.n2, "n2")
+    serving.wait_writing()
+
+
+def test_only_those_who_may_are_heard(told):
+    n3 = told.lab.n3
+    n3.run("id operator >/dev/null 2>&1 || useradd --system operator; usermod -a -G lunward operator")
+    nobody = n3.run("runuser -u nobody -- lunward status", check=False)
+    assert nobody.code == 5 and "permitted" in nobody.err + nobody.out
+    assert n3.run("runuser -u operator -- lunward status", check=False).code == 0
+    for refused in ("move g1 n2", "release g1", "node confirm-down n1 --yes", "config show --secrets"):
+        assert n3.run(f"runuser -u operator -- lunward {refused}", check=False).code == 5, refused
+
+
+@pytest.mark.parametrize("path, change", [
+    ("volumes.v1.size", lambda d: d["volumes"]["v1"].update(size="4MiB")),
+    ("groups.g1.nodes[1]", lambda d: d["groups"]["g1"].update(nodes=["n1", "n9"])),
+    ("nodes.n4", lambda d: d["nodes"].update(n4={"id": 4, "role": "witness"})),
+    ("volumes.v2.seriel", lambda d: d["volumes"]["v2"].update(seriel="x")),
+])
+def test_a_bad_document_is_refused_and_changes_nothing(told, path, change):
+    n3 = told.lab.n3
+    before = n3.out("lunward config show")
+    doc = site.document(size=told.size)
+    change(doc)
+    refused = site.apply(n3, doc, check=False)
+    assert refused.code == 4 and path in refused.err, refused
+    assert n3.out("lunward config show") == before
