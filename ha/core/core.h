@@ -60,7 +60,8 @@ enum ha_request {
 
 enum ha_local {
 	HA_LOCAL_SERVING,      /* group, yes: what the agent found after its own start; until it is said, nothing is
-				* assumed. Afterwards HA_EV_DONE of ACQUIRE, RELEASE and STAND_DOWN imply it. OWNED by this
+				* assumed. `no`: all gates are closed and it is not promoted. `yes` with result < 0: only in
+				* part, as an agent that died half-way leaves it: it is closed, then acquired again. Afterwards HA_EV_DONE of ACQUIRE, RELEASE and STAND_DOWN imply it. OWNED by this
 				* node but not serving: the machine asks for a new epoch on itself. Not owner but perhaps
 				* serving: STAND_DOWN */
 	HA_LOCAL_READY,        /* group, yes. Forgotten when the group leaves the document: say it again when it is back */

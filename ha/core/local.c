@@ -116,6 +116,7 @@ static void on_stood_down(struct ha_core *core, struct local_group *local, const
 	local->stand_down_runs = false;
 	local->running.type = 0;
 	if (event->result < 0) {
+		local->serving = SERVING_MAYBE;
 		local->stand_down_retry_ms = core->now_ms + RETRY_MS;
 		action_note(core, true, "group %s: cannot be closed on this node, trying again: %s", local->name,
 			    event->text ? event->text : "");
@@ -154,11 +155,11 @@ void local_on_done(struct ha_core *core, const struct ha_event *event)
 		local->retry_ms = core->now_ms + RETRY_MS;
 }
 
-static void on_local_serving(struct local_group *local, bool yes)
+static void on_local_serving(struct local_group *local, bool yes, bool in_part)
 {
 	if (local->running.type || local->stand_down_runs || local->closing)
 		return; /* their answers tell */
-	local->serving = yes ? SERVING_YES : SERVING_NO;
+	local->serving = !yes ? SERVING_NO : in_part ? SERVING_MAYBE : SERVING_YES;
 }
 
 static void on_local_current(struct local_group *local, uint32_t nodeid, bool yes)
@@ -195,7 +196,7 @@ void local_on_local(struct ha_core *core, const struct ha_event *event)
 		return;
 	local = local_group(core, event->group);
 	if (event->local == HA_LOCAL_SERVING) {
-		on_local_serving(local, event->yes);
+		on_local_serving(local, event->yes, event->result < 0);
 	} else if (event->local == HA_LOCAL_READY) {
 		local->ready = event->yes ? YES : NO;
 	} else if (event->local == HA_LOCAL_CURRENT) {
@@ -219,6 +220,9 @@ static bool must_close(const struct ha_core *core, const struct local_group *loc
 		return false;
 	if (!group_is_at(group, core_me(core)))
 		return true;
+	/* Neither open nor closed: an agent that died half-way. */
+	if (group->phase == HA_PHASE_OWNED)
+		return local->serving == SERVING_MAYBE && !local->running.type;
 	return group->phase == HA_PHASE_ACQUIRING && is_duty(&local->answered, HA_ACT_ACQUIRE, group->epoch) &&
 	       local->result < 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The door to cmap, Corosync's configuration as it runs: who may vote. */
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,13 +53,29 @@ static int read_node(cmap_handle_t handle, unsigned int position, struct elector
 	return rc;
 }
 
+/* "nodelist.node.POSITION.ring0_addr": every node has one (corosync.conf(5)). */
+static bool is_address_key(const char *key, unsigned int *ret_position)
+{
+	static const char prefix[] = "nodelist.node.";
+	char *end;
+	unsigned long position;
+
+	if (strncmp(key, prefix, strlen(prefix)) != 0)
+		return false;
+	position = strtoul(key + strlen(prefix), &end, 10);
+	if (end == key + strlen(prefix) || position > UINT_MAX || strcmp(end, ".ring0_addr") != 0)
+		return false;
+	*ret_position = (unsigned int)position;
+	return true;
+}
+
 /* The positions need not be dense: reloading corosync.conf leaves holes. So walk the keys. */
 static int read_nodelist(cmap_handle_t handle, struct electorate *e, struct err *err)
 {
 	cmap_iter_handle_t iter;
 	char key[KEY_SIZE];
-	unsigned int position, seen[ELECTORATE_MAX];
-	int end, rc = 0;
+	unsigned int position, seen[ELECTORATE_MAX] = { 0 };
+	int rc = 0;
 	cs_error_t result = cmap_iter_init(handle, "nodelist.node.", &iter);
 
 	if (result != CS_OK)
@@ -66,8 +83,7 @@ static int read_nodelist(cmap_handle_t handle, struct electorate *e, struct err 
 	while (rc == 0 && cmap_iter_next(handle, iter, key, NULL, NULL) == CS_OK) {
 		size_t i = 0;
 
-		end = 0;
-		if (sscanf(key, "nodelist.node.%u.ring0_addr%n", &position, &end) != 1 || !end || key[end])
+		if (!is_address_key(key, &position))
 			continue;
 		while (i < e->n_nodes && seen[i] != position)
 			i++;

@@ -613,7 +613,12 @@ void agent_start(struct sim *sim, int node)
 	for (int i = 0; i < sim->n_groups; i++) {
 		const struct copy *copy = storage_copy(sim, i, node);
 
-		say(sim, node, HA_LOCAL_SERVING, sim->groups[i].name, 0, copy && (copy->gate || copy->primary));
+		bool some = copy && (copy->gate || copy->primary);
+		bool all = copy && copy->gate && (copy->primary || sim->groups[i].shared);
+
+		agent_event(sim, node, &(struct ha_event){ .type = HA_EV_LOCAL, .local = HA_LOCAL_SERVING,
+							   .group = sim->groups[i].name, .yes = some,
+							   .result = some && !all ? -EIO : 0 });
 	}
 	sim_at(sim, sim_between(sim, 1, 500), ev_poll, node, m->incarnation, 0, NULL);
 }
