@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,63 @@
 
 #define PREFIX "lunward-"
 #define UUID_PREFIX "LUNWARD-" /* multipath and LVM take devices by the prefix of their own */
+
+/* --- one call at a time for a volume --------------------------------------------------------------------------------------
+ * A prepared table belongs to the call that prepared it: another one would clear it, or put it in place half-way. */
+
+struct busy { /* lives on the caller's stack */
+	const char *volume;
+	struct busy *next;
+};
+
+static pthread_mutex_t busy_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t busy_changed = PTHREAD_COND_INITIALIZER;
+static struct busy *busy_list; /* guarded by busy_lock */
+
+static bool is_busy(const char *volume)
+{
+	for (const struct busy *b = busy_list; b; b = b->next) {
+		if (strcmp(b->volume, volume) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* false: it is busy and the caller does not wait. */
+static bool busy_begin(struct busy *busy, const char *volume, bool wait)
+{
+	bool mine;
+
+	pthread_mutex_lock(&busy_lock);
+	while (wait && is_busy(volume))
+		pthread_cond_wait(&busy_changed, &busy_lock);
+	mine = !is_busy(volume);
+	if (mine) {
+		*busy = (struct busy){ .volume = volume, .next = busy_list };
+		busy_list = busy;
+	}
+	pthread_mutex_unlock(&busy_lock);
+	return mine;
+}
+
+static void busy_end(struct busy *busy)
+{
+	if (!busy->volume)
+		return;
+	pthread_mutex_lock(&busy_lock);
+	for (struct busy **b = &busy_list; *b; b = &(*b)->next) {
+		if (*b == busy) {
+			*b = busy->next;
+			break;
+		}
+	}
+	pthread_cond_broadcast(&busy_changed);
+	pthread_mutex_unlock(&busy_lock);
+}
+
+#define _cleanup_busy_ _cleanup_(busy_end)
+
+/* --- tables ------------------------------------------------------------------------------------------------------------*/
 
 static void gate_name(const char *volume, char ret_name[64])
 {
@@ -91,92 +149,7 @@ static int inspect(const char *volume, struct dm_info *ret_info, struct err *err
 	return 0;
 }
 
-/* --- making and removing -----------------------------------------------------------------------------------------------*/
-
-/* Loads the closed table and puts it in place. */
-static int put_closed(const char *name, uint64_t sectors, const char *template_path)
-{
-	int rc = load_closed(name, sectors, template_path);
-
-	return rc < 0 ? rc : dm_resume(name);
-}
-
-static int create(const char *volume, const char *name)
-{
-	char uuid[96];
-	int rc;
-
-	snprintf(uuid, sizeof(uuid), UUID_PREFIX "%s", volume);
-	rc = dm_create(name, uuid);
-	return rc == -EBUSY ? 0 : rc; /* somebody made it just now */
-}
-
-int gate_ensure(const char *volume, uint64_t sectors, const char *template_path, struct err *err)
-{
-	struct dm_info info;
-	char name[64];
-	int rc = inspect(volume, &info, err);
-
-	if (rc < 0)
-		return rc;
-	if (info.suspended && is_open(&info)) /* an agent died while closing it */
-		return gate_close(volume, sectors, template_path, err);
-	gate_name(volume, name);
-	if (!info.exists)
-		rc = create(volume, name);
-	if (rc == 0 && info.has_inactive_table) /* a swap that was prepared and not done: it holds the backing */
-		rc = dm_clear(name);
-	if (rc == 0 && (!info.has_live_table || info.suspended || (!is_open(&info) && sectors_of(&info) != sectors)))
-		rc = put_closed(name, sectors, template_path);
-	if (rc == 0)
-		rc = dm_inspect(name, &info);
-	if (rc == 0)
-		rc = dm_make_node(name, &info);
-	return rc < 0 ? err_errno(err, rc, "volume %s: cannot make its gate", volume) : 0;
-}
-
-int gate_remove(const char *volume, struct err *err)
-{
-	struct dm_info info;
-	char name[64];
-	int rc = inspect(volume, &info, err);
-
-	if (rc < 0)
-		return rc;
-	gate_name(volume, name);
-	rc = dm_remove(name);
-	return rc < 0 ? err_errno(err, rc, "volume %s: cannot remove its gate", volume) : 0;
-}
-
-/* --- opening and closing -----------------------------------------------------------------------------------------------*/
-
-int gate_open(const char *volume, uint64_t sectors, const char *backing, struct err *err)
-{
-	struct dm_info info;
-	char name[64], number[32], params[64];
-	int rc = inspect(volume, &info, err);
-
-	if (rc < 0)
-		return rc;
-	if (!info.exists)
-		return err_set(err, -ENODEV, "volume %s has no gate on this node", volume);
-	rc = device_number(backing, number);
-	if (rc < 0)
-		return err_errno(err, rc, "volume %s: cannot use %s", volume, backing);
-	snprintf(params, sizeof(params), "%s 0", number);
-	if (is_open(&info) && !info.suspended && sectors_of(&info) == sectors && strcmp(info.lines[0].params, params) == 0)
-		return 0;
-	gate_name(volume, name);
-	rc = load_open(name, sectors, number);
-	if (rc < 0)
-		return err_errno(err, rc, "volume %s: cannot open its gate to %s", volume, backing);
-	rc = dm_resume(name);
-	if (rc < 0) {
-		dm_clear(name); /* the table holds the backing open */
-		return err_errno(err, rc, "volume %s: cannot open its gate to %s", volume, backing);
-	}
-	return 0;
-}
+/* --- closing -----------------------------------------------------------------------------------------------------------*/
 
 /* "147:3 0" -> "/dev/drbd3", as devtmpfs names it. */
 static int device_of(const char *params, char ret_path[64])
@@ -215,31 +188,25 @@ static int flush(const struct dm_info *info)
 }
 
 /*
- * Order: load first, it may fail and changes nothing; drain, so that no acknowledged write is behind the flush; flush; swap. The
- * device never stays suspended: if the swap fails it goes on with the table it has.
+ * Order: load first, it may fail and changes nothing; drain, so that no acknowledged write is behind the flush; flush; swap; and
+ * look whether it is closed. The device never stays suspended: if the swap fails it goes on with the table it has.
  */
-int gate_close(const char *volume, uint64_t sectors, const char *template_path, struct err *err)
+static int swap_closed(const char *volume, const struct dm_info *info, uint64_t sectors, const char *template_path,
+		       struct err *err)
 {
-	struct dm_info info;
+	struct dm_info after;
 	int rc, flushed = 0;
 	char name[64];
 
-	rc = inspect(volume, &info, err);
-	if (rc < 0)
-		return rc;
-	if (!info.exists)
-		return err_set(err, -ENODEV, "volume %s has no gate on this node", volume);
-	if (info.has_live_table && !is_open(&info) && !info.suspended && !info.has_inactive_table)
-		return 0;
 	gate_name(volume, name);
 	rc = load_closed(name, sectors, template_path); /* replaces a prepared table, if there is one */
 	if (rc < 0)
 		return err_errno(err, rc, "volume %s: cannot close its gate", volume);
-	if (is_open(&info)) {
-		rc = info.suspended ? 0 : dm_suspend(name);
+	if (is_open(info)) {
+		rc = info->suspended ? 0 : dm_suspend(name);
 		if (rc < 0)
 			return err_errno(err, rc, "volume %s: cannot drain its gate", volume);
-		flushed = flush(&info);
+		flushed = flush(info);
 	}
 	rc = dm_resume(name);
 	if (rc < 0) {
@@ -250,8 +217,137 @@ int gate_close(const char *volume, uint64_t sectors, const char *template_path, 
 		return err_errno(err, rc, "volume %s: cannot close its gate%s", volume,
 				 resumed < 0 ? ", and it stays suspended" : "");
 	}
+	rc = dm_inspect(name, &after);
+	if (rc == 0 && is_open(&after))
+		rc = -EIO;
+	if (rc < 0)
+		return err_errno(err, rc, "volume %s: its gate is still open after closing it", volume);
 	return flushed < 0 ? err_errno(err, flushed, "volume %s: its gate is closed, but the last writes may not be on disk",
 				       volume) : 0;
+}
+
+/* --- making and removing -----------------------------------------------------------------------------------------------*/
+
+/* Loads the closed table and puts it in place. */
+static int put_closed(const char *name, uint64_t sectors, const char *template_path)
+{
+	int rc = load_closed(name, sectors, template_path);
+
+	return rc < 0 ? rc : dm_resume(name);
+}
+
+static int create(const char *volume, const char *name)
+{
+	char uuid[96];
+	int rc;
+
+	snprintf(uuid, sizeof(uuid), UUID_PREFIX "%s", volume);
+	rc = dm_create(name, uuid);
+	return rc == -EBUSY ? 0 : rc; /* somebody made it just now */
+}
+
+int gate_ensure(const char *volume, uint64_t sectors, const char *template_path, struct err *err)
+{
+	_cleanup_busy_ struct busy busy = { 0 };
+	struct dm_info info;
+	char name[64];
+	int rc;
+
+	if (!busy_begin(&busy, volume, false)) /* it is there, and its swap may wait long for a slow disk */
+		return 0;
+	rc = inspect(volume, &info, err);
+	if (rc < 0)
+		return rc;
+	if (info.suspended && is_open(&info)) /* an agent died while closing it */
+		return swap_closed(volume, &info, sectors, template_path, err);
+	gate_name(volume, name);
+	if (!info.exists)
+		rc = create(volume, name);
+	if (rc == 0 && info.has_inactive_table) /* a swap that was prepared and not done: it holds the backing */
+		rc = dm_clear(name);
+	if (rc == 0 && (!info.has_live_table || info.suspended || (!is_open(&info) && sectors_of(&info) != sectors)))
+		rc = put_closed(name, sectors, template_path);
+	if (rc == 0)
+		rc = dm_inspect(name, &info);
+	if (rc == 0)
+		rc = dm_make_node(name, &info);
+	return rc < 0 ? err_errno(err, rc, "volume %s: cannot make its gate", volume) : 0;
+}
+
+int gate_remove(const char *volume, struct err *err)
+{
+	struct dm_info info;
+	char name[64];
+	int rc = inspect(volume, &info, err);
+
+	if (rc < 0)
+		return rc;
+	gate_name(volume, name);
+	rc = dm_remove(name);
+	return rc < 0 ? err_errno(err, rc, "volume %s: cannot remove its gate", volume) : 0;
+}
+
+/* --- opening and closing -----------------------------------------------------------------------------------------------*/
+
+static bool leads_to(const struct dm_info *info, uint64_t sectors, const char *params)
+{
+	return is_open(info) && !info->suspended && sectors_of(info) == sectors && strcmp(info->lines[0].params, params) == 0;
+}
+
+/* Puts the open table in place and looks whether it is there: a foreign hand may have cleared what was loaded. */
+static int swap_open(const char *name, uint64_t sectors, const char *number, const char *params)
+{
+	struct dm_info info;
+	int rc = load_open(name, sectors, number);
+
+	if (rc < 0)
+		return rc;
+	rc = dm_resume(name);
+	if (rc < 0) {
+		dm_clear(name); /* the table holds the backing open */
+		return rc;
+	}
+	rc = dm_inspect(name, &info);
+	return rc < 0 ? rc : leads_to(&info, sectors, params) ? 0 : -EIO;
+}
+
+int gate_open(const char *volume, uint64_t sectors, const char *backing, struct err *err)
+{
+	_cleanup_busy_ struct busy busy = { 0 };
+	struct dm_info info;
+	char name[64], number[32], params[64];
+	int rc;
+
+	busy_begin(&busy, volume, true);
+	rc = inspect(volume, &info, err);
+	if (rc < 0)
+		return rc;
+	if (!info.exists)
+		return err_set(err, -ENODEV, "volume %s has no gate on this node", volume);
+	rc = device_number(backing, number);
+	if (rc < 0)
+		return err_errno(err, rc, "volume %s: cannot use %s", volume, backing);
+	snprintf(params, sizeof(params), "%s 0", number);
+	if (leads_to(&info, sectors, params))
+		return 0;
+	gate_name(volume, name);
+	rc = swap_open(name, sectors, number, params);
+	return rc < 0 ? err_errno(err, rc, "volume %s: cannot open its gate to %s", volume, backing) : 0;
+}
+
+int gate_close(const char *volume, uint64_t sectors, const char *template_path, struct err *err)
+{
+	_cleanup_busy_ struct busy busy = { 0 };
+	struct dm_info info;
+	int rc;
+
+	busy_begin(&busy, volume, true);
+	rc = inspect(volume, &info, err);
+	if (rc < 0)
+		return rc;
+	if (!info.exists || (info.has_live_table && !is_open(&info) && !info.suspended && !info.has_inactive_table))
+		return 0;
+	return swap_closed(volume, &info, sectors, template_path, err);
 }
 
 /* --- looking -----------------------------------------------------------------------------------------------------------*/

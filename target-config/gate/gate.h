@@ -6,7 +6,8 @@
  * that has a write cache like DRBD, so a host that scans the LUN through a closed gate sees WCE=1; but the part of it that gates
  * use is an error target too, so that a read or write that slipped past ALUA into those eight sectors fails like any other.
  * open: `0 N linear <backing> 0`.
- * Each call is one device and may block until bios already mapped are done; different devices may run in parallel.
+ * Each call is one device and may block until bios already mapped are done; different devices may run in parallel. Calls for
+ * one volume wait for each other; only gate_ensure() does not: a gate that is just being opened or closed is there.
  */
 #ifndef TARGET_CONFIG_GATE_H
 #define TARGET_CONFIG_GATE_H
@@ -30,7 +31,7 @@ int gate_ensure(const char *volume, uint64_t sectors, const char *template_path,
  * same backing and size does nothing; another size grows it. */
 int gate_open(const char *volume, uint64_t sectors, const char *backing, struct err *err) must_check;
 /* Drains (waits for bios already mapped to the backing), then everything fails; the backing is no longer held open.
- * Closing a closed gate does nothing. Before the swap the backing is flushed, so that a SYNCHRONIZE CACHE which meets
+ * Closing a closed or absent gate does nothing. Before the swap the backing is flushed, so that a SYNCHRONIZE CACHE which meets
  * the closed gate was answered truthfully; if that flush fails, the gate is closed all the same and the error returned. */
 int gate_close(const char *volume, uint64_t sectors, const char *template_path, struct err *err) must_check;
 int gate_remove(const char *volume, struct err *err) must_check; /* 0 if absent */

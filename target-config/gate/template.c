@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,15 +133,12 @@ static int make_device(const char *loop, const struct dm_info *info)
 	return rc < 0 ? rc : dm_resume(TEMPLATE_DEVICE);
 }
 
-int gate_template_ensure(char ret_path[64], struct err *err)
+static int ensure_device(char ret_path[64], struct err *err)
 {
 	struct dm_info info;
 	char loop[64];
-	int rc = dm_ready(err);
+	int rc = dm_inspect(TEMPLATE_DEVICE, &info);
 
-	if (rc < 0)
-		return rc;
-	rc = dm_inspect(TEMPLATE_DEVICE, &info);
 	if (rc == 0 && (!info.has_live_table || info.suspended)) {
 		rc = ensure_loop(loop, err);
 		if (rc < 0)
@@ -155,4 +153,17 @@ int gate_template_ensure(char ret_path[64], struct err *err)
 		return err_errno(err, rc, "cannot make the gates' template device");
 	snprintf(ret_path, 64, "/dev/mapper/%s", TEMPLATE_DEVICE);
 	return 0;
+}
+
+int gate_template_ensure(char ret_path[64], struct err *err)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* several workers may ask first */
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = dm_ready(err);
+	if (rc == 0)
+		rc = ensure_device(ret_path, err);
+	pthread_mutex_unlock(&lock);
+	return rc;
 }

@@ -1,2 +1,3 @@
 $(eval $(call part,portal,$(wildcard target-config/portal/*.c)))
+$(eval $(call unit_test,test_portal,tests/unit/test_portal.c,portal base,libnl-route-3.0))
 PKGS += libnl-route-3.0

@@ -148,6 +148,7 @@ static void make_open_close(void)
 	CHECK_CALL(gate_template_ensure(again, &err));
 	CHECK(strcmp(template_path, again) == 0);
 	CHECK(state_of(NULL, NULL) == GATE_ABSENT);
+	CHECK_CALL(gate_close("t", SECTORS, template_path, &err)); /* absent serves nobody */
 	CHECK_CALL(gate_ensure("t", SECTORS, template_path, &err));
 	CHECK_CALL(gate_ensure("t", SECTORS, template_path, &err));
 	CHECK(state_of(&sectors, where) == GATE_CLOSED && sectors == SECTORS && where[0] == '\0');
@@ -247,6 +248,19 @@ static void *write_on(void *arg)
 	return NULL;
 }
 
+/* What another job of the agent does meanwhile: it must neither undo a swap half-way nor close what was opened. */
+static void *ensure_on(void *arg)
+{
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	(void)arg;
+	while (!atomic_load(&stop) && rc == 0)
+		rc = gate_ensure("t", SECTORS, template_path, &err);
+	check_that(rc == 0, "gate_ensure meanwhile", err.text);
+	return NULL;
+}
+
 /* A block may hold a later number than was acknowledged (a failed write that got through), never an earlier one. */
 static unsigned int count_lost(void)
 {
@@ -265,12 +279,13 @@ static unsigned int count_lost(void)
 
 static void swaps_under_load(void)
 {
-	pthread_t threads[WRITERS];
+	pthread_t threads[WRITERS], ensurer;
 	struct err err = ERR_INIT;
 	int failed = 0;
 
 	for (uintptr_t i = 0; i < WRITERS; i++)
 		pthread_create(&threads[i], NULL, write_on, (void *)i);
+	pthread_create(&ensurer, NULL, ensure_on, NULL);
 	for (int i = 0; i < SWAPS && !failed; i++) {
 		unsigned long target = atomic_load(&acknowledged) + 20;
 
@@ -282,6 +297,7 @@ static void swaps_under_load(void)
 	atomic_store(&stop, true);
 	for (int i = 0; i < WRITERS; i++)
 		pthread_join(threads[i], NULL);
+	pthread_join(ensurer, NULL);
 	check_that(!failed, "swaps under load", err.text);
 	printf("# %lu writes acknowledged, %lu refused\n", atomic_load(&acknowledged), atomic_load(&refused));
 	CHECK(atomic_load(&acknowledged) > 0 && atomic_load(&refused) > 0);
