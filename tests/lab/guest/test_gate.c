@@ -131,7 +131,7 @@ static void template_is_sealed(void)
 	char path[64];
 
 	CHECK(dm_inspect("lunward.template", &info) == 0 && info.n_lines == 2);
-	snprintf(path, sizeof(path), "/dev/loop%d", atoi(strchr(info.lines[0].params, ':') + 1));
+	snprintf(path, sizeof(path), "/dev/loop%d", (int)strtol(strchr(info.lines[0].params, ':') + 1, NULL, 10));
 	printf("# template on %s\n", path);
 	CHECK(io(path, true, 0) == EIO);
 	CHECK(io(path, false, 0) == 0);
