@@ -58,12 +58,12 @@ struct cli;
 struct cli_verb {
 	const char *name; /* one or two words */
 	const char *args; /* "GROUP NODE" */
-	int n_args_min, n_args_max;
-	unsigned int options; /* bits, beside the common ones */
 	const char *summary; /* one line */
 	const char *text;    /* more, for `help VERB`; NULL: none */
-	int timeout_s;       /* default; 0: none */
 	enum cli_exit (*run)(struct cli *cli);
+	int n_args_min, n_args_max;
+	unsigned int options; /* bits, beside the common ones */
+	int timeout_s;        /* default; 0: none */
 };
 extern const struct cli_verb cli_verbs[];
 extern const size_t cli_n_verbs;

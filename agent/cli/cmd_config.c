@@ -47,7 +47,8 @@ static int read_document(const char *path, json_t **ret, struct err *err)
 	if (rc < 0)
 		return rc;
 	*ret = json_stringn(text, size);
-	explicit_bzero(text, size);
+	if (text)
+		explicit_bzero(text, size);
 	if (!*ret)
 		return err_set(err, -EINVAL, "%s: is not UTF-8 text", path);
 	return 0;

@@ -35,7 +35,7 @@ static void show(const struct cli *cli, const json_t *status)
 	else
 		text = render_status(status, wants_colour());
 	printf("%s%s", text ? text : "", cli->json ? "\n" : "");
-	fflush(stdout);
+	(void)fflush(stdout); /* who cares asks ferror() */
 }
 
 static bool on_update(void *ctx, const json_t *status)
@@ -65,7 +65,7 @@ static enum cli_exit watch(struct cli *cli)
 		if ((rc != -ECONNREFUSED && rc != -ECONNRESET) || !isatty(STDOUT_FILENO))
 			return cli_fail(cli, &err);
 		fprintf(stderr, "\nlunward: status: %s (trying again)\n", err.text);
-		poll(NULL, 0, RECONNECT_MS);
+		(void)poll(NULL, 0, RECONNECT_MS);
 	}
 }
 

@@ -9,29 +9,37 @@ const struct cli_option cli_options[CLI_N_OPTIONS] = {
 };
 
 const struct cli_verb cli_verbs[] = {
-	{ "status", "", 0, 0, CLI_BIT(WATCH) | CLI_BIT(TIMEOUT), "what is served where, and what is wrong",
-	  "The first line is the verdict: OK, DEGRADED (everything is served, but something is amiss) or DOWN (something is not\n"
-	  "served), the second what to do about it.",
-	  10, cmd_status },
-	{ "apply", "FILE", 1, 1, CLI_BIT(DRY_RUN) | CLI_BIT(NO_WAIT) | CLI_BIT(TIMEOUT),
-	  "make the document in FILE (`-`: standard input) the configuration of the cluster",
-	  "Prints what changes. Waits until all nodes that are up have it in force. Applying the same document again changes\n"
-	  "nothing. What the document does not name any more is removed.",
-	  900, cmd_apply },
-	{ "config show", "", 0, 0, CLI_BIT(SECRETS) | CLI_BIT(TIMEOUT), "print the configuration in force",
-	  "Secrets are hidden, and what is hidden stays as it is when the document is applied again.", 10, cmd_config_show },
-	{ "move", "GROUP NODE", 2, 2, CLI_BIT(TIMEOUT), "have NODE serve GROUP, and wait until it does",
-	  "Hosts see a short pause. If NODE cannot take it, the group goes back to where it was and the exit status is 1.",
-	  150, cmd_move },
-	{ "release", "GROUP", 1, 1, CLI_BIT(TIMEOUT), "have GROUP served by nobody, until it is moved",
-	  "For maintenance: hosts get no answer from its volumes meanwhile.", 150, cmd_release },
-	{ "node confirm-down", "NODE", 1, 1, CLI_BIT(YES) | CLI_BIT(TIMEOUT), "vouch that NODE is off, where fencing could not prove it",
-	  "Another node then serves what NODE served. If NODE is in truth running, both write and data is lost: look at the\n"
-	  "machine, not at the network. Asks for the name of the node; without a terminal --yes is needed.",
-	  150, cmd_confirm_down },
-	{ "check", "", 0, 0, CLI_BIT(TIMEOUT), "compare this node's target with the configuration, change nothing",
-	  "Prints the steps that would be needed. The exit status is 1 if there are any.", 60, cmd_check },
-	{ "version", "", 0, 0, 0, "print the versions of this program and of the lunwardd here", NULL, 5, cmd_version },
-	{ "help", "[VERB]", 0, 2, 0, "say how lunward, or VERB, is used", NULL, 0, cmd_help },
+	{ .name = "status", .args = "", .run = cmd_status, .timeout_s = 10, .options = CLI_BIT(WATCH) | CLI_BIT(TIMEOUT),
+	  .summary = "what is served where, and what is wrong",
+	  .text = "The first line is the verdict: OK, DEGRADED (everything is served, but something is amiss) or DOWN (something is\n"
+		  "not served), the second what to do about it." },
+	{ .name = "apply", .args = "FILE", .n_args_min = 1, .n_args_max = 1, .run = cmd_apply, .timeout_s = 900,
+	  .options = CLI_BIT(DRY_RUN) | CLI_BIT(NO_WAIT) | CLI_BIT(TIMEOUT),
+	  .summary = "make the document in FILE (`-`: standard input) the configuration of the cluster",
+	  .text = "Prints what changes. Waits until all nodes that are up have it in force. Applying the same document again changes\n"
+		  "nothing. What the document does not name any more is removed." },
+	{ .name = "config show", .args = "", .run = cmd_config_show, .timeout_s = 10,
+	  .options = CLI_BIT(SECRETS) | CLI_BIT(TIMEOUT),
+	  .summary = "print the configuration in force",
+	  .text = "Secrets are hidden, and what is hidden stays as it is when the document is applied again." },
+	{ .name = "move", .args = "GROUP NODE", .n_args_min = 2, .n_args_max = 2, .run = cmd_move, .timeout_s = 150,
+	  .options = CLI_BIT(TIMEOUT),
+	  .summary = "have NODE serve GROUP, and wait until it does",
+	  .text = "Hosts see a short pause. If NODE cannot take it, the group goes back to where it was and the exit status is 1." },
+	{ .name = "release", .args = "GROUP", .n_args_min = 1, .n_args_max = 1, .run = cmd_release, .timeout_s = 150,
+	  .options = CLI_BIT(TIMEOUT),
+	  .summary = "have GROUP served by nobody, until it is moved",
+	  .text = "For maintenance: hosts get no answer from its volumes meanwhile." },
+	{ .name = "node confirm-down", .args = "NODE", .n_args_min = 1, .n_args_max = 1, .run = cmd_confirm_down, .timeout_s = 150,
+	  .options = CLI_BIT(YES) | CLI_BIT(TIMEOUT),
+	  .summary = "vouch that NODE is off, where fencing could not prove it",
+	  .text = "Another node then serves what NODE served. If NODE is in truth running, both write and data is lost: look at the\n"
+		  "machine, not at the network. Asks for the name of the node; without a terminal --yes is needed." },
+	{ .name = "check", .args = "", .run = cmd_check, .timeout_s = 60, .options = CLI_BIT(TIMEOUT),
+	  .summary = "compare this node's target with the configuration, change nothing",
+	  .text = "Prints the steps that would be needed. The exit status is 1 if there are any." },
+	{ .name = "version", .args = "", .run = cmd_version, .timeout_s = 5,
+	  .summary = "print the versions of this program and of the lunwardd here" },
+	{ .name = "help", .args = "[VERB]", .n_args_max = 2, .run = cmd_help, .summary = "say how lunward, or VERB, is used" },
 };
 const size_t cli_n_verbs = ARRAY_SIZE(cli_verbs);

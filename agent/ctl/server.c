@@ -9,13 +9,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/ctl/frame.h"
+#include "agent/ctl/listen.h"
+#include "agent/ctl/outbox.h"
 #include "agent/ctl/peer.h"
 #include "agent/ctl/request.h"
 #include "agent/ctl/server.h"
@@ -23,18 +22,8 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 
-#define BACKLOG 32
 #define PROGRESS_QUEUE_MAX 64
 #define READER_REQUEST_MAX 65536 /* those who may only read have nothing large to say */
-
-enum out_kind { OUT_FINAL, OUT_PROGRESS, OUT_UPDATE };
-
-struct out_frame {
-	struct out_frame *next;
-	enum out_kind kind;
-	unsigned char *bytes;
-	size_t size, sent;
-};
 
 struct client {
 	struct ctl_server *server;
@@ -43,8 +32,7 @@ struct client {
 	int events; /* what the loop was told */
 	struct frame_reader reader;
 	struct ctl_request *request; /* under way */
-	struct out_frame *out, **out_tail;
-	size_t n_out;
+	struct outbox out;
 	bool ending; /* close once the output is written */
 	bool broken; /* close as soon as the loop calls */
 };
@@ -69,36 +57,10 @@ struct ctl_server {
 
 /* --- output -----------------------------------------------------------------------------------------------------------*/
 
-static void drop_out(struct client *client, struct out_frame **link)
-{
-	struct out_frame *frame = *link;
-
-	*link = frame->next;
-	if (client->out_tail == &frame->next)
-		client->out_tail = link;
-	client->n_out--;
-	frame_free(frame->bytes, frame->size);
-	free(frame);
-}
-
 static void flush(struct client *client)
 {
-	while (client->out && !client->broken) {
-		struct out_frame *frame = client->out;
-		ssize_t n = send(client->fd, frame->bytes + frame->sent, frame->size - frame->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0) {
-			client->broken = true;
-			return;
-		}
-		frame->sent += (size_t)n;
-		if (frame->sent == frame->size)
-			drop_out(client, &client->out);
-	}
+	if (!client->broken && outbox_flush(&client->out, client->fd) < 0)
+		client->broken = true;
 }
 
 /* Tells the loop what to wait for. A broken or finished client waits for POLLOUT, which comes at once: closing happens in
@@ -107,7 +69,7 @@ static void update_events(struct client *client)
 {
 	int events = 0;
 
-	if (client->out || client->broken || client->ending)
+	if (!outbox_is_empty(&client->out) || client->broken || client->ending)
 		events |= POLLOUT;
 	if (!client->request && !client->ending && !client->broken)
 		events |= POLLIN;
@@ -118,36 +80,13 @@ static void update_events(struct client *client)
 		log_warning("control: cannot change what is waited for on a client");
 }
 
-static void forget_stale_update(struct client *client)
-{
-	for (struct out_frame **link = &client->out; *link; link = &(*link)->next) {
-		if ((*link)->kind == OUT_UPDATE && (*link)->sent == 0) {
-			drop_out(client, link);
-			return;
-		}
-	}
-}
-
 /* Takes the reference. */
-static int queue_message(struct client *client, enum out_kind kind, json_t *message)
+static int queue_message(struct client *client, enum outbox_kind kind, json_t *message)
 {
-	struct out_frame *frame;
-	unsigned char *bytes = NULL;
-	size_t size = 0;
-	int rc = frame_encode(message, &bytes, &size);
+	int rc = outbox_add(&client->out, kind, message);
 
-	json_decref(message);
 	if (rc < 0)
 		return rc;
-	if (kind == OUT_UPDATE)
-		forget_stale_update(client);
-	frame = xcalloc(1, sizeof(*frame));
-	frame->kind = kind;
-	frame->bytes = bytes;
-	frame->size = size;
-	*client->out_tail = frame;
-	client->out_tail = &frame->next;
-	client->n_out++;
 	flush(client);
 	update_events(client);
 	return 0;
@@ -206,8 +145,8 @@ static void finish(struct ctl_request *request, json_t *message)
 		json_decref(message);
 		return;
 	}
-	if (queue_message(client, OUT_FINAL, message) < 0 &&
-	    queue_message(client, OUT_FINAL, error_message(-EMSGSIZE, "the answer cannot be sent: too large for one frame, or not UTF-8")) < 0)
+	if (queue_message(client, OUTBOX_FINAL, message) < 0 &&
+	    queue_message(client, OUTBOX_FINAL, error_message(-EMSGSIZE, "the answer cannot be sent: too large for one frame, or not UTF-8")) < 0)
 		client->broken = true;
 	update_events(client);
 }
@@ -221,10 +160,10 @@ void ctl_request_progress(struct ctl_request *request, const char *text)
 {
 	json_t *message;
 
-	if (!request->client || request->client->n_out >= PROGRESS_QUEUE_MAX)
+	if (!request->client || request->client->out.n >= PROGRESS_QUEUE_MAX)
 		return;
 	message = json_pack("{s:s}", "progress", text);
-	if (message && queue_message(request->client, OUT_PROGRESS, message) < 0)
+	if (message && queue_message(request->client, OUTBOX_PROGRESS, message) < 0)
 		log_debug("control: a progress line was dropped");
 }
 
@@ -236,7 +175,7 @@ void ctl_request_update(struct ctl_request *request, json_t *update)
 		json_decref(message);
 		return;
 	}
-	if (queue_message(request->client, OUT_UPDATE, message) < 0)
+	if (queue_message(request->client, OUTBOX_UPDATE, message) < 0)
 		log_warning("control: an update is too large for one frame");
 }
 
@@ -263,26 +202,33 @@ static const struct ctl_command *find_command(const struct ctl_server *server, c
 	return NULL;
 }
 
-static int authorise(struct client *client, const char *name, const struct ctl_command **ret_command, bool *ret_admin,
-		     struct err *err)
+/* NULL: not allowed, or there is no such command; err says which. */
+static const struct ctl_command *authorise(struct client *client, const char *name, bool *ret_admin, struct err *err)
 {
 	const struct ctl_command *command = find_command(client->server, name);
 	struct peer peer;
 	int rc = peer_of(client->fd, client->server->gid, &peer);
 
-	if (rc < 0)
-		return err_errno(err, rc, "asking the kernel who you are");
+	if (rc < 0) {
+		err_errno(err, rc, "asking the kernel who you are");
+		return NULL;
+	}
 	/* First who, then what: strangers do not learn which commands there are. */
-	if (peer.uid != 0 && !peer.in_group)
-		return err_set(err, -EACCES, "only root and members of group %s may use this socket",
-			       client->server->settings.group ? client->server->settings.group : "root");
-	if (!command)
-		return err_set(err, -EOPNOTSUPP, "no command \"%.40s\" in lunwardd %s", name, LUNWARD_VERSION);
-	if (peer.uid != 0 && !command->read_only)
-		return err_set(err, -EACCES, "%s: only root may do this", name);
-	*ret_command = command;
+	if (peer.uid != 0 && !peer.in_group) {
+		err_set(err, -EACCES, "only root and members of group %s may use this socket",
+			client->server->settings.group ? client->server->settings.group : "root");
+		return NULL;
+	}
+	if (!command) {
+		err_set(err, -EOPNOTSUPP, "no command \"%.40s\" in lunwardd %s", name, LUNWARD_VERSION);
+		return NULL;
+	}
+	if (peer.uid != 0 && !command->read_only) {
+		err_set(err, -EACCES, "%s: only root may do this", name);
+		return NULL;
+	}
 	*ret_admin = peer.uid == 0;
-	return 0;
+	return command;
 }
 
 static void handle_frame(struct client *client)
@@ -296,17 +242,30 @@ static void handle_frame(struct client *client)
 
 	frame_reader_reset(&client->reader);
 	if (rc == 0)
-		rc = authorise(client, name, &command, &admin, &err);
-	if (rc < 0) {
-		if (queue_message(client, OUT_FINAL, error_message(rc, err.text)) < 0)
-			client->broken = true;
-	} else {
+		command = authorise(client, name, &admin, &err);
+	if (command)
 		command->handler(client->server->settings.ctx, request_new(client, admin), args);
-	}
+	else if (queue_message(client, OUTBOX_FINAL, error_message(err.code, err.text)) < 0)
+		client->broken = true;
 	json_decref(root);
 }
 
 /* --- clients ----------------------------------------------------------------------------------------------------------*/
+
+static void unlink_client(struct client *client)
+{
+	struct ctl_server *server = client->server;
+
+	if (client->prev)
+		client->prev->next = client->next;
+	else
+		server->clients = client->next;
+	if (client->next)
+		client->next->prev = client->prev;
+	else
+		server->newest = client->prev;
+	server->n_clients--;
+}
 
 static void client_close(struct client *client)
 {
@@ -316,11 +275,8 @@ static void client_close(struct client *client)
 	server->settings.ops->del_fd(server->settings.loop, client->fd);
 	close(client->fd);
 	frame_reader_reset(&client->reader);
-	while (client->out)
-		drop_out(client, &client->out);
-	*(client->prev ? &client->prev->next : &server->clients) = client->next;
-	*(client->next ? &client->next->prev : &server->newest) = client->prev;
-	server->n_clients--;
+	outbox_done(&client->out);
+	unlink_client(client);
 	free(client);
 	if (request) {
 		request->client = NULL;
@@ -333,7 +289,7 @@ static void client_close(struct client *client)
 static void refuse_frame(struct client *client)
 {
 	client->ending = true;
-	if (queue_message(client, OUT_FINAL, error_message(-EMSGSIZE, "the request is too large")) < 0)
+	if (queue_message(client, OUTBOX_FINAL, error_message(-EMSGSIZE, "the request is too large")) < 0)
 		client->broken = true;
 }
 
@@ -373,7 +329,7 @@ static void on_client(void *ctx, int fd, int revents)
 	/* POLLHUP: closed at the other end, not only shut down for writing; an answer would reach nobody. */
 	if ((revents & (POLLERR | POLLNVAL)) || ((revents & POLLHUP) && !(revents & POLLIN)))
 		client->broken = true;
-	if (client->broken || (client->ending && !client->out))
+	if (client->broken || (client->ending && outbox_is_empty(&client->out)))
 		client_close(client);
 	else
 		update_events(client);
@@ -383,7 +339,7 @@ static void on_client(void *ctx, int fd, int revents)
 static bool make_room(struct ctl_server *server, bool for_admin)
 {
 	for (struct client *c = server->clients; c; c = c->next) {
-		if (!c->request && !c->out) {
+		if (!c->request && outbox_is_empty(&c->out)) {
 			client_close(c);
 			return true;
 		}
@@ -426,7 +382,7 @@ static void add_client(struct ctl_server *server, int fd)
 	client->server = server;
 	client->fd = fd;
 	client->events = POLLIN;
-	client->out_tail = &client->out;
+	outbox_init(&client->out);
 	frame_reader_init(&client->reader, peer.uid == 0 ? FRAME_SIZE_MAX : READER_REQUEST_MAX);
 	rc = server->settings.ops->add_fd(server->settings.loop, fd, POLLIN, on_client, client);
 	if (rc < 0) {
@@ -436,7 +392,10 @@ static void add_client(struct ctl_server *server, int fd)
 		return;
 	}
 	client->prev = server->newest;
-	*(client->prev ? &client->prev->next : &server->clients) = client;
+	if (client->prev)
+		client->prev->next = client;
+	else
+		server->clients = client;
 	server->newest = client;
 	server->n_clients++;
 }
@@ -461,45 +420,6 @@ static void on_listen(void *ctx, int fd, int revents)
 
 /* --- server -----------------------------------------------------------------------------------------------------------*/
 
-static int take_lock(const char *path, int *ret_fd, struct err *err)
-{
-	_cleanup_free_ char *lock_path = xasprintf("%s.lock", path);
-	_cleanup_close_ int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return err_errno(err, -errno, "%s", lock_path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? err_set(err, -EADDRINUSE, "%s: another lunwardd is running", lock_path) :
-					      err_errno(err, -errno, "%s", lock_path);
-	*ret_fd = steal_fd(&fd);
-	return 0;
-}
-
-/* The mode is right from the first moment on: 0660 of root's own group, then of the readers' (umask is the process's, but
- * only one thread makes files while the daemon starts). */
-static int bind_socket(int fd, const char *path, gid_t gid, struct err *err)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	mode_t old_mask;
-	int rc;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, -ENAMETOOLONG, "%s: longer than %zu bytes", path, sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_errno(err, -errno, "%s: cannot remove what is left of an earlier run", path);
-	old_mask = umask(0117);
-	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	umask(old_mask);
-	if (rc < 0)
-		return err_errno(err, -errno, "%s", path);
-	if (gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid) < 0)
-		return err_errno(err, -errno, "%s: giving it to the readers' group", path);
-	if (listen(fd, BACKLOG) < 0)
-		return err_errno(err, -errno, "%s", path);
-	return 0;
-}
-
 static gid_t group_id(const char *name)
 {
 	const struct group *group = name ? getgrnam(name) : NULL;
@@ -511,18 +431,14 @@ int ctl_server_open(struct ctl_server **ret, const struct ctl_server_settings *s
 {
 	_cleanup_close_ int lock_fd = -1;
 	_cleanup_close_ int fd = -1;
-	_cleanup_close_ int spare_fd = -1;
+	_cleanup_close_ int spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	gid_t gid = group_id(settings->group);
 	struct ctl_server *server;
-	int rc = take_lock(settings->path, &lock_fd, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || spare_fd < 0)
-		return err_errno(err, -errno, "%s", settings->path);
-	rc = bind_socket(fd, settings->path, gid, err);
+	if (spare_fd < 0)
+		return err_errno(err, -errno, "/dev/null");
+	rc = listen_open(settings->path, gid, &fd, &lock_fd, err);
 	if (rc < 0)
 		return rc;
 	server = xcalloc(1, sizeof(*server));
@@ -549,10 +465,14 @@ void ctl_server_close(struct ctl_server *server)
 	if (!server)
 		return;
 	server->settings.gone = NULL;
-	while (server->clients)
-		client_close(server->clients);
-	while (server->requests)
-		request_free(server->requests);
+	for (struct client *c = server->clients, *next; c; c = next) {
+		next = c->next;
+		client_close(c);
+	}
+	for (struct ctl_request *r = server->requests, *next; r; r = next) {
+		next = r->next;
+		request_free(r);
+	}
 	server->settings.ops->del_fd(server->settings.loop, server->fd);
 	unlink(server->path);
 	close(server->fd);

@@ -35,7 +35,7 @@ static void emit(json_t *event)
 	char *text = json_dumps(event, JSON_COMPACT);
 
 	puts(text);
-	fflush(stdout);
+	(void)fflush(stdout);
 	free(text);
 	json_decref(event);
 }
@@ -101,6 +101,15 @@ static void flood(struct echo *echo)
 	}
 }
 
+static void start_flood(struct echo *echo, const char *numbers)
+{
+	char *end;
+
+	echo->flood_left = strtoul(numbers, &end, 10);
+	echo->flood_size = strtoul(end, NULL, 10);
+	flood(echo);
+}
+
 static void stats(struct echo *echo)
 {
 	struct transport_stats s = { .n_queued = 0 };
@@ -115,8 +124,8 @@ static void command(struct echo *echo, char *line)
 {
 	if (strncmp(line, "send ", 5) == 0)
 		send_text(echo, line + 5, strlen(line + 5));
-	else if (sscanf(line, "flood %lu %lu", &echo->flood_left, &echo->flood_size) == 2)
-		flood(echo);
+	else if (strncmp(line, "flood ", 6) == 0)
+		start_flood(echo, line + 6);
 	else if (strcmp(line, "stats") == 0)
 		stats(echo);
 	else if (strcmp(line, "quit") == 0)
@@ -195,7 +204,7 @@ static void turn(struct echo *echo)
 	}
 	if (echo->quorum)
 		fds[2] = (struct pollfd){ .fd = quorum_fd(echo->quorum), .events = POLLIN };
-	poll(fds, 3, (int)wait_ms);
+	(void)poll(fds, 3, (int)wait_ms);
 	now_ms = clock_now_ms();
 	if (fds[0].revents)
 		read_commands(echo);

@@ -20,7 +20,7 @@ static void say(json_t *line)
 	char *text = json_dumps(line, JSON_COMPACT | JSON_SORT_KEYS);
 
 	puts(text);
-	fflush(stdout);
+	(void)fflush(stdout);
 	free(text);
 	json_decref(line);
 }
