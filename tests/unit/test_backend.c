@@ -28,8 +28,6 @@
 #define POOL_EXTENTS 24
 #define DATA "what the host wrote"
 
-DEFINE_CLEANUP(struct config *, config_free);
-#define _cleanup_config_ _cleanup_(config_freep)
 
 struct bench {
 	char root[40];
