@@ -271,6 +271,7 @@ void ha_core_step(struct ha_core *core, const struct ha_event *event, int64_t no
 	actions_forget(core);
 	core->now_ms = now_ms;
 	core->wake_ms = INT64_MAX;
+	core->wants_something = false;
 	dispatch(core, event);
 	if (!core->started)
 		return;

@@ -22,7 +22,7 @@ enum answer { UNKNOWN, NO, YES };
 /* Something this node wants ordered, until the state shows it. Zero while it does not. */
 struct want {
 	uint64_t term, tag;
-	int64_t first_ms, sent_ms;
+	int64_t sent_ms;
 };
 
 /* --- actions ---*/
@@ -48,6 +48,8 @@ struct round {
 	struct ha_ids old_electorate; /* of the state before it: a majority of both makes the view active */
 	int64_t digest_sent_ms;
 	bool digest_delivered;
+	struct ha_ids ackers;
+	uint64_t acked[HA_NODES_MAX]; /* version, by index in ackers: also what came before this node had the snapshot */
 	/* snapshot, as delivered so far */
 	size_t snapshot_total, snapshot_at;
 	struct bytes_out snapshot;      /* what was delivered, if this node needs it */
@@ -166,11 +168,12 @@ struct ha_core {
 	int64_t begin_at_ms;  /* begin a round then, INT64_MAX: no need */
 	int64_t join_sent_ms, join_wait_ms; /* asked for a round then, and waits that long before it asks again */
 	bool join_wanted;
-	uint64_t acked[HA_NODES_MAX]; /* by index in state.nodes */
 	int64_t ack_sent_ms;
 	uint64_t ack_sent_version;
 	uint64_t committed;
 	bool was_active;
+	bool wants_something;     /* a command, in this step */
+	int64_t unheard_since_ms; /* it has wanted since then and no order has come, 0: not */
 	int64_t gap_since_ms; /* an order came too early: one before it was missed; 0: no */
 	char blocked[HA_TEXT_SIZE]; /* why a round that everybody answered installs nothing */
 

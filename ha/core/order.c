@@ -42,7 +42,6 @@ void order_reset(struct ha_core *core)
 
 void order_installed(struct ha_core *core)
 {
-	memset(core->acked, 0, sizeof(core->acked));
 	core->ack_sent_ms = 0;
 	core->ack_sent_version = 0;
 	core->tell_changed = true;
@@ -134,7 +133,7 @@ void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *
 			core->gap_since_ms = core->now_ms;
 		return;
 	}
-	core->gap_since_ms = 0;
+	core->gap_since_ms = core->unheard_since_ms = 0;
 	rc = replica_apply(&core->replica, msg->origin, &msg->command, &err);
 	if (is_leader(core))
 		drop_delivered_order(core);
@@ -144,9 +143,13 @@ void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *
 
 static uint64_t acked_by(const struct ha_core *core, uint32_t id)
 {
-	const struct ha_state_node *node = state_node(&core->replica.state, id);
+	const struct round *round = &core->round;
 
-	return node ? core->acked[node - core->replica.state.nodes] : 0;
+	for (size_t i = 0; i < round->ackers.n; i++) {
+		if (round->ackers.ids[i] == id)
+			return round->acked[i];
+	}
+	return 0;
 }
 
 static bool is_acked_by_majority(const struct ha_core *core, const struct ha_ids *electorate, uint64_t version)
@@ -171,11 +174,15 @@ static bool is_committed(const struct ha_core *core, uint64_t version)
 
 void order_on_ack(struct ha_core *core, uint32_t sender, const struct ha_msg *msg)
 {
-	const struct ha_state *state = &core->replica.state;
-	const struct ha_state_node *node = state_node(state, sender);
+	struct round *round = &core->round;
 
-	if (core->round.installed && msg->term == state->term && node)
-		core->acked[node - state->nodes] = MAX(core->acked[node - state->nodes], msg->version);
+	if (!round->id.term || msg->term != round->id.term)
+		return;
+	ids_add(&round->ackers, sender);
+	for (size_t i = 0; i < round->ackers.n; i++) {
+		if (round->ackers.ids[i] == sender)
+			round->acked[i] = MAX(round->acked[i], msg->version);
+	}
 }
 
 /* The largest version that a majority has made durable; there are few nodes. */
@@ -183,8 +190,8 @@ void order_commit(struct ha_core *core)
 {
 	const struct ha_state *state = &core->replica.state;
 
-	for (size_t i = 0; core->round.installed && i < state->n_nodes; i++) {
-		uint64_t version = MIN(core->acked[i], state->version);
+	for (size_t i = 0; core->round.installed && i < core->round.ackers.n; i++) {
+		uint64_t version = MIN(core->round.acked[i], state->version);
 
 		if (version > core->committed && version >= core->round.install_version && is_committed(core, version)) {
 			core->committed = version;
@@ -262,8 +269,24 @@ static void pump_gap(struct ha_core *core)
 		core_wake(core, limit_ms);
 }
 
+/* The leader is silent while this node has something to say: a new round finds another. */
+static void pump_silence(struct ha_core *core)
+{
+	int64_t limit_ms = core->unheard_since_ms + 2 * core->settings.install_wait_ms;
+
+	if (!core->unheard_since_ms)
+		return;
+	if (core->now_ms < limit_ms) {
+		core_wake(core, limit_ms);
+		return;
+	}
+	core->join_wanted = core->join_wanted || core->wants_something;
+	core->unheard_since_ms = 0;
+}
+
 void order_pump(struct ha_core *core)
 {
+	pump_silence(core);
 	pump_orders(core);
 	pump_gap(core);
 	pump_write(core);
@@ -285,12 +308,11 @@ void core_want(struct ha_core *core, struct want *want, uint64_t tag, const stru
 		want_drop(want);
 		return;
 	}
+	core->wants_something = true;
 	if (want->term != term || want->tag != tag)
-		*want = (struct want){ .term = term, .tag = tag, .first_ms = core->now_ms };
-	if (core->now_ms >= want->first_ms + 2 * core->settings.install_wait_ms) {
-		core->join_wanted = true; /* the leader is silent */
-		want->first_ms = core->now_ms;
-	}
+		*want = (struct want){ .term = term, .tag = tag };
+	if (!core->unheard_since_ms)
+		core->unheard_since_ms = core->now_ms;
 	if (!core_is_due(core, &want->sent_ms, COMMAND_RESEND_MS))
 		return;
 	if (!is_leader(core)) {

@@ -41,7 +41,7 @@ void round_reset(struct ha_core *core)
 	bytes_out_done(&round->snapshot_mine);
 	bytes_out_done(&round->install_bytes);
 	memset(round, 0, sizeof(*round));
-	core->gap_since_ms = 0;
+	core->gap_since_ms = core->unheard_since_ms = 0;
 	core->tell_changed = true;
 }
 

@@ -93,6 +93,7 @@ struct machine {
 	struct entry *sendq, **sendq_tail;
 	uint32_t cpg; /* agents in the group, as told so far */
 	bool quorate;
+	int64_t unquorate_ms; /* the agent has known since then that there is no quorum; 0: there is */
 	int glitch;   /* votequorum says no in spite of the ring */
 	/* agent */
 	bool agent, stopped; /* stopped: SIGSTOP */
@@ -111,6 +112,7 @@ struct machine {
 	int disk_trouble; /* writes fail */
 	/* work */
 	struct job jobs[MAX_GROUPS];
+	int64_t job_end_ms[MAX_GROUPS];
 	bool stand_down[MAX_GROUPS]; /* waits until the job has ended */
 	uint64_t stand_down_epoch[MAX_GROUPS];
 	uint32_t portals; /* whose portals it serves */

@@ -127,6 +127,7 @@ static void job_ends(struct sim *sim, int node, int group, int result)
 	struct job job = m->jobs[group];
 
 	m->jobs[group].type = 0;
+	m->job_end_ms[group] = sim->now_ms;
 	sim_log(sim, "n%d %s: %s epoch %llu ends with %d", node, sim->groups[group].name,
 		job.type == HA_ACT_ACQUIRE ? "acquire" : job.type == HA_ACT_RELEASE ? "release" : "stand down",
 		(unsigned long long)job.epoch, result);
@@ -605,6 +606,7 @@ void agent_start(struct sim *sim, int node)
 	m->run_queued = false;
 	m->timer_due = false;
 	m->incarnation = ++sim->next_id;
+	m->unquorate_ms = 0;
 	settings = settings_for(sim, node);
 	m->core = ha_core_new(&settings);
 	step(sim, node, &(struct ha_event){ .type = HA_EV_START, .data = m->disk, .size = m->disk ? m->disk_size : 0 });

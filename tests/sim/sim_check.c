@@ -99,10 +99,29 @@ static void check_groups(struct sim *sim, int node)
 	}
 }
 
+/* Without quorum all is closed in a while, unless closing itself fails or hangs. */
+static void check_quorum(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (m->core->quorum != NO || !m->unquorate_ms)
+		m->unquorate_ms = m->core->quorum == NO ? sim->now_ms : 0;
+	if (!m->unquorate_ms || sim->now_ms < m->unquorate_ms + 1500)
+		return;
+	for (int i = 0; i < sim->n_groups; i++) {
+		const struct copy *copy = storage_copy(sim, i, node);
+
+		if (copy && copy->gate && !m->jobs[i].type && sim->now_ms > m->job_end_ms[i] + 1500)
+			sim_fail(sim, "n%d %s: is still served, without quorum", node, sim->groups[i].name);
+	}
+}
+
 void check_core(struct sim *sim, int node)
 {
 	struct machine *m = &sim->machines[node];
 	const struct ha_state *state = &m->core->replica.state;
+
+	check_quorum(sim, node);
 
 	if (m->core->committed > state->version)
 		sim_fail(sim, "n%d: version %llu is behind committed %llu", node, (unsigned long long)state->version,
