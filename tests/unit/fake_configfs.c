@@ -455,7 +455,7 @@ static struct node *find_id(struct node *top, enum role role, int id, const char
 
 static int set_id(struct node *scope, struct node *node, struct attr *a, const char *value)
 {
-	int id = atoi(value);
+	int id = (int)strtol(value, NULL, 10);
 
 	if (node->id >= 0 || id < 0 || id > 65535 || find_id(scope, node->role, id, NULL))
 		return -EINVAL;
@@ -512,7 +512,7 @@ static int set_state(struct fake *fake, struct node *group, const char *value)
 static int set_access_type(struct attr *a, const char *value)
 {
 	static const char *const names[] = { "None", "Implicit", "Explicit", "Implicit and Explicit" };
-	int type = atoi(value);
+	int type = (int)strtol(value, NULL, 10);
 
 	if (type < 0 || type > 3)
 		return -EINVAL;
@@ -609,7 +609,7 @@ static int store(struct fake *fake, struct node *node, struct attr *a, const cha
 		return set_state(fake, node, value);
 	if (strcmp(a->name, "alua_access_type") == 0)
 		return set_access_type(a, value);
-	if (strcmp(a->name, "optimal_sectors") == 0 && atoi(value) > 2560)
+	if (strcmp(a->name, "optimal_sectors") == 0 && (int)strtol(value, NULL, 10) > 2560)
 		return -EINVAL;
 	if (strcmp(a->name, "rtpi") == 0 && node->enabled)
 		return -EINVAL;
@@ -1002,7 +1002,7 @@ static void view_lun(struct node *lun, void *ctx)
 	view.group = lun->group->name;
 	view.group_id = lun->group->id;
 	view.lu_gp = link->link->group->name;
-	view.state = atoi(attr_named(lun->group, "alua_access_state")->value);
+	view.state = (int)strtol(attr_named(lun->group, "alua_access_state")->value, NULL, 10);
 	view.rtpi = lun->rtpi;
 	view.mapped = search.found;
 	view_ctx->fn(view_ctx->ctx, &view);

@@ -649,7 +649,7 @@ static void rtpis_are_unique_and_stay(void **state)
 			_cleanup_free_ char *path = xasprintf("iscsi/%s/tpgt_%d/rtpi", t ? FIXTURE_IQN2 : FIXTURE_IQN, n + 1);
 
 			snprintf(rtpi[t][n], 16, "%s", fake_get(world->fake, path));
-			assert_true(atoi(rtpi[t][n]) > 0);
+			assert_true(strtol(rtpi[t][n], NULL, 10) > 0);
 			for (int i = 0; i < t * 3 + n; i++)
 				assert_string_not_equal(rtpi[t][n], rtpi[i / 3][i % 3]);
 		}
