@@ -54,7 +54,7 @@ static int fence_peer(const struct handler_settings *settings, const char *resou
 			return HANDLER_EXIT_OUTDATED;
 		if (is_final(rc) || clock_now_ms() + settings->retry_ms >= deadline_ms)
 			break;
-		poll(NULL, 0, (int)settings->retry_ms);
+		(void)poll(NULL, 0, (int)settings->retry_ms);
 	}
 	syslog(LOG_DAEMON | LOG_ERR, "%s: DRBD may not go on without its peer: %s", resource, err.text);
 	return HANDLER_EXIT_NO_ANSWER;

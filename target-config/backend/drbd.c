@@ -24,7 +24,7 @@ static int kernel_code(const struct err *err)
 
 	if (!at)
 		at = strstr(err->text, "Failure: (");
-	return at ? atoi(strchr(at, '(') + 1) : 0;
+	return at ? (int)strtol(strchr(at, '(') + 1, NULL, 10) : 0; /* 0 also for no number: no code we know */
 }
 
 /* enum drbd_state_rv and enum drbd_ret_code (linux/drbd.h) that a caller acts upon. */

@@ -39,7 +39,7 @@ static int spawn(int out, pid_t *ret_pid)
 int drbd_events_start(int *ret_fd, int *ret_pid, struct err *err)
 {
 	int fds[2], rc;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_errno(err, -errno, "drbdsetup events2");

@@ -149,6 +149,14 @@ static void set_word(char *ret, size_t size, const char *word, const char *other
 	snprintf(ret, size, "%s", *word ? word : otherwise);
 }
 
+static bool same_state(const struct drbd_volume_state *a, const struct drbd_volume_state *b)
+{
+	return a->minor == b->minor && a->volume == b->volume && strcmp(a->resource, b->resource) == 0 &&
+	       strcmp(a->role, b->role) == 0 && strcmp(a->disk, b->disk) == 0 && strcmp(a->connection, b->connection) == 0 &&
+	       strcmp(a->peer_role, b->peer_role) == 0 && strcmp(a->peer_disk, b->peer_disk) == 0 &&
+	       strcmp(a->suspended, b->suspended) == 0 && a->size_kib == b->size_kib && a->out_of_sync_kib == b->out_of_sync_kib;
+}
+
 /* What the reader sees of a volume, from the volume's and its resource's last words. Returns whether it differs from before. */
 static bool compose(struct volume *volume, const struct resource *resource)
 {
@@ -171,7 +179,7 @@ static bool compose(struct volume *volume, const struct resource *resource)
 	if (syncing && volume->resync_total_kib > 0)
 		state->done_percent =
 			100.0 * (double)(volume->resync_total_kib - state->out_of_sync_kib) / (double)volume->resync_total_kib;
-	return memcmp(&old, state, sizeof(old)) != 0;
+	return !same_state(&old, state);
 }
 
 static bool compose_all(struct drbd_table *table, const struct resource *resource)
@@ -192,7 +200,7 @@ static struct resource *ensure_resource(struct drbd_table *table, const char *na
 	if (resource || table->n_resources == RESOURCES_MAX)
 		return resource;
 	resource = array_push(table->resources, table->n_resources, table->cap_resources);
-	strcpy(resource->name, name);
+	set_word(resource->name, sizeof(resource->name), name, "");
 	return resource;
 }
 
@@ -259,17 +267,17 @@ static int on_device(struct drbd_table *table, const char *name, const struct fi
 	if (!volume) {
 		volume = array_push(table->volumes, table->n_volumes, table->cap_volumes);
 		volume->state.minor = (uint32_t)minor;
-		strcpy(volume->state.disk, "Diskless");
-		strcpy(volume->state.peer_disk, "DUnknown");
+		set_word(volume->state.disk, sizeof(volume->state.disk), "Diskless", "");
+		set_word(volume->state.peer_disk, sizeof(volume->state.peer_disk), "DUnknown", "");
 	}
 	old = volume->state;
-	strcpy(volume->state.resource, name);
+	set_word(volume->state.resource, sizeof(volume->state.resource), name, "");
 	volume->state.volume = (uint16_t)number;
 	take_word(fields, "disk", volume->state.disk, sizeof(volume->state.disk));
 	if (get_number(fields, "size", UINT64_MAX / 1024, &size_kib))
 		volume->state.size_kib = size_kib;
 	compose(volume, resource);
-	return memcmp(&old, &volume->state, sizeof(old)) != 0;
+	return !same_state(&old, &volume->state);
 }
 
 static int on_peer_device(struct drbd_table *table, const char *name, const struct fields *fields, bool destroy)
@@ -286,7 +294,7 @@ static int on_peer_device(struct drbd_table *table, const char *name, const stru
 		return 0; /* its device is gone already, or comes with the next dump */
 	if (destroy) {
 		volume->replication[0] = '\0';
-		strcpy(volume->state.peer_disk, "DUnknown");
+		set_word(volume->state.peer_disk, sizeof(volume->state.peer_disk), "DUnknown", "");
 		return compose(volume, resource);
 	}
 	old = volume->state;
@@ -298,7 +306,7 @@ static int on_peer_device(struct drbd_table *table, const char *name, const stru
 	else if (get(fields, "received"))
 		volume->state.out_of_sync_kib = 0;
 	compose(volume, resource);
-	return memcmp(&old, &volume->state, sizeof(old)) != 0;
+	return !same_state(&old, &volume->state);
 }
 
 /* Splits "k:v k:v" in place. */

@@ -151,6 +151,7 @@ int lvm_vg_load(const char *name, struct lvm_vg **ret_vg, struct err *err)
 	return rc;
 }
 
+/* The tags are there from the first moment on; twice the same is once. */
 static int create(const char *vg, const char *lv, const char *tag, const char *second_tag, uint64_t size_bytes,
 		  struct err *err)
 {
@@ -197,7 +198,7 @@ int lvm_zero_device(const char *path, struct err *err)
 {
 	/* O_EXCL on a block device: fails while DRBD, dm or a file system holds it. */
 	_cleanup_close_ int fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
-	uint64_t size_bytes;
+	uint64_t size_bytes = 0;
 	int rc;
 
 	if (fd < 0)
