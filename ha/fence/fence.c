@@ -80,11 +80,26 @@ static void hide(char *text, size_t size, const char *secret)
 	text[size - 1] = '\0';
 }
 
+/* run_cmd() cuts what a program says: the last word may be the beginning of a secret. */
+static void hide_cut_off(char *text, const char *secret)
+{
+	size_t len = strlen(text);
+
+	for (size_t k = strlen(secret); k-- > 3;) {
+		if (k <= len && memcmp(text + len - k, secret, k) == 0) {
+			text[len - k] = '\0';
+			return;
+		}
+	}
+}
+
 static void hide_secrets(struct err *err, const struct fence_option *options, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!is_public(options[i].key))
+		if (!is_public(options[i].key)) {
 			hide(err->text, sizeof(err->text), options[i].value);
+			hide_cut_off(err->text, options[i].value);
+		}
 }
 
 int fence_run(const struct fence_request *request, struct err *err)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,6 +115,30 @@ static void secrets_stay_out_of_errors(void **state)
 	assert_non_null(strstr(err.text, "login to fencing device with password ********"));
 }
 
+/* However much an agent says before it: no piece of the secret is left where its words are cut. */
+static void secrets_stay_out_where_words_are_cut(void **state)
+{
+	struct bench *b = *state;
+	char secret[300];
+	struct err err = ERR_INIT;
+
+	/* Longer than what is kept of an agent's words. */
+	memset(secret, 'x', sizeof(secret) - 1);
+	secret[sizeof(secret) - 1] = '\0';
+	memcpy(secret, "0ther", 5);
+	b->common[1].value = secret;
+	for (size_t size = 6; size < sizeof(secret); size++) {
+		char part[sizeof(secret)];
+
+		if (size % 32 != 6 && size != sizeof(secret) - 1)
+			continue;
+		snprintf(part, size, "%s", secret);
+		b->common[1].value = part;
+		assert_int_equal(fence_run(&b->request, &err), -EREMOTEIO);
+		assert_null(strstr(err.text, "0th"));
+	}
+}
+
 static void failure_is_no_success(void **state)
 {
 	struct bench *b = *state;
@@ -170,6 +195,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(other_actions, setup, teardown),
 		cmocka_unit_test_setup_teardown(node_option_wins, setup, teardown),
 		cmocka_unit_test_setup_teardown(secrets_stay_out_of_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(secrets_stay_out_where_words_are_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(failure_is_no_success, setup, teardown),
 		cmocka_unit_test_setup_teardown(deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_strange_is_run, setup, teardown),
