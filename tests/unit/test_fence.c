@@ -119,17 +119,14 @@ static void secrets_stay_out_of_errors(void **state)
 static void secrets_stay_out_where_words_are_cut(void **state)
 {
 	struct bench *b = *state;
-	char secret[300];
+	static char secret[300], part[300];
 	struct err err = ERR_INIT;
 
 	/* Longer than what is kept of an agent's words. */
 	memset(secret, 'x', sizeof(secret) - 1);
 	secret[sizeof(secret) - 1] = '\0';
 	memcpy(secret, "0ther", 5);
-	b->common[1].value = secret;
 	for (size_t size = 6; size < sizeof(secret); size++) {
-		char part[sizeof(secret)];
-
 		if (size % 32 != 6 && size != sizeof(secret) - 1)
 			continue;
 		snprintf(part, size, "%s", secret);
