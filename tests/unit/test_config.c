@@ -381,7 +381,7 @@ static void names_cannot_leave_their_folder(void **unused)
 		    { "abcdefghijklmnop", false }, { "eth0:1", false }, { "../x", false }, { "", false });
 	CHECK_TEXTS(config_text_device, { "/dev/sdb", true }, { "/dev/disk/by-id/wwn-0x5", true }, { "/dev/", false },
 		    { "/dev", false }, { "/etc/passwd", false }, { "/dev/../etc/passwd", false }, { "/dev/./sda", false },
-		    { "/dev//sda", false }, { "/dev/a b", false }, { "/dev/mapper/lunward-v1", false }, { "sda", false });
+		    { "/dev//sda", false }, { "/dev/a b", false }, { "/dev/mapper/lunward-v1", false }, { "sda", false }, { "", false });
 	CHECK_TEXTS(config_text_serial, { "01234567", true }, { "0123-4567-zz", true }, { "0123456", false }, { "", false },
 		    { "../01234567", false }, { "01234567/", false }, { "zzzzzzzzzzzz", false }, { "01234567..", false });
 	CHECK_TEXTS(config_text_fence_agent, { "fence_ipmilan", true }, { "fence_", false }, { "fence_a/b", false },
@@ -405,7 +405,8 @@ static void iscsi_names_follow_the_rfc(void **unused)
 	assert_null(config_text_target(longest));
 	CHECK_TEXTS(config_text_target, { "iqn.2026-11.org.example", true }, { "iqn.2026-11.org.example:a.b-c:d", true },
 		    { "iqn.2026-01.x", true }, { "iqn.2026-12.x", true }, { "iqn.2026-00.x", false }, { "iqn.2026-13.x", false },
-		    { "iqn.2026-20.x", false }, { "iqn.226-11.x", false }, { "iqn.2026-11", false }, { "iqn.2026-11.", false },
+		    { "iqn.2026-20.x", false }, { "iqn.226-11.x", false }, { "iqn.20260-1.x", false },
+		    { "iqn.2026x11.x", false }, { "iqn.2026-1.x", false }, { "iqn.2026-111.x", false }, { "iqn.2026-11", false }, { "iqn.2026-11.", false },
 		    { "iqn.2026-11x", false }, { "iqn.2026-11..a", false }, { "iqn.2026-11.a.", false },
 		    { "iqn.2026-11.-a", false }, { "iqn.2026-11.a-.b", false }, { "iqn.2026-11.a-", false },
 		    { "iqn.2026-11.a:", false }, { "iqn.2026-11.a:b_c", false }, { "iqn.2026-11.a:b/c", false },

@@ -208,6 +208,28 @@ static void assigned_ports_keep_clear_of_portals(void **unused)
 	assert_int_equal(group(config, "g1")->port, 7789);
 }
 
+/* Portals on all ports that would be assigned. */
+static void no_free_port_is_an_error(void **unused)
+{
+	char *text = load(BRIEF);
+	struct strbuf targets = { 0 };
+
+	(void)unused;
+	for (unsigned int port = CONFIG_PORT_FIRST; port <= UINT16_MAX; port++) {
+		if ((port - CONFIG_PORT_FIRST) % 256 == 0)
+			strbuf_addf(&targets, "%s\"iqn.2026-11.a:%u\": {\"portals\": [", targets.len ? "]}, " : "", port);
+		else
+			strbuf_add(&targets, ", ");
+		strbuf_addf(&targets, "{\"node\": \"n1\", \"address\": \"10.0.0.1\", \"port\": %u}", port);
+	}
+	strbuf_add(&targets, "]}, \"iqn.2026-11.org.example:t1\": {");
+	text = change(text, ", \"port\": 7789", "");
+	text = change(text, "\"iqn.2026-11.org.example:t1\": {", targets.s);
+	assert_refused(text, NULL, "groups.g1.port: no free port from 7788 up to assign; write one");
+	strbuf_done(&targets);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +244,7 @@ int main(void)
 		cmocka_unit_test(harmless_changes_are_taken),
 		cmocka_unit_test(empty_group_may_change_its_backend),
 		cmocka_unit_test(assigned_ports_keep_clear_of_portals),
+		cmocka_unit_test(no_free_port_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

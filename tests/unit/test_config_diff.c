@@ -84,6 +84,8 @@ static const struct diff_case cases[] = {
 	{ BRIEF, "\"prefer\": \"n1\"", "\"prefer\": \"n2\"", "~ group g1: prefer n1 -> n2\n" },
 	{ BRIEF, "\"auto\", \"port\": 7789", "\"pacemaker\", \"port\": 7790", "~ group g1: placement auto -> pacemaker; port 7789 -> 7790\n" },
 	{ BRIEF, "\"port\": 7789", "\"port\": 7789, \"lu_gp_id\": 12", "~ group g1: lu_gp_id 1 -> 12\n" },
+	{ CASES "/good/05-four-copies.json", "\"n4\", \"n3\", \"n2\", \"n1\"", "\"n3\", \"n4\", \"n1\", \"n2\"",
+	  "~ group g: nodes n4, n3, n2, n1 -> n3, n4, n1, n2\n" },
 	{ BRIEF, "\"1GiB\"", "\"1028MiB\"", "~ volume v1: size 1 GiB -> 1028 MiB\n" },
 	{ BRIEF, "\"block_size\": 512", "\"block_size\": 4096, \"drbd_minor\": 9, \"drbd_volume\": 5",
 	  "~ volume v1: block_size 512 -> 4096; drbd_minor 100 -> 9; drbd_volume 0 -> 5\n"
