@@ -94,6 +94,7 @@ struct agent {
 	bool drbd_fresh; /* the first dump is complete: states can be believed */
 	bool drbd_stale; /* the kernel dropped events: ask anew */
 	int64_t drbd_restart_ms;
+	int64_t drbd_again_ms; /* when to ask for all states anew, while not all is well */
 	char drbd_line[4096];
 	size_t drbd_line_len;
 

@@ -20,6 +20,7 @@
 #define PROVISION_RETRY_MS 10000
 #define INITIALISE_RETRY_MS 2000
 #define EVENTS_RESTART_MS 1000
+#define ASK_AGAIN_MS 4000
 #define MEND_RETRY_MS 10000
 
 enum storage_task {
@@ -449,6 +450,37 @@ void storage_restart_events(struct agent *agent)
 	keep_events_running(agent);
 }
 
+static bool all_well(const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->n_groups; i++) {
+		const struct agroup *group = agent->groups[i];
+		const struct config_group *spec =
+			group->live ? config_group_by_name(group->live->config, group->name) : NULL;
+
+		if (spec && group->has_copy && is_drbd(spec) &&
+		    !each_volume(agent, group->live->config, spec, both_up_to_date))
+			return false;
+	}
+	return true;
+}
+
+/* The kernel may drop events when memory is short (GFP_NOWAIT), 8.4 says nothing when a peer's new-current-uuid makes this disk
+ * UpToDate (receive_uuids), nor how far a resync is. While something is not as it should be, all is asked anew. */
+static void ask_again(struct agent *agent)
+{
+	int64_t now_ms = clock_now_ms();
+
+	if (!agent->drbd_fresh || all_well(agent)) {
+		agent->drbd_again_ms = now_ms + ASK_AGAIN_MS;
+		return;
+	}
+	if (now_ms >= agent->drbd_again_ms) {
+		agent->drbd_again_ms = now_ms + ASK_AGAIN_MS;
+		storage_restart_events(agent);
+	}
+	agent_turn_by(agent, agent->drbd_again_ms);
+}
+
 void storage_kick(struct agent *agent)
 {
 	struct ha_core_view view;
@@ -460,6 +492,7 @@ void storage_kick(struct agent *agent)
 			kick(agent->groups[i]);
 	}
 	keep_events_running(agent);
+	ask_again(agent);
 }
 
 json_t *storage_copies_json(const struct agent *agent, const struct agroup *group)
