@@ -2,13 +2,15 @@
 """Corosync and LVM on the nodes."""
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Iterable, List, Tuple
 
 from . import vm as vm_mod
 from .api import Lab, Node
 from .wait import wait_until
 
 # See README.md, "Timers", for how it was chosen.
-TOKEN_MS = 4000
+TOKEN_MS = int(os.environ.get("LAB_TOKEN_MS", "3000"))
 
 
 def corosync_conf(token_ms: int = TOKEN_MS) -> str:
@@ -44,24 +46,29 @@ logging {{
 """
 
 
-def members(node: Node) -> list:
-    """Names of the members that `node` sees, or [] while Corosync does not run there."""
-    text = node.run("corosync-quorumtool -l", check=False).out
-    return re.findall(r"^\s+\d+\s+\d+\s+(\S+)", text, re.M)
+def view(node: Node) -> Tuple[List[str], bool]:
+    """The members that `node` sees and whether they are quorate; ([], False) while Corosync does not run there."""
+    text = node.run("corosync-quorumtool", check=False).out
+    return re.findall(r"^\s+\d+\s+\d+\s+(?:NR\s+)?(\S+)", text, re.M), bool(re.search(r"^Quorate:\s+Yes", text, re.M))
+
+
+def members(node: Node) -> List[str]:
+    return view(node)[0]
 
 
 def is_quorate(node: Node) -> bool:
-    return bool(re.search(r"^Quorate:\s+Yes", node.run("corosync-quorumtool -s", check=False).out, re.M))
+    return view(node)[1]
 
 
-def wait_members(lab: Lab, names, deadline_s: float = 60) -> None:
+def wait_members(lab: Lab, names: Iterable[str], deadline_s: float = 60) -> None:
     """Waits until each of `names` sees exactly `names` and is quorate."""
     wanted = sorted(names)
 
-    def agreed():
-        return all(sorted(members(lab.nodes[n])) == wanted and is_quorate(lab.nodes[n]) for n in wanted)
-    wait_until(agreed, deadline_s, f"a quorate cluster of {' '.join(wanted)}", 0.5,
-               explain=lambda: {n: members(lab.nodes[n]) for n in wanted})
+    def views() -> dict:
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            return dict(zip(wanted, pool.map(lambda n: view(lab.nodes[n]), wanted)))
+    wait_until(lambda: all(sorted(seen) == wanted and quorate for seen, quorate in views().values()), deadline_s,
+               f"a quorate cluster of {' '.join(wanted)}", 0.5, explain=views)
 
 
 def create(lab: Lab, token_ms: int = TOKEN_MS) -> None:
