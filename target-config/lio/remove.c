@@ -194,10 +194,14 @@ static void find_stale(struct lio_run *run)
 
 /* --- what has to go ----------------------------------------------------------------------------------------------------*/
 
-/* Are the links of a LUN or mapped LUN what the tree wants, or none yet? */
-static bool links_are_wanted(struct lio_run *run, const char *dir)
+/* Are the links of a LUN or mapped LUN what the tree wants? A mapped LUN may have none yet. A LUN may not: what is mapped to one
+ * that lost its link is dead (core_dev_del_lun) and does not come back with the next link. */
+static bool links_are_wanted(struct lio_run *run, const char *dir, bool may_be_empty)
 {
 	_cleanup_names_ struct names links = list(run, dir, CFS_LINK);
+
+	if (links.n == 0)
+		return may_be_empty;
 
 	for (size_t i = 0; i < links.n; i++) {
 		_cleanup_free_ char *link = xasprintf("%s/%s", dir, links.names[i]);
@@ -219,7 +223,7 @@ static void find_luns(struct lio_run *run, struct lio_removal *removal, const ch
 	for (size_t i = 0; i < luns.n; i++) {
 		_cleanup_free_ char *lun = xasprintf("%s/%s", dir, luns.names[i]);
 
-		if (!is_wanted(run, lun) || !links_are_wanted(run, lun))
+		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, false))
 			step(removal, REMOVE_LUN, lun);
 	}
 }
@@ -248,7 +252,7 @@ static void find_mapped_luns(struct lio_run *run, struct lio_removal *removal, c
 
 		if (strncmp(names.names[i], "lun_", 4) != 0) /* attrib, auth, param, fabric_statistics */
 			continue;
-		if (!is_wanted(run, lun) || !links_are_wanted(run, lun) || mapped_lun_dangles(run, removal, lun))
+		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, true) || mapped_lun_dangles(run, removal, lun))
 			step(removal, REMOVE_MAPPED_LUN, lun);
 	}
 }

@@ -1015,6 +1015,21 @@ void fake_enabled_luns(struct fake *fake, void (*fn)(void *ctx, const struct fak
 	each(fake->root, R_LUN, view_lun, &view_ctx);
 }
 
+static void count_dead(struct node *mapped, void *ctx)
+{
+	size_t *n = ctx;
+
+	*n += link_of(mapped) && !mapped->live;
+}
+
+size_t fake_dead_luns(struct fake *fake)
+{
+	size_t n = 0;
+
+	each(fake->root, R_MAPPED, count_dead, &n);
+	return n;
+}
+
 void fake_set(struct fake *fake, const char *path, const char *value)
 {
 	_cleanup_free_ char *full = xasprintf("%s/%s", FAKE_ROOT, path);

@@ -38,6 +38,8 @@ bool fake_failed(const struct fake *fake);
 
 size_t fake_changes(const struct fake *fake); /* operations that changed something, so far */
 void fake_enabled_luns(struct fake *fake, void (*fn)(void *ctx, const struct fake_lun_view *view), void *ctx);
+/* Mapped LUNs whose LUN was cut and linked again under them: they show hosts nothing. */
+size_t fake_dead_luns(struct fake *fake);
 /* A foreign hand: writes without counting, checking or calling back. */
 void fake_set(struct fake *fake, const char *path, const char *value);
 /* The reading of an attribute without its newline; "" if there is none. Valid until the next call. */

@@ -421,6 +421,23 @@ static void a_new_volume_in_service_starts_in_standby(void **state)
 	fixture_free(config);
 }
 
+/* A volume that is not built as far as its lu_gp neither carries nor gets the group's state. */
+static void an_unfinished_volume_is_passed_over(void **state)
+{
+	struct config *config = fixture_config(FIXTURE_V3);
+	struct world *world = new_world(false);
+	struct cfs *cfs = world->roots.cfs;
+
+	(void)state;
+	reconcile(world, config, NULL, 0);
+	assert_int_equal(cfs->ops->write(cfs, FAKE_ROOT "/" DEV("v1") "/alua_lu_gp", "default_lu_gp"), 0);
+	serve(world, config, "g1", 1, LIO_ALUA_ACTIVE_OPTIMIZED);
+	assert_string_equal(fake_get(world->fake, DEV("v1") "/alua/node1/alua_access_state"), "2");
+	assert_string_equal(fake_get(world->fake, DEV("v3") "/alua/node1/alua_access_state"), "0");
+	free_world(world);
+	fixture_free(config);
+}
+
 /* A group taken away by hand under a volume in service comes back with the state of its siblings: a state written there
  * would move them all. */
 static void a_lost_group_takes_its_siblings_state(void **state)
@@ -663,6 +680,39 @@ static void rtpis_are_unique_and_stay(void **state)
 	fixture_free(config);
 }
 
+/* LUN 1 of the own TPG (volume v1) under another hand, then back. */
+static void relink(const char *link, const char *to)
+{
+	struct config *config = fixture_config(0);
+	struct world *world = new_world(false);
+	struct cfs *cfs = world->roots.cfs;
+	_cleanup_free_ char *before = NULL;
+	_cleanup_free_ char *after = NULL;
+
+	reconcile(world, config, only_1, 1);
+	before = dump(world);
+	fake_on_change(world->fake, NULL, NULL);
+	assert_int_equal(cfs->ops->unlink(cfs, FAKE_ROOT "/" T1 "/tpgt_1/lun/lun_1/v1"), 0);
+	if (link)
+		assert_int_equal(cfs->ops->symlink(cfs, to, link), 0);
+	fake_on_change(world->fake, check, world);
+	reconcile(world, config, only_1, 1);
+	after = dump(world);
+	assert_int_equal(strlen(after), strlen(before)); /* the order of siblings may differ */
+	assert_int_equal(fake_dead_luns(world->fake), 0);
+	assert_settled(world, config, only_1, 1);
+	free_world(world);
+	fixture_free(config);
+}
+
+static void foreign_links_are_put_right(void **state)
+{
+	(void)state;
+	relink(NULL, NULL); /* cut only: what was mapped to it is dead */
+	relink(FAKE_ROOT "/" T1 "/tpgt_1/lun/lun_1/v1", FAKE_ROOT "/" DEV("v2"));    /* the right name, another disk */
+	relink(FAKE_ROOT "/" T1 "/tpgt_1/lun/lun_1/other", FAKE_ROOT "/" DEV("v1")); /* the right disk, another name */
+}
+
 /* --- faults ------------------------------------------------------------------------------------------------------------*/
 
 /* Fails each operation once, in a change from one document to another; then the next run gets there. */
@@ -763,6 +813,7 @@ int main(void)
 		cmocka_unit_test(chap_is_per_host),
 		cmocka_unit_test(one_write_flips_a_group),
 		cmocka_unit_test(a_new_volume_in_service_starts_in_standby),
+		cmocka_unit_test(an_unfinished_volume_is_passed_over),
 		cmocka_unit_test(a_lost_group_takes_its_siblings_state),
 		cmocka_unit_test(portals_are_adopted_and_given_back),
 		cmocka_unit_test(documents_change),
@@ -773,6 +824,7 @@ int main(void)
 		cmocka_unit_test(another_serial_is_another_disk),
 		cmocka_unit_test(an_id_of_another_hand_is_an_error),
 		cmocka_unit_test(a_lost_portal_does_not_stop_the_rest),
+		cmocka_unit_test(foreign_links_are_put_right),
 		cmocka_unit_test(rtpis_are_unique_and_stay),
 		cmocka_unit_test(survives_faults_while_building),
 		cmocka_unit_test(survives_faults_while_changing),
