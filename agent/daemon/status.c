@@ -193,6 +193,20 @@ static int by_time(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static bool is_up(const struct agent *agent, uint32_t nodeid)
+{
+	struct ha_core_view view;
+	struct ha_node_view node;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_nodes; i++) {
+		ha_core_node(agent->core, i, &node);
+		if (node.nodeid == nodeid)
+			return node.state == HA_NODE_UP;
+	}
+	return false;
+}
+
 static json_t *last_change_json(const struct agent *agent, const struct ha_group_view *group)
 {
 	json_t *sorted[HA_COPIES_MAX * TIMELINE_STEPS_MAX], *steps = json_array();
@@ -204,8 +218,8 @@ static json_t *last_change_json(const struct agent *agent, const struct ha_group
 		json_t *step;
 		size_t k;
 
-		/* A node that took no part in the last change has an old story to tell. */
-		if (epoch + 1 < (json_int_t)group->epoch)
+		/* A node that took no part in the last change, or is no more, has an old story to tell. */
+		if (epoch + 1 < (json_int_t)group->epoch || !is_up(agent, group->nodes[i]))
 			continue;
 		json_array_foreach (json_object_get(info, "timeline"), k, step) {
 			if (n < ARRAY_SIZE(sorted)) {

@@ -28,6 +28,7 @@
 #include "target-config/backend/lvm.h"
 #include "target-config/backend/paths.h"
 
+#define PROC_SIZE_MAX (1u << 20)
 #define ROLE_THREADS 8
 #define RES_FILE_SIZE_MAX (4u << 20)
 
@@ -306,17 +307,46 @@ static int drop_connection(const struct config *config, const struct config_grou
 	return drbd_disconnect(local, remote, err);
 }
 
-/* DRBD would promote a copy without data as long as its peer has some, and then serve over the network. */
-static int check_copies(const struct config_volume *const *volumes, size_t n, const struct drbd_table *table, struct err *err)
+/* From /proc/drbd where it has it, else by asking a program. */
+static int state_of(const struct config_group *group, const struct config_volume *volume, const char *proc,
+		    struct drbd_table **table, struct drbd_proc_state *ret, struct err *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
+	const struct drbd_volume_state *state;
+	int rc = proc ? drbd_proc_line(proc, volume->drbd_minor, ret) : -EOPNOTSUPP;
 
-		if (!state)
-			return err_set(err, -ENODEV, "volume %s: DRBD device %u is not up", volumes[i]->name,
-				       volumes[i]->drbd_minor);
-		if (strcmp(state->disk, "UpToDate") != 0 && strcmp(state->disk, "Consistent") != 0)
-			return err_set(err, -ENODATA, "volume %s: the copy on this node is %s", volumes[i]->name, state->disk);
+	if (rc == -EOPNOTSUPP) {
+		rc = *table ? 0 : snapshot_of(group, table, err);
+		if (rc < 0)
+			return rc;
+		state = drbd_table_get(*table, volume->drbd_minor);
+		rc = state ? 0 : -ENODEV;
+		if (state) {
+			snprintf(ret->connection, sizeof(ret->connection), "%s", state->connection);
+			snprintf(ret->disk, sizeof(ret->disk), "%s", state->disk);
+		}
+	}
+	return rc < 0 ? err_set(err, rc, "volume %s: DRBD device %u is not up", volume->name, volume->drbd_minor) : 0;
+}
+
+/* DRBD would promote a copy without data as long as its peer has some, and then serve over the network. */
+static int check_copies(const struct config_group *group, const struct config_volume *const *volumes, size_t n,
+			bool *ret_standalone, struct err *err)
+{
+	_cleanup_(drbd_table_freep) struct drbd_table *table = NULL;
+	_cleanup_free_ char *path = backend_path("/proc/drbd");
+	_cleanup_free_ char *proc = NULL;
+
+	if (file_read(path, PROC_SIZE_MAX, &proc, NULL) < 0)
+		proc = NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct drbd_proc_state state;
+		int rc = state_of(group, volumes[i], proc, &table, &state, err);
+
+		if (rc < 0)
+			return rc;
+		if (strcmp(state.disk, "UpToDate") != 0 && strcmp(state.disk, "Consistent") != 0)
+			return err_set(err, -ENODATA, "volume %s: the copy on this node is %s", volumes[i]->name, state.disk);
+		*ret_standalone = strcmp(state.connection, "StandAlone") == 0; /* of the resource, the same for all */
 	}
 	return 0;
 }
@@ -324,18 +354,16 @@ static int check_copies(const struct config_volume *const *volumes, size_t n, co
 int backend_promote(const struct config *config, const struct config_group *group, bool peer_lost, struct err *err)
 {
 	_cleanup_free_ const struct config_volume **volumes = NULL;
-	_cleanup_(drbd_table_freep) struct drbd_table *table = NULL;
 	size_t n = backend_volumes(config, group, &volumes);
 	struct role_change change = { .volumes = volumes, .primary = true };
+	bool standalone = false;
 	int rc;
 
 	if (!is_drbd(group) || n == 0)
 		return 0;
-	rc = snapshot_of(group, &table, err);
-	if (rc == 0)
-		rc = check_copies(volumes, n, table, err);
+	rc = check_copies(group, volumes, n, &standalone, err);
 	/* A peer that died a moment ago still counts as connected, and as primary: promotion would be refused. */
-	if (rc == 0 && peer_lost && strcmp(drbd_table_get(table, volumes[0]->drbd_minor)->connection, "StandAlone") != 0)
+	if (rc == 0 && peer_lost && !standalone)
 		rc = drop_connection(config, group, err);
 	if (rc == 0)
 		rc = parallel_for(n, ROLE_THREADS, change_role, &change, err);

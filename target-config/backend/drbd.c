@@ -66,6 +66,23 @@ int drbd_set_role(uint32_t minor, bool primary, struct err *err)
 	return setup(err, ROLE_MS, primary ? "primary" : "secondary", minor, NULL);
 }
 
+/* " 3: cs:Connected ro:Secondary/Primary ds:UpToDate/UpToDate C r-----" (drbd_proc.c, drbd_seq_show) */
+int drbd_proc_line(const char *text, uint32_t minor, struct drbd_proc_state *ret)
+{
+	_cleanup_free_ char *head = xasprintf("\n%2u: cs:", minor);
+	const char *at = strstr(text, head);
+	struct drbd_proc_state state;
+
+	if (strncmp(text, "version: 8.", 11) != 0)
+		return -EOPNOTSUPP; /* later ones show no devices there */
+	if (!at)
+		return -ENODEV;
+	if (sscanf(at + strlen(head), "%19s ro:%*[A-Za-z]/%*[A-Za-z] ds:%15[A-Za-z]/", state.connection, state.disk) != 2)
+		return -ENODEV; /* "cs:Unconfigured" stands alone */
+	*ret = state;
+	return 0;
+}
+
 int drbd_resume_io(uint32_t minor, struct err *err)
 {
 	return setup(err, SHORT_MS, "resume-io", minor, NULL);
