@@ -260,6 +260,8 @@ class Lab:
         if not shutil.which("qemu-system-x86_64"):
             raise LabError("qemu is missing; please run: apt-get install qemu-system-x86")
         image = image_mod.build()
+        if vm_mod.accelerator() == "tcg" and not options.tsc_khz:
+            options = options._replace(tsc_khz=int(subprocess.run([self.tool("tsc-khz")], stdout=subprocess.PIPE, check=True).stdout))
         for name in ("run", "disks"):
             shutil.rmtree(os.path.join(self.dir, name), ignore_errors=True)
         for name in ("run", "disks", "host", "logs"):
