@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Provisioning, growing and roles against LVM and DRBD in miniature (tests/unit/tools/storage), with every command failing once
- * before and once after its effect. What must hold whatever fails: what a host wrote stays, what a pool held before is never
+ * Provisioning, growing and roles against LVM and DRBD in miniature (tests/unit/tools/storage), with the node dying after every
+ * command. What must hold wherever it dies: what a host wrote stays, what a pool held before is never
  * seen, metadata is made once.
  */
 #include <errno.h>
@@ -327,66 +327,61 @@ static void lost_metadata_is_not_replaced(void **state)
 	assert_false(state_has(b, "\"made\": 2"));
 }
 
-/* Runs provision with the n-th command failing; returns false once there were fewer commands. */
-static bool provision_failing_at(const struct bench *b, int n, const char *when)
+/*
+ * Runs provision with the n-th command taking effect and failing, as if the node died then; to die before a command is to die after
+ * the one before it. Returns false once there were fewer commands.
+ */
+static bool provision_dying_at(const struct bench *b, int n)
 {
-	_cleanup_free_ char *plan = xasprintf("%d %s", n, when), *left = NULL, *path = in_root(b, "fail");
+	_cleanup_free_ char *plan = xasprintf("%d after", n), *left = NULL, *path = in_root(b, "fail");
 	bool failed;
 
 	put(b, "fail", plan);
 	failed = backend_provision(b->config, b->group, 1, NULL) < 0;
 	left = get(b, "fail");
 	(void)unlink(path);
-	assert_int_equal(failed, atoi(left) <= 0);
+	assert_int_equal(failed, strtol(left, NULL, 10) <= 0);
 	return failed;
 }
 
 static void killed_at_any_step_while_making(void **state)
 {
 	struct bench *b = *state;
-	static const char *const when[] = { "before", "after" };
+	int n = 1;
 
-	for (size_t w = 0; w < ARRAY_SIZE(when); w++) {
-		int n = 1;
-
-		for (bool failed = true; failed; n++) {
-			reset(b);
-			failed = provision_failing_at(b, n, when[w]);
-			assert_int_equal(provision(b), 0);
-			assert_false(shows_old_data(b, "lunward-v1"));
-			assert_false(state_has(b, "lunward.blank"));
-			assert_true(state_has(b, "\"Connected\""));
-		}
-		assert_true(n > 7); /* that many commands it takes */
+	for (bool failed = true; failed; n++) {
+		reset(b);
+		failed = provision_dying_at(b, n);
+		assert_int_equal(provision(b), 0);
+		assert_false(shows_old_data(b, "lunward-v1"));
+		assert_false(state_has(b, "lunward.blank"));
+		assert_true(state_has(b, "\"Connected\""));
 	}
+	assert_true(n > 7); /* that many commands it takes */
 }
 
 static void killed_at_any_step_while_growing(void **state)
 {
 	struct bench *b = *state;
-	static const char *const when[] = { "before", "after" };
+	int n = 1;
 
-	for (size_t w = 0; w < ARRAY_SIZE(when); w++) {
-		int n = 1;
-
-		for (bool failed = true; failed; n++) {
-			reset(b);
-			set_document(b, document("drbd", 8, 0));
-			assert_int_equal(provision(b), 0);
-			write_data(b, "lunward-v1");
-			set_document(b, document("drbd", 16, 0));
-			failed = provision_failing_at(b, n, when[w]);
-			if (volume_size(b, "lunward-v1") > (off_t)(12 * MIB)) /* DRBD may take it into use any moment */
-				assert_false(shows_old_data(b, "lunward-v1"));
-			assert_int_equal(provision(b), 0);
-			assert_int_equal(volume_size(b, "lunward-v1"), 20 * MIB);
+	for (bool failed = true; failed; n++) {
+		reset(b);
+		set_document(b, document("drbd", 8, 0));
+		assert_int_equal(provision(b), 0);
+		write_data(b, "lunward-v1");
+		set_document(b, document("drbd", 16, 0));
+		failed = provision_dying_at(b, n);
+		if (volume_size(b, "lunward-v1") > (off_t)(12 * MIB)) /* DRBD may take it into use any moment */
 			assert_false(shows_old_data(b, "lunward-v1"));
-			assert_true(has_data(b, "lunward-v1"));
-			assert_true(state_has(b, "\"made\": 1"));
-			assert_false(state_has(b, "lunwardtmp"));
-		}
-		assert_true(n > 11);
+		assert_int_equal(provision(b), 0);
+		assert_int_equal(volume_size(b, "lunward-v1"), 20 * MIB);
+		assert_false(shows_old_data(b, "lunward-v1"));
+		assert_true(has_data(b, "lunward-v1"));
+		assert_true(state_has(b, "\"made\": 1"));
+		assert_false(state_has(b, "lunwardtmp"));
 	}
+	assert_true(n > 11);
 }
 
 static void growing_by_pieces(void **state)
