@@ -33,19 +33,18 @@ int err_errno(struct err *e, int code, const char *fmt, ...)
 	return code;
 }
 
-int err_prefix(struct err *e, const char *fmt, ...)
+void err_prefix(struct err *e, const char *fmt, ...)
 {
 	char old[ERR_TEXT_SIZE];
 	va_list ap;
 	size_t len;
 
 	if (!e)
-		return 0;
+		return;
 	memcpy(old, e->text, sizeof(old));
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	len = strlen(e->text);
 	snprintf(e->text + len, sizeof(e->text) - len, ": %s", old);
-	return e->code;
 }

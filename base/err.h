@@ -30,7 +30,7 @@ int err_set(struct err *e, int code, const char *fmt, ...) printf_like(3, 4);
 /* Like err_set() with ": <strerror of code>" appended. */
 int err_errno(struct err *e, int code, const char *fmt, ...) printf_like(3, 4);
 
-/* Puts "<prefix>: " before the text that is there; returns the code that is there. */
-int err_prefix(struct err *e, const char *fmt, ...) printf_like(2, 3);
+/* Puts "<prefix>: " before the text that is there. No result: without an `e` it could only be a wrong one. */
+void err_prefix(struct err *e, const char *fmt, ...) printf_like(2, 3);
 
 #endif

@@ -87,8 +87,10 @@ int dm_ready(struct err *err)
 	if (access("/dev/mapper/control", F_OK) == 0)
 		return 0;
 	rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "dm_mod", NULL);
-	if (rc < 0)
-		return err_prefix(err, "device-mapper");
+	if (rc < 0) {
+		err_prefix(err, "device-mapper");
+		return rc;
+	}
 	if (access("/dev/mapper/control", F_OK) == 0)
 		return 0;
 	rc = file_make_dirs("/dev/mapper", 0755);

@@ -102,8 +102,10 @@ static int ensure_loop(char ret_path[64], struct err *err)
 		return 0;
 	if (access("/dev/loop-control", F_OK) < 0) {
 		rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "loop", NULL);
-		if (rc < 0)
-			return err_prefix(err, "loop devices for the template");
+		if (rc < 0) {
+			err_prefix(err, "loop devices for the template");
+			return rc;
+		}
 	}
 	control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	if (control_fd < 0)

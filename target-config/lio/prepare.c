@@ -34,7 +34,9 @@ static int load_modules(bool want_iser, struct err *err)
 
 	if (rc == 0 && want_iser)
 		rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "ib_isert", NULL);
-	return rc < 0 ? err_prefix(err, "kernel modules of the target") : 0;
+	if (rc < 0)
+		err_prefix(err, "kernel modules of the target");
+	return rc;
 }
 
 static int make_dbroot(const char *dbroot, struct err *err)
