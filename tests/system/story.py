@@ -23,8 +23,9 @@ PROBE_LOG = "/run/probe.log"
 
 
 class Story:
-    def __init__(self, lab: Lab, say: Callable[[str], None], size: str = "64MiB"):
-        self.lab, self._say, self.size = lab, say, size
+    def __init__(self, lab: Lab, say: Callable[[str], None], size: str = "64MiB", patience: float = 1.0):
+        """`patience` stretches the limits in seconds, for a machine that has other things to do; what is safe is not stretched."""
+        self.lab, self._say, self.size, self.patience = lab, say, size, patience
         self.began = time.monotonic()
         self.result: dict = {"io_errors": None, "lost_writes": None, "moves": [], "crash": {}, "checks": []}
         self.device = ""
@@ -128,7 +129,8 @@ class Story:
         steps = self.tell_steps(g)
         self.result["moves"].append({"to": to, "pause_s": pause, "steps": steps})
         self.check(f"move to {to}", g["owner"] == to and g["phase"] == "owned", f"{g['owner']} serves at epoch {g['epoch']}")
-        self.check(f"pause of the move to {to}", pause <= MOVE_LIMIT_S, f"{pause:.2f} s, limit {MOVE_LIMIT_S} s")
+        limit = MOVE_LIMIT_S * self.patience
+        self.check(f"pause of the move to {to}", pause <= limit, f"{pause:.2f} s, limit {limit} s")
         site.wait_healthy(lab, lab.n3)
 
     def tell_steps(self, g: dict) -> list:
@@ -158,8 +160,9 @@ class Story:
         agent = (at["ALUA"] - at["fence evidence"]) / 1000 if {"ALUA", "fence evidence"} <= set(at) else None
         self.result["crash"] = {"pause_s": pause, "agent_s": agent, "steps": steps}
         self.check("takeover", g["owner"] == "n2" and g["phase"] == "owned", f"{g['owner']} serves at epoch {g['epoch']}")
-        self.check("agent's part of the takeover", agent is not None and agent <= TAKEOVER_LIMIT_S,
-                   f"{agent} s from the fence evidence to active/optimized, limit {TAKEOVER_LIMIT_S} s")
+        limit = TAKEOVER_LIMIT_S * self.patience
+        self.check("agent's part of the takeover", agent is not None and agent <= limit,
+                   f"{agent} s from the fence evidence to active/optimized, limit {limit} s")
         self.say(f"the host's pause in all: {pause:.2f} s (detection by Corosync, fencing, takeover, first I/O)")
 
     def rejoin(self) -> None:
