@@ -9,7 +9,8 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lab import cluster  # noqa: E402
-from lab.api import Lab, LabError  # noqa: E402
+from lab.api import CommandFailed, Lab, LabError, Unreachable  # noqa: E402
+from lab.wait import Timeout  # noqa: E402
 
 
 def pytest_configure(config):
@@ -26,11 +27,12 @@ def lab():
         yield made
         return
     try:
-        made.up(bound=True)
-        cluster.create(made)
+        try:
+            made.up(bound=True)
+            cluster.create(made)
+        except (LabError, CommandFailed, Unreachable, Timeout) as e:
+            pytest.fail(f"the lab did not come up: {e}", pytrace=False)
         yield made
-    except LabError as e:
-        pytest.fail(str(e))
     finally:
         if made.is_up():
             made.collect_logs("last")

@@ -82,7 +82,7 @@ def create(lab: Lab, token_ms: int = TOKEN_MS) -> None:
                  "if systemctl cat -- lunwardd.service >/dev/null 2>&1; then systemctl start --no-block lunwardd; fi")
         if node.machine.data:
             create_volume_group(node)
-    wait_members(lab, vm_mod.NODES)
+    wait_members(lab, vm_mod.NODES, deadline_s=180)
 
 
 def create_volume_group(node: Node) -> None:
