@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/run_cmd.h"
 #include "base/xalloc.h"
 #include "target-config/backend/paths.h"
@@ -50,11 +51,25 @@ static int translate(struct err *err)
 	return err->code;
 }
 
+/* drbdsetup of drbd-utils 9 looks for the version of the module and then becomes its own predecessor: in the failover path the
+ * predecessor is run at once, which halves what a role costs. */
+static char *setup_program(void)
+{
+	_cleanup_free_ char *version_path = backend_path("/sys/module/drbd/version");
+	_cleanup_free_ char *program = backend_path("/lib/drbd/drbdsetup-84");
+	_cleanup_free_ char *version = NULL;
+
+	if (access(program, X_OK) == 0 && file_read(version_path, 64, &version, NULL) == 0 && strncmp(version, "8.4", 3) == 0)
+		return steal_ptr(program);
+	return xstrdup("drbdsetup");
+}
+
 static int setup(struct err *err, int deadline_ms, const char *command, uint32_t minor, const char *option)
 {
 	_cleanup_free_ char *number = xasprintf("%u", minor);
+	_cleanup_free_ char *program = setup_program();
 	struct err own = ERR_INIT;
-	int rc = run_cmdl(&own, deadline_ms, "drbdsetup", command, number, option, NULL);
+	int rc = run_cmdl(&own, deadline_ms, program, command, number, option, NULL);
 
 	if (rc < 0)
 		rc = translate(&own);
@@ -105,7 +120,9 @@ int drbd_remember_size(uint32_t minor, struct err *err)
 
 int drbd_disconnect(const char *local, const char *remote, struct err *err)
 {
-	return run_cmdl(err, SHORT_MS, "drbdsetup", "disconnect", local, remote, "--force", NULL);
+	_cleanup_free_ char *program = setup_program();
+
+	return run_cmdl(err, SHORT_MS, program, "disconnect", local, remote, "--force", NULL);
 }
 
 int drbd_load_module(struct err *err)
