@@ -73,8 +73,7 @@ static void sync_copies(struct local_group *local, const struct ha_state_group *
 /* What was said before does not speak for what comes: see HA_LOCAL_CURRENT. */
 static void make_stale(struct local_copy *copy)
 {
-	if (copy->level != COPY_NO)
-		copy->level = COPY_STALE;
+	copy->level = COPY_STALE;
 }
 
 void local_on_outdate(struct ha_core *core, const char *group, uint32_t nodeid)

@@ -116,6 +116,7 @@ struct machine {
 	bool stand_down[MAX_GROUPS]; /* waits until the job has ended */
 	uint64_t stand_down_epoch[MAX_GROUPS];
 	uint32_t portals; /* whose portals it serves */
+	uint64_t request_incarnation[MAX_NODES], request_seq[MAX_NODES];
 	uint64_t checked_term, checked_version, checked_committed;
 };
 
@@ -170,6 +171,10 @@ struct sim {
 	int fence_luck; /* percent of fencings that work */
 	int temper;     /* per mille of messages that provoke a fault */
 	bool tempted;
+	int disk_ms;    /* how slow disks are */
+	int token_ms;   /* how long a message waits for the token */
+	bool busy;      /* operators move groups all the time */
+	int refused;    /* percent of messages that CPG does not take (CS_ERR_TRY_AGAIN) */
 
 	struct group groups[MAX_GROUPS];
 	int n_groups;

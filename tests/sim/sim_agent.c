@@ -266,7 +266,7 @@ static void start_write(struct sim *sim, int node, const struct ha_action *actio
 	m->writing = xmemdup(action->data, action->size);
 	m->writing_size = action->size;
 	m->write_seq = action->version;
-	sim_at(sim, sim_between(sim, 1, sim_chance(sim, 95) ? 10 : 4000), ev_written, node, action->version, m->incarnation, NULL);
+	sim_at(sim, sim_between(sim, 1, sim_chance(sim, 95) ? sim->disk_ms : 4000), ev_written, node, action->version, m->incarnation, NULL);
 }
 
 /* Power off by a fence agent: does the work, tells the truth, but may be late or fail. */
@@ -377,7 +377,7 @@ static void do_action(struct sim *sim, int node, const struct ha_action *action)
 			sim_fail(sim, "n%d: a message of %zu bytes", node, action->size);
 		if (((const uint8_t *)action->data)[4] == HA_MSG_SNAPSHOT)
 			sim->coverage[COVER_SNAPSHOT]++;
-		if (sim->healing || !sim_chance(sim, 2)) /* else CS_ERR_TRY_AGAIN */
+		if (sim->healing || !sim_chance(sim, (uint32_t)sim->refused))
 			cpg_send(sim, node, ENTRY_MSG, action->data, action->size);
 		break;
 	case HA_ACT_PERSIST:

@@ -116,6 +116,24 @@ static void check_quorum(struct sim *sim, int node)
 	}
 }
 
+/* Requests are obeyed in the order of their numbers. */
+static void check_requests(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+	const struct ha_state *state = &m->core->replica.state;
+
+	for (size_t i = 0; i < state->n_nodes && i < MAX_NODES; i++) {
+		const struct ha_state_node *now = &state->nodes[i];
+
+		if (m->checked_term == state->term && m->checked_version < state->version &&
+		    m->request_incarnation[i] == now->request_incarnation && m->request_seq[i] > now->request_seq)
+			sim_fail(sim, "n%d: request %llu of node %u is obeyed after request %llu", node,
+				 (unsigned long long)now->request_seq, now->nodeid, (unsigned long long)m->request_seq[i]);
+		m->request_incarnation[i] = now->request_incarnation;
+		m->request_seq[i] = now->request_seq;
+	}
+}
+
 void check_core(struct sim *sim, int node)
 {
 	struct machine *m = &sim->machines[node];
@@ -129,6 +147,7 @@ void check_core(struct sim *sim, int node)
 	if (m->checked_term != state->term || m->checked_version != state->version) {
 		check_agreement(sim, node);
 		check_groups(sim, node);
+		check_requests(sim, node);
 		m->checked_term = state->term;
 		m->checked_version = state->version;
 	}

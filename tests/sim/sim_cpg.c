@@ -170,7 +170,7 @@ void cpg_send(struct sim *sim, int node, enum entry_type type, const void *data,
 	entry->size = size;
 	*m->sendq_tail = entry;
 	m->sendq_tail = &entry->next;
-	sim_at(sim, sim_between(sim, 0, 2), ev_token, node, 0, 0, NULL);
+	sim_at(sim, sim_between(sim, 0, sim->healing ? 2 : sim->token_ms), ev_token, node, 0, 0, NULL);
 	faults_tempt(sim);
 }
 

@@ -9,7 +9,7 @@
 
 #include "tests/sim/sim.h"
 
-static event_fn ev_noticed, ev_synced, ev_write, ev_connect;
+static event_fn ev_tell, ev_noticed, ev_synced, ev_write, ev_connect;
 
 int storage_side(const struct group *group, int node)
 {
@@ -69,14 +69,22 @@ static bool link_ok(const struct sim *sim, const struct group *group)
 	return node_up(sim, a) && node_up(sim, b) && sim->data_side[a] == sim->data_side[b];
 }
 
-static void tell_agent(struct sim *sim, int i, int node)
+static void ev_tell(struct sim *sim, int node, uint64_t i, uint64_t b, void *p)
 {
 	struct group *group = &sim->groups[i];
 	int side = storage_side(group, node);
 
+	(void)b;
+	(void)p;
 	agent_event(sim, node, &(struct ha_event){ .type = HA_EV_LOCAL, .local = HA_LOCAL_CURRENT, .group = group->name,
 						   .nodeid = sim->machines[group->nodes[1 - side]].id,
-						   .yes = storage_peer_is_current(sim, i, node) });
+						   .yes = storage_peer_is_current(sim, (int)i, node) });
+}
+
+/* The agent hears of it, after a while: the handler may ask before. */
+static void tell_agent(struct sim *sim, int i, int node)
+{
+	sim_at(sim, sim_between(sim, 0, sim_chance(sim, 80) ? 5 : 500), ev_tell, node, (uint64_t)i, 0, NULL);
 }
 
 static void disconnect(struct sim *sim, int i)
@@ -137,7 +145,7 @@ static void ev_noticed(struct sim *sim, int node, uint64_t i, uint64_t life, voi
 	storage_ask(sim, (int)i, node);
 }
 
-/* The handler's question, behind all that DRBD has said so far. */
+/* The handler's question. */
 void storage_ask(struct sim *sim, int i, int node)
 {
 	struct group *group = &sim->groups[i];
@@ -147,7 +155,6 @@ void storage_ask(struct sim *sim, int i, int node)
 		return; /* nobody answers: it stays frozen until it is asked again */
 	copy->asking = true;
 	copy->ask_id = ++sim->next_id;
-	tell_agent(sim, i, node);
 	sim->n_asked++;
 	agent_event(sim, node, &(struct ha_event){
 				       .type = HA_EV_REQUEST, .request = HA_REQ_OUTDATE, .group = group->name,
