@@ -95,9 +95,9 @@ class Story:
 
     def start_writer(self) -> None:
         self.say(f"a writer on {self.device}: each write is logged outside of the machines before and after")
-        self.lab.h1.run("systemd-run -q --unit=ack-writer -p StandardOutput=file:/run/ack-writer.out /host/tools/ack-writer "
+        self.lab.h1.run(f"rm -f {WRITER_STATUS}; systemd-run -q --unit=ack-writer -p StandardOutput=file:/run/ack-writer.out /host/tools/ack-writer "
                         f"--device {self.device} --log /dev/virtio-ports/acklog --blocks {BLOCKS} --threads 4 --status {WRITER_STATUS}")
-        wait_until(lambda: self.writer()["writes"] > 50, 60, "the writer to write")
+        wait_until(lambda: self.writer()["writes"] > 50, 120, "the writer to write")
 
     def writer(self) -> dict:
         return json.loads(self.lab.h1.get(WRITER_STATUS))
@@ -233,8 +233,14 @@ class Story:
 
     def tell(self) -> dict:
         """The whole story."""
+        self.set_up()
+        return self.go_on()
+
+    def set_up(self) -> None:
         self.set_up_cluster()
         self.set_up_host()
+
+    def go_on(self) -> dict:
         self.start_writer()
         self.planned_move("n2")
         self.planned_move("n1")
