@@ -288,6 +288,7 @@ static void build_tpg(struct lio_tree *tree, const struct config *config, const 
 	};
 	char *dir = tpg_dir(target, nodeid);
 	char *attrib = xasprintf("%s/attrib", dir);
+	char text[16];
 
 	add(tree, LIO_DIR, NULL, xstrdup(dir));
 	add_attr(tree, NULL, dir, "param/TargetAlias", LIO_TARGET_ALIAS, 0);
@@ -295,7 +296,8 @@ static void build_tpg(struct lio_tree *tree, const struct config *config, const 
 	add_attr(tree, NULL, attrib, "authentication", chap_on_target(config, target) ? "1" : "0", 0);
 	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
 		add_attr(tree, NULL, attrib, attribs[i].name, attribs[i].value, 0);
-	add_attr_u32(tree, NULL, dir, "rtpi", rtpi, LIO_OPTIONAL | LIO_WHILE_DISABLED);
+	snprintf(text, sizeof(text), "0x%x", rtpi); /* as it is read back */
+	add_attr(tree, NULL, dir, "rtpi", text, LIO_OPTIONAL | LIO_WHILE_DISABLED);
 	free(attrib);
 	free(dir);
 }

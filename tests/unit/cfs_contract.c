@@ -271,8 +271,21 @@ static void acl(struct contract *c)
 	lists(c, ACL, CFS_DIR, "attrib auth fabric_statistics lun_0 param ");
 }
 
+/* Since 6.4, one for the whole TPG; 6.1 has none. */
+static void rtpi(struct contract *c, int want)
+{
+	_cleanup_free_ char *p = full(c, IQN "/tpgt_1/rtpi");
+
+	if (!c->cfs->ops->exists(c->cfs, p))
+		return;
+	put(c, IQN "/tpgt_1/rtpi", "0xa6fc", want);
+	if (want == 0)
+		reads(c, IQN "/tpgt_1/rtpi", "0xa6fc\n");
+}
+
 static void portals(struct contract *c)
 {
+	rtpi(c, 0);
 	make(c, IQN "/tpgt_1/np/127.0.0.1:7799", 0);
 	make(c, IQN "/tpgt_2/np/127.0.0.1:7799", -EINVAL); /* in one TPG of a target only */
 	make(c, IQN "/tpgt_2/np/no-address", -EINVAL);
@@ -280,6 +293,7 @@ static void portals(struct contract *c)
 	put(c, IQN "/tpgt_1/enable", "1", 0);
 	put(c, IQN "/tpgt_1/enable", "1", 0); /* again is fine */
 	reads(c, IQN "/tpgt_1/enable", "1\n");
+	rtpi(c, -EINVAL);
 	put(c, IQN "/tpgt_1/enable", "0", 0);
 	drop(c, IQN, -ENOTEMPTY);
 }

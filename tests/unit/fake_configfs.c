@@ -585,6 +585,16 @@ static int set_dbroot(struct fake *fake, struct attr *a, const char *value)
 	return 0;
 }
 
+static int set_rtpi(struct node *tpg, struct attr *a, const char *value)
+{
+	_cleanup_free_ char *text = xasprintf("%#lx", strtoul(value, NULL, 0));
+
+	if (tpg->enabled)
+		return -EINVAL;
+	set_value(a, text);
+	return 0;
+}
+
 static int store(struct fake *fake, struct node *node, struct attr *a, const char *value)
 {
 	struct node *dev = ancestor(node, R_DEV);
@@ -611,8 +621,8 @@ static int store(struct fake *fake, struct node *node, struct attr *a, const cha
 		return set_access_type(a, value);
 	if (strcmp(a->name, "optimal_sectors") == 0 && (int)strtol(value, NULL, 10) > 2560)
 		return -EINVAL;
-	if (strcmp(a->name, "rtpi") == 0 && node->enabled)
-		return -EINVAL;
+	if (strcmp(a->name, "rtpi") == 0)
+		return set_rtpi(node, a, value);
 	if (strcmp(a->name, "enable") == 0 && node->role == R_DEV)
 		return enable_dev(fake, node, a, value);
 	if (strcmp(a->name, "enable") == 0)
@@ -669,10 +679,11 @@ static int end(struct fake *fake, int rc, const char *verb, const char *path)
 static bool do_exists(struct cfs *fs, const char *path)
 {
 	struct fake *fake = from_cfs(fs);
+	struct attr *a = NULL;
 	bool found;
 
 	pthread_mutex_lock(&fake->lock);
-	found = lookup(fake, path, NULL) != NULL;
+	found = lookup(fake, path, &a) != NULL;
 	pthread_mutex_unlock(&fake->lock);
 	return found;
 }

@@ -147,12 +147,11 @@ static void broken_promise(const char *text)
 	print_message("%s\n", text);
 }
 
-static void the_fake_keeps_the_kernels_contract(void **state)
+static void keep_contract(bool has_rtpi)
 {
-	struct fake *fake = fake_new(false);
+	struct fake *fake = fake_new(has_rtpi);
 	struct strbuf before = { 0 }, after = { 0 };
 
-	(void)state;
 	fake_dump(fake, &before);
 	assert_int_equal(cfs_contract(fake_cfs(fake), FAKE_ROOT, "/dev/a", "/dev/b", broken_promise), 0);
 	fake_dump(fake, &after);
@@ -161,6 +160,13 @@ static void the_fake_keeps_the_kernels_contract(void **state)
 	strbuf_done(&before);
 	strbuf_done(&after);
 	fake_free(fake);
+}
+
+static void the_fake_keeps_the_kernels_contract(void **state)
+{
+	(void)state;
+	keep_contract(false);
+	keep_contract(true);
 }
 
 /* --- building ----------------------------------------------------------------------------------------------------------*/
@@ -666,7 +672,7 @@ static void rtpis_are_unique_and_stay(void **state)
 			_cleanup_free_ char *path = xasprintf("iscsi/%s/tpgt_%d/rtpi", t ? FIXTURE_IQN2 : FIXTURE_IQN, n + 1);
 
 			snprintf(rtpi[t][n], 16, "%s", fake_get(world->fake, path));
-			assert_true(strtol(rtpi[t][n], NULL, 10) > 0);
+			assert_true(strtol(rtpi[t][n], NULL, 0) > 0);
 			for (int i = 0; i < t * 3 + n; i++)
 				assert_string_not_equal(rtpi[t][n], rtpi[i / 3][i % 3]);
 		}
