@@ -18,9 +18,18 @@ static bool is_ascending(const struct ha_group_spec *groups, size_t n)
 
 static const struct ha_group_spec *find_spec(const struct ha_command *command, const char *name)
 {
-	for (size_t i = 0; i < command->n_groups; i++) {
-		if (strcmp(command->groups[i].name, name) == 0)
-			return &command->groups[i];
+	size_t low = 0, high = command->n_groups;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		int order = strcmp(name, command->groups[mid].name);
+
+		if (order == 0)
+			return &command->groups[mid];
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
 	}
 	return NULL;
 }

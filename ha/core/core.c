@@ -98,6 +98,15 @@ void ha_core_free(struct ha_core *core)
 	free(core);
 }
 
+static void note_told(struct ha_core *core, const char *group, uint64_t epoch, enum ha_phase phase, uint32_t owner)
+{
+	struct local_group *local = local_group(core, group);
+
+	local->told.epoch = epoch;
+	local->told.phase = phase;
+	local->told.owner = owner;
+}
+
 static void on_start(struct ha_core *core, const struct ha_event *event)
 {
 	struct ha_saved saved;
@@ -120,6 +129,9 @@ static void on_start(struct ha_core *core, const struct ha_event *event)
 	core->durable.promised = saved.promised;
 	core->durable.term = saved.state.term;
 	core->durable.version = saved.state.version;
+	for (size_t i = 0; i < saved.state.n_groups; i++)
+		note_told(core, saved.state.groups[i].spec.name, saved.state.groups[i].epoch, saved.state.groups[i].phase,
+			  saved.state.groups[i].owner);
 }
 
 static void on_view(struct ha_core *core, const struct ha_event *event)
@@ -239,6 +251,8 @@ static void tell_notes(struct ha_core *core)
 		action->a.yes = note->warning;
 		memcpy(action->group, note->group, sizeof(action->group));
 		snprintf(action->text, sizeof(action->text), "%s", note->text);
+		if (note->transition)
+			note_told(core, note->group, note->epoch, note->phase, note->owner);
 	}
 	if (!told)
 		return;

@@ -28,7 +28,7 @@ struct ha_settings {
 	uint32_t nodeid;                            /* this node */
 	struct ha_member electorate[HA_NODES_MAX]; /* Corosync's nodelist, ascending by id */
 	size_t n_electorate;
-	uint64_t incarnation;   /* differs in each life of this process: makes round ids and request ids unique */
+	uint64_t incarnation;   /* differs in each life of this process, on all nodes: makes rounds and requests unique */
 	int64_t install_wait_ms; /* see PROTOCOL.md; default 2000 */
 	int64_t away_limit_ms;   /* default 30000 */
 	int64_t fence_retry_ms;  /* default 10000 */
@@ -38,7 +38,8 @@ struct ha_settings {
 
 enum ha_event_type {
 	HA_EV_START,     /* first event: what was persisted (data, size; size 0: nothing, a new node) */
-	HA_EV_VIEW,      /* membership of the CPG group changed: nodes[] = members with an agent, ring[] = Corosync members */
+	HA_EV_VIEW,      /* membership of the CPG group or of Corosync changed: nodes[] = members with an agent, ring[] = Corosync
+			  * members. Say it also if only the ring is another one */
 	HA_EV_LEFT,      /* the connection to Corosync is lost: no view, not quorate */
 	HA_EV_QUORUM,    /* votequorum: yes = quorate */
 	HA_EV_MESSAGE,   /* delivered by CPG, own messages too: nodeid = sender, data, size */

@@ -100,6 +100,11 @@ struct local_group {
 	uint64_t seen_epoch;
 	struct local_copy copies[HA_COPIES_MAX];
 	struct want want_answer, want_ready;
+	struct { /* the last transition that was told, or what was read at the start */
+		uint64_t epoch;
+		enum ha_phase phase;
+		uint32_t owner;
+	} told;
 	int64_t owed_since_ms; /* watch.c: how long its owner has owed an answer at this epoch; 0: it does not */
 	uint64_t owed_epoch;
 };

@@ -23,9 +23,10 @@ void replica_note(struct replica *replica, const struct ha_state_group *group, b
 	va_end(ap);
 }
 
-static void note_phase(struct replica *replica, const struct ha_state_group *group)
+void replica_note_phase(struct replica *replica, const struct ha_state_group *group)
 {
 	const char *owner = node_name(replica->settings, group->owner);
+	struct note *note;
 
 	switch (group->phase) {
 	case HA_PHASE_FREE:
@@ -45,6 +46,10 @@ static void note_phase(struct replica *replica, const struct ha_state_group *gro
 		replica_note(replica, group, true, "its owner %s was lost without a release", owner);
 		break;
 	}
+	note = &replica->notes.items[replica->notes.n - 1];
+	note->transition = true;
+	note->phase = group->phase;
+	note->owner = group->owner;
 }
 
 void replica_enter(struct replica *replica, struct ha_state_group *group, enum ha_phase phase, uint32_t owner)
@@ -54,7 +59,7 @@ void replica_enter(struct replica *replica, struct ha_state_group *group, enum h
 	if (phase != HA_PHASE_RELEASING)
 		group->to = 0;
 	group->changed = replica->state.version;
-	note_phase(replica, group);
+	replica_note_phase(replica, group);
 }
 
 void replica_acquire(struct replica *replica, struct ha_state_group *group, uint32_t owner)
@@ -228,17 +233,8 @@ void replica_install(struct replica *replica, uint64_t term, const struct ha_ins
 
 void replica_adopt(struct replica *replica, struct ha_state *state)
 {
-	struct ha_state old = replica->state;
-
+	ha_state_done(&replica->state);
 	replica->state = *state;
 	memset(state, 0, sizeof(*state));
 	replica->notes.n = 0;
-	for (size_t i = 0; i < replica->state.n_groups; i++) {
-		const struct ha_state_group *now = &replica->state.groups[i];
-		const struct ha_state_group *was = state_group(&old, now->spec.name);
-
-		if (!was || was->epoch != now->epoch || was->phase != now->phase || was->owner != now->owner)
-			note_phase(replica, now);
-	}
-	ha_state_done(&old);
 }

@@ -18,6 +18,9 @@ struct note {
 	char group[HA_NAME_SIZE]; /* "": of the cluster */
 	char text[HA_TEXT_SIZE];
 	bool warning;
+	bool transition; /* of a group, to this phase and owner */
+	enum ha_phase phase;
+	uint32_t owner;
 };
 
 struct notes {
@@ -56,7 +59,7 @@ int replica_check(const struct replica *replica, uint32_t origin, const struct h
  * request that is not the sender's next one: it was ordered before, or one before it was not. */
 int replica_apply(struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err);
 void replica_install(struct replica *replica, uint64_t term, const struct ha_install *install);
-/* Takes over another node's state; groups that look different are noted. */
+/* Takes over another node's state. Notes that nobody took are dropped with the state they belong to. */
 void replica_adopt(struct replica *replica, struct ha_state *state);
 
 /* --- between the files of the replica ---*/
@@ -64,6 +67,7 @@ void replica_enter(struct replica *replica, struct ha_state_group *group, enum h
 void replica_acquire(struct replica *replica, struct ha_state_group *group, uint32_t owner);
 /* The owner, which nobody has replaced, goes on at a new epoch; if its own copy misses writes it must let go. */
 void replica_resume(struct replica *replica, struct ha_state_group *group);
+void replica_note_phase(struct replica *replica, const struct ha_state_group *group);
 void replica_note(struct replica *replica, const struct ha_state_group *group, bool warning, const char *fmt, ...)
 	printf_like(4, 5);
 void replica_node_down(struct replica *replica, struct ha_state_node *node);

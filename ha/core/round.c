@@ -76,7 +76,9 @@ static void refuse_begin(struct ha_core *core, const struct ha_round *id)
 
 void round_on_begin(struct ha_core *core, uint32_t sender, const struct ha_msg *msg)
 {
-	if (msg->round.nodeid != sender)
+	struct ha_ids electorate = settings_electorate(core);
+
+	if (msg->round.nodeid != sender || !ids_has(&electorate, sender))
 		return;
 	core->term_seen = MAX(core->term_seen, msg->round.term);
 	if (msg->round.term <= core->promised) {
@@ -175,6 +177,19 @@ void round_on_install(struct ha_core *core, uint32_t sender, const struct ha_msg
 		apply_install(core);
 }
 
+/* What happened while this node was away, as far as it can still be seen. */
+static void note_untold(struct ha_core *core)
+{
+	for (size_t i = 0; i < core->replica.state.n_groups; i++) {
+		const struct ha_state_group *group = &core->replica.state.groups[i];
+		const struct local_group *local = local_group(core, group->spec.name);
+
+		if (local->told.epoch != group->epoch || local->told.phase != group->phase ||
+		    local->told.owner != group->owner)
+			replica_note_phase(&core->replica, group);
+	}
+}
+
 static void adopt_snapshot(struct ha_core *core)
 {
 	struct round *round = &core->round;
@@ -189,6 +204,7 @@ static void adopt_snapshot(struct ha_core *core)
 	}
 	bytes_out_done(&round->snapshot);
 	replica_adopt(&core->replica, &state);
+	note_untold(core);
 	apply_install(core);
 }
 
@@ -230,7 +246,10 @@ void round_on_join(struct ha_core *core, uint32_t sender)
 void round_on_digest(struct ha_core *core, uint32_t sender, const struct ha_msg *msg)
 {
 	struct round *round = &core->round;
+	struct ha_ids electorate = settings_electorate(core);
 
+	if (!ids_has(&electorate, sender))
+		return;
 	core->term_seen = MAX(core->term_seen, msg->digest.promised);
 	if (sender == core_me(core) && is_same_round(&msg->round, &round->id))
 		round->digest_delivered = true;

@@ -116,6 +116,7 @@ struct machine {
 	bool stand_down[MAX_GROUPS]; /* waits until the job has ended */
 	uint64_t stand_down_epoch[MAX_GROUPS];
 	uint32_t portals; /* whose portals it serves */
+	uint64_t told_epoch[MAX_GROUPS]; /* the last note of an owner that serves */
 	uint64_t request_incarnation[MAX_NODES], request_seq[MAX_NODES];
 	uint64_t checked_term, checked_version, checked_committed;
 };

@@ -410,6 +410,12 @@ static void do_action(struct sim *sim, int node, const struct ha_action *action)
 		set_timer(sim, node, action->deadline_ms);
 		break;
 	case HA_ACT_NOTE:
+		if (group >= 0 && strstr(action->text, " serves it")) {
+			if (action->epoch <= sim->machines[node].told_epoch[group])
+				sim_fail(sim, "n%d %s: told twice of epoch %llu", node, action->group,
+					 (unsigned long long)action->epoch);
+			sim->machines[node].told_epoch[group] = action->epoch;
+		}
 		sim_log(sim, "n%d: note %s@%llu %s", node, action->group ? action->group : "", (unsigned long long)action->epoch,
 			action->text);
 		break;
@@ -607,6 +613,7 @@ void agent_start(struct sim *sim, int node)
 	m->timer_due = false;
 	m->incarnation = ++sim->next_id;
 	m->unquorate_ms = 0;
+	memset(m->told_epoch, 0, sizeof(m->told_epoch));
 	settings = settings_for(sim, node);
 	m->core = ha_core_new(&settings);
 	step(sim, node, &(struct ha_event){ .type = HA_EV_START, .data = m->disk, .size = m->disk ? m->disk_size : 0 });

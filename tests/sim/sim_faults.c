@@ -6,7 +6,7 @@
 #include "base/xalloc.h"
 #include "tests/sim/sim.h"
 
-static event_fn ev_fault, ev_tempted, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
+static event_fn ev_fault, ev_busy, ev_tempted, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
 
 static int any_node(struct sim *sim)
 {
@@ -312,6 +312,16 @@ static void ev_first_config(struct sim *sim, int node, uint64_t a, uint64_t b, v
 	ask_config(sim);
 }
 
+static void ev_busy(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+{
+	(void)node;
+	(void)a;
+	(void)b;
+	(void)p;
+	if (!sim->healing)
+		ask_move(sim, true);
+}
+
 static void ev_fault(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 {
 	(void)node;
@@ -321,8 +331,8 @@ static void ev_fault(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 	if (sim->healing)
 		return;
 	one_fault(sim);
-	while (sim->busy && sim_chance(sim, 60))
-		ask_move(sim, true);
+	while (sim->busy && sim_chance(sim, 80))
+		sim_at(sim, sim_between(sim, 0, 3000), ev_busy, 0, 0, 0, NULL);
 	/* Troubles come in bursts. */
 	sim_at(sim, sim_chance(sim, 50) ? sim_between(sim, 0, 400) : sim_between(sim, 500, 8000), ev_fault, 0, 0, 0, NULL);
 }

@@ -728,6 +728,43 @@ static void released_group_stays_free(void **state)
 	expect("g1", HA_PHASE_OWNED, 2);
 }
 
+/* CPG has delivered a request although it said that it would not: the second one is not obeyed. */
+static void request_sent_twice_is_obeyed_once(void **state)
+{
+	uint8_t *data;
+	size_t size;
+
+	(void)state;
+	step(3, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MOVE, .group = "g1", .nodeid = 2 });
+	assert_int_equal(c.tail - c.head, 1);
+	size = c.bus[c.head % 4096].size;
+	data = xmemdup(c.bus[c.head % 4096].data, size);
+	settle();
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	assert_int_equal(asked(1, HA_REQ_MOVE, "g1", 1), 0);
+	finish(2, HA_ACT_RELEASE, "g1", 0);
+	finish(1, HA_ACT_ACQUIRE, "g1", 0);
+	for (uint32_t id = 1; id <= 3; id++)
+		step(id, &(struct ha_event){ .type = HA_EV_MESSAGE, .nodeid = 3, .data = data, .size = size });
+	settle();
+	expect("g1", HA_PHASE_OWNED, 1);
+	free(data);
+}
+
+/* The same, with the second on its way to be ordered when the first is. */
+static void request_ordered_twice_is_obeyed_once(void **state)
+{
+	(void)state;
+	step(3, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MOVE, .group = "g1", .nodeid = 2 });
+	for (int i = 0; i < 2; i++)
+		step(1, &(struct ha_event){ .type = HA_EV_MESSAGE, .nodeid = 3, .data = c.bus[c.head % 4096].data,
+					    .size = c.bus[c.head % 4096].size });
+	settle();
+	assert_int_equal(c.nodes[3].replies, 1);
+	assert_int_equal(c.nodes[3].reply_result, 0);
+}
+
 /* --- loss ---------------------------------------------------------------------------------------------------------------------*/
 
 static void crash_fence_takeover(void **state)
@@ -1186,6 +1223,8 @@ int main(void)
 		T(target_that_got_unfit_is_not_taken),
 		T(moves_are_refused_with_a_reason),
 		T(released_group_stays_free),
+		T(request_sent_twice_is_obeyed_once),
+		T(request_ordered_twice_is_obeyed_once),
 		T(crash_fence_takeover),
 		T(failed_fencing_promotes_nobody),
 		T(running_node_cannot_be_confirmed_down),
