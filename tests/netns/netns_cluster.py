@@ -264,7 +264,7 @@ class JsonLines:
         with self.changed:
             return [e for e in self.events[mark:] if all(e.get(k) == v for k, v in match.items())]
 
-    def wait(self, mark=0, timeout_s=40, **match):
+    def wait(self, mark=0, timeout_s=90, **match):
         """The first event from `mark` on that has these members."""
         def find():
             return next((e for e in self.events[mark:] if all(e.get(k) == v for k, v in match.items())), None)

@@ -33,7 +33,7 @@ class Agent:
 
     def expect(self, *states):
         wanted = {f"n{i}": s for i, s in enumerate(states, 1)}
-        wait_until(lambda: self.states() == wanted, 40, f"{self.node.name} sees {wanted}")
+        wait_until(lambda: self.states() == wanted, 90, f"{self.node.name} sees {wanted}")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_node_dies_and_comes_back(agents):
     three.node.corosync.kill()
     one.expect("up", "up", "down")
     two.expect("up", "up", "down")
-    wait_until(lambda: three.status().get("quorate") is False, 20, "n3 without quorum")
+    wait_until(lambda: three.status().get("quorate") is False, 60, "n3 without quorum")
     done = three.lunward("status")
     assert done.returncode == 0 and done.stdout.startswith("DOWN: ") and "no quorum" in done.stdout
     three.node.corosync.start()
@@ -75,11 +75,11 @@ def test_minority_is_passive(agents, cluster):
     one, two, three = agents
     cluster.partition([one.node, two.node], [three.node])
     one.expect("up", "up", "down")
-    wait_until(lambda: three.status().get("quorate") is False, 20, "n3 without quorum")
+    wait_until(lambda: three.status().get("quorate") is False, 60, "n3 without quorum")
     assert three.lunward("node", "confirm-down", "n1", "--yes").returncode == 3  # refused: not for a minority to say
     done = one.lunward("node", "confirm-down", "n3", "--yes")
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: [n["evidence"] for n in two.status()["nodes"]] == ["none", "none", "operator"], 20, "evidence on n2")
+    wait_until(lambda: [n["evidence"] for n in two.status()["nodes"]] == ["none", "none", "operator"], 60, "evidence on n2")
     cluster.heal()
     for agent in agents:
         agent.expect("up", "up", "up")

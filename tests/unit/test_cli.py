@@ -23,7 +23,7 @@ LUNWARD = os.path.join(BUILD, "lunward")
 STATES = os.path.join(HERE, "test_cli_status")
 MAN = os.path.join(ROOT, "docs/man/lunward.8.scd")
 COMPLETION = os.path.join(ROOT, "agent/cli/completion/lunward")
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 def state(name):
