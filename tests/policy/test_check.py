@@ -85,12 +85,23 @@ def test_limit(check, capsys):
     assert (status, last(out)) == (1, "0 passed, 1 failed")
     assert "not done after 1 s" in out
     with open(os.path.join(check.ROOT, "child"), encoding="ascii") as f:
-        child = int(f.read())
+        assert not is_running(int(f.read()))
+
+
+def test_limit_with_a_stubborn_child(check, capsys, monkeypatch):
+    monkeypatch.setattr(check, "POLITE_S", 1)
+    script = "sh -c 'trap \"\" TERM; echo $$ >child; while :; do sleep 1; done' & while [ ! -s child ]; do :; done; wait"
+    assert run(check, capsys, sh(check, "a", script, limit_s=2, counted=False))[0] == 1
+    with open(os.path.join(check.ROOT, "child"), encoding="ascii") as f:
+        assert not is_running(int(f.read()))
+
+
+def is_running(pid):
     try:
-        with open(f"/proc/{child}/stat", encoding="ascii") as f:
-            assert f.read().rsplit(")", 1)[1].split()[0] == "Z"  # dead, not yet collected by init
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"  # dead, not yet collected by init
     except FileNotFoundError:
-        pass
+        return False
 
 
 def test_names(check, capsys):
