@@ -29,6 +29,7 @@ def serving(told):
     if not lab.n1.is_on():
         lab.n1.power_on()
         host.rxe(lab.n1)
+    wait_until(lambda: "n1" in site.group(lab.n3)["current"] and "n1" in site.group(lab.n3)["ready"], 240, "n1 to be a spare")
     lab.n3.run("lunward move g1 n1", timeout_s=180)
     site.wait_healthy(lab, lab.n3)
     lab.h1.run("rm -f /run/ack-writer.json; systemctl reset-failed ack-writer 2>/dev/null; systemd-run -q --unit=ack-writer /host/tools/ack-writer "
@@ -110,12 +111,12 @@ def test_the_operator_can_vouch_for_a_dead_node(serving):
 
 def test_only_those_who_may_are_heard(told):
     n3 = told.lab.n3
-    n3.run("id operator >/dev/null 2>&1 || useradd --system operator; usermod -a -G lunward operator")
+    n3.run("id reader >/dev/null 2>&1 || useradd --system reader; usermod -a -G lunward reader")
     nobody = n3.run("runuser -u nobody -- lunward status", check=False)
     assert nobody.code == 5 and "permitted" in nobody.err + nobody.out
-    assert n3.run("runuser -u operator -- lunward status", check=False).code == 0
+    assert n3.run("runuser -u reader -- lunward status", check=False).code == 0
     for refused in ("move g1 n2", "release g1", "node confirm-down n1 --yes", "config show --secrets"):
-        assert n3.run(f"runuser -u operator -- lunward {refused}", check=False).code == 5, refused
+        assert n3.run(f"runuser -u reader -- lunward {refused}", check=False).code == 5, refused
 
 
 @pytest.mark.parametrize("path, change", [
