@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/xalloc.h"
 #include "target-config/gate/dm.h"
@@ -25,7 +26,8 @@
 #define BLOCK 4096u
 #define BLOCKS (SECTORS * 512 / BLOCK)
 #define GATE "/dev/mapper/lunward-t"
-#define SWAPS 200
+#define SWAPS 100
+#define IDLE_SWAPS 20
 #define WRITERS 4
 
 static char template_path[64];
@@ -304,6 +306,25 @@ static void swaps_under_load(void)
 	CHECK(count_lost() == 0);
 }
 
+static void swaps_idle(void)
+{
+	int64_t opening_us = 0, closing_us = 0;
+	struct err err = ERR_INIT;
+	int failed = 0;
+
+	for (int i = 0; i < IDLE_SWAPS; i++) {
+		int64_t start = clock_now_us(), between;
+
+		failed |= gate_open("t", SECTORS, backing, &err) < 0;
+		between = clock_now_us();
+		failed |= gate_close("t", SECTORS, template_path, &err) < 0;
+		opening_us += between - start;
+		closing_us += clock_now_us() - between;
+	}
+	check_that(!failed, "swaps of an idle gate", err.text);
+	printf("# open %.1f ms, close %.1f ms\n", (double)opening_us / IDLE_SWAPS / 1e3, (double)closing_us / IDLE_SWAPS / 1e3);
+}
+
 static void count_gate(void *ctx, const char *volume)
 {
 	int *n = ctx;
@@ -322,6 +343,7 @@ int main(void)
 	make_open_close();
 	grows();
 	recovers();
+	swaps_idle();
 	swaps_under_load();
 	CHECK_CALL(gate_list(count_gate, &n, &err));
 	CHECK(n == 1);
