@@ -31,6 +31,7 @@ struct waiter {
 	uint32_t to;
 	uint64_t from_epoch;
 	json_t *changes; /* apply */
+	bool no_wait;    /* apply: answer as soon as it is agreed */
 	uint64_t config_version;
 	int64_t deadline_ms;
 	char said[256]; /* last progress line, so that each is said once */
@@ -263,6 +264,7 @@ static void cmd_apply(void *ctx, struct ctl_request *request, const json_t *args
 	} else {
 		waiter = add_waiter(agent, WAIT_APPLY, request, APPLY_PATIENCE_MS);
 		waiter->changes = lines_json(strbuf_str(&changes));
+		waiter->no_wait = json_is_false(json_object_get(args, "wait"));
 		propose(agent, waiter, config, version);
 	}
 	config_free(config);
@@ -373,7 +375,7 @@ void commands_core_reply(struct agent *agent, uint64_t request_id, int result, c
 			continue;
 		w->request_id = 0;
 		w->config_version = view.config_version;
-		if (result < 0 || w->kind == WAIT_REPLY)
+		if (result < 0 || w->kind == WAIT_REPLY || w->no_wait)
 			answer(agent, w, result, text ? text : "");
 		return;
 	}
