@@ -174,6 +174,7 @@ struct sim {
 	bool tempted;
 	int disk_ms;    /* how slow disks are */
 	int token_ms;   /* how long a message waits for the token */
+	bool lossy;     /* CPG is worse than it is */
 	bool busy;      /* operators move groups all the time */
 	int refused;    /* percent of messages that CPG does not take (CS_ERR_TRY_AGAIN) */
 
@@ -255,6 +256,7 @@ void faults_tempt(struct sim *sim); /* a message is sent: a good moment */
 void check_core(struct sim *sim, int node);
 void check_storage(struct sim *sim);
 void check_opening(struct sim *sim, int group, int node);
+void check_alone(struct sim *sim, const struct group *group, int side);
 void check_acquire(struct sim *sim, int group, int node, uint64_t epoch);
 bool check_well(struct sim *sim, bool loud); /* everything is as it should be in the end */
 void check_configs(struct sim *sim);

@@ -172,6 +172,20 @@ static void check_data(struct sim *sim, const struct group *group, int side)
 	}
 }
 
+/* A write is acknowledged that only this copy has: the state must not say that the other one is as good. */
+void check_alone(struct sim *sim, const struct group *group, int side)
+{
+	const struct machine *m = &sim->machines[group->nodes[side]];
+	const struct ha_state_group *g;
+
+	if (!m->core || !core_is_active(m->core))
+		return; /* it may be behind */
+	g = state_group(&m->core->replica.state, group->name);
+	if (g && set_has(g->current, sim->machines[group->nodes[1 - side]].id))
+		sim_fail(sim, "%s: n%d acknowledges writes alone while n%d counts as current", group->name, group->nodes[side],
+			 group->nodes[1 - side]);
+}
+
 /* Before a node promotes or opens its gate: the other has let go, or is off. */
 void check_opening(struct sim *sim, int i, int node)
 {

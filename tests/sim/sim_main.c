@@ -136,6 +136,7 @@ static void build_world(struct sim *sim)
 	sim->refused = sim_chance(sim, 60) ? 1 : 12;
 	sim->token_ms = sim_chance(sim, 70) ? 2 : 40;
 	sim->busy = sim_chance(sim, 25);
+	sim->lossy = sim_chance(sim, 10);
 	sim->next_write = 1;
 	sim->next_uuid = 2;
 	for (int i = 0; i < sim->n; i++) {

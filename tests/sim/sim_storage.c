@@ -409,6 +409,8 @@ static void write_once(struct sim *sim, struct group *group, int side)
 	put_write(copy, write);
 	if (group->shared || group->connected)
 		put_write(peer, write);
+	else
+		check_alone(sim, group, side);
 	ack(sim, group, write);
 }
 
