@@ -383,10 +383,13 @@ class Lab:
     # --- looking ---------------------------------------------------------------------------------
 
     def speed_factor(self) -> float:
-        """How many times slower than this machine a VM computes (1.0 with KVM). Multiply stalls that are promised in seconds."""
+        """How many times slower a VM works than this machine could (near 1 with KVM). Multiply stalls that are promised in seconds.
+
+        Measured once: with all machines up, and whoever else computes here.
+        """
         if self._speed is None:
-            here = int(subprocess.run([self.tool("cpu-loop")], stdout=subprocess.PIPE, check=True).stdout)
-            self._speed = max(1.0, int(self.n1.out("/host/tools/cpu-loop", timeout_s=300)) / here)
+            here = subprocess.run([self.tool("cpu-loop"), "best"], stdout=subprocess.PIPE, check=True).stdout
+            self._speed = max(1.0, int(self.n1.out("/host/tools/cpu-loop mean", timeout_s=300)) / int(here))
         return self._speed
 
     def acklog(self) -> bytes:
