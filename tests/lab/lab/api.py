@@ -323,6 +323,12 @@ class Lab:
                 if entry.is_file() and (name == "tools" or (entry.name.endswith(".deb") and "-dbgsym" not in entry.name)):
                     shutil.copy2(entry.path, target)
 
+    def install(self, names: Iterable[str] = vm_mod.NODES) -> None:
+        """Installs the packages of build/deb on running nodes, as an upgrade; later boots start with them too."""
+        self.share_files()
+        for name in names:
+            self.nodes[name].run("DEBIAN_FRONTEND=noninteractive dpkg --force-confold -i /host/deb/*.deb", timeout_s=300)
+
     # --- asking the supervisor -------------------------------------------------------------------
 
     def ask(self, op: str, **arguments):
