@@ -331,8 +331,8 @@ static void ev_fault(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 	if (sim->healing)
 		return;
 	one_fault(sim);
-	while (sim->busy && sim_chance(sim, 80))
-		sim_at(sim, sim_between(sim, 0, 3000), ev_busy, 0, 0, 0, NULL);
+	while (sim->busy && sim_chance(sim, 88))
+		sim_at(sim, sim_between(sim, 0, 4000), ev_busy, 0, 0, 0, NULL);
 	/* Troubles come in bursts. */
 	sim_at(sim, sim_chance(sim, 50) ? sim_between(sim, 0, 400) : sim_between(sim, 500, 8000), ev_fault, 0, 0, 0, NULL);
 }

@@ -134,9 +134,9 @@ static void build_world(struct sim *sim)
 	sim->temper = (int)sim_between(sim, 0, 40);
 	sim->disk_ms = sim_chance(sim, 70) ? 10 : 1500;
 	sim->refused = sim_chance(sim, 60) ? 1 : 12;
-	sim->token_ms = sim_chance(sim, 70) ? 2 : 40;
-	sim->busy = sim_chance(sim, 25);
 	sim->lossy = sim_chance(sim, 10);
+	sim->token_ms = sim_chance(sim, 70) ? 2 : 40;
+	sim->busy = sim_chance(sim, sim->lossy ? 80 : 25);
 	sim->next_write = 1;
 	sim->next_uuid = 2;
 	for (int i = 0; i < sim->n; i++) {

@@ -87,10 +87,12 @@ static void begin(struct replica *replica, enum start start)
 	}
 }
 
+#define OF_OLD_EPOCH 77
+
 static int command(struct replica *replica, uint32_t origin, enum ha_command_type type, uint32_t nodeid, int result)
 {
 	struct ha_command c = { .type = type, .group = "g1", .nodeid = nodeid, .result = result,
-				.number = type == HA_CMD_EVIDENCE ? 1 : 5, .evidence = HA_EVIDENCE_FENCE_AGENT,
+				.number = type == HA_CMD_EVIDENCE ? 1 : nodeid == OF_OLD_EPOCH ? 3 : 5, .evidence = HA_EVIDENCE_FENCE_AGENT,
 				.yes = type == HA_CMD_READY };
 
 	return replica_apply(replica, origin, &c, NULL);
@@ -133,6 +135,10 @@ COMMAND(not_acquired, 1, HA_CMD_ACQUIRED, 0, -EIO)
 COMMAND(released, 1, HA_CMD_RELEASED, 0, 0)
 COMMAND(not_released, 1, HA_CMD_RELEASED, 0, -EIO)
 COMMAND(lost, 1, HA_CMD_LOST, 0, 0)
+COMMAND(old_acquired, 1, HA_CMD_ACQUIRED, OF_OLD_EPOCH, 0)
+COMMAND(old_released, 1, HA_CMD_RELEASED, OF_OLD_EPOCH, 0)
+COMMAND(old_lost, 1, HA_CMD_LOST, OF_OLD_EPOCH, 0)
+COMMAND(foreign_released, 2, HA_CMD_RELEASED, 0, 0)
 COMMAND(evidence, 2, HA_CMD_EVIDENCE, 1, 0)
 COMMAND(ready_n2, 2, HA_CMD_READY, 0, 0)
 
@@ -148,6 +154,10 @@ static const struct {
 	{ "RELEASED by n1", released },
 	{ "RELEASED by n1, failed", not_released },
 	{ "LOST by n1", lost },
+	{ "ACQUIRED by n1, of an old epoch", old_acquired },
+	{ "RELEASED by n1, of an old epoch", old_released },
+	{ "LOST by n1, of an old epoch", old_lost },
+	{ "RELEASED by n2", foreign_released },
 	{ "READY by n2", ready_n2 },
 	{ "EVIDENCE for n1", evidence },
 	{ "n1 leaves the ring", owner_goes },
