@@ -35,6 +35,8 @@ struct agroup {
 	struct group_job *job; /* the one that runs; NULL: none */
 	bool inspected; /* `serving` is known */
 	bool serving;   /* gates open, DRBD primary, for the epoch in force */
+	bool holding;   /* gates hold since a release; see roles.h */
+	int64_t let_go_retry_ms;
 	enum duty duty; /* what the core asked for and is not started yet */
 	uint64_t duty_epoch;
 	bool duty_peer_lost;

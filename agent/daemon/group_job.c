@@ -30,6 +30,8 @@ const char *group_job_name(enum group_job_kind kind)
 		return "release";
 	case GROUP_JOB_STAND_DOWN:
 		return "stand down";
+	case GROUP_JOB_LET_GO:
+		return "let go";
 	case GROUP_JOB_REFRESH:
 		return "refresh";
 	case GROUP_JOB_ALUA:
@@ -83,6 +85,25 @@ static int close_one(void *ctx, size_t i, struct err *err)
 
 	return gate_close(volumes->v[i]->name, volumes->v[i]->size_bytes / CONFIG_SECTOR_SIZE,
 			  volumes->job->template_path, err);
+}
+
+static int hold_one(void *ctx, size_t i, struct err *err)
+{
+	struct volumes *volumes = ctx;
+
+	return gate_hold(volumes->v[i]->name, volumes->v[i]->size_bytes / CONFIG_SECTOR_SIZE, volumes->job->template_path, err);
+}
+
+/* What a gate held and lets go of ends with NOT READY, LOGICAL UNIT COMMUNICATION FAILURE (iblock knows no better). dm-multipath
+ * takes that to another path at once; what ESXi and Windows do with it has not been seen. */
+static bool hosts_bear_holding(const struct volumes *volumes)
+{
+	const struct config *config = volumes->job->live->config;
+
+	for (size_t i = 0; i < config->n_mappings; i++)
+		if (config->mappings[i].volume->group == volumes->group && config->mappings[i].host->profile != CONFIG_PROFILE_LINUX)
+			return false;
+	return true;
 }
 
 /* The own ports last when they become optimized, first when they cease to be: never two groups optimized. */
@@ -176,8 +197,40 @@ static int refresh(struct volumes *volumes, struct err *err)
 	return rc < 0 ? rc : grown;
 }
 
-/* In order, since each step relies on the one before: no new commands, none in flight, no opener, no primary. When the
- * node must stop whatever happens (`all`), a failed step does not spare the next ones. */
+/* No new commands, none in flight, no opener. Each step relies on the one before; when the node must stop whatever happens
+ * (`all`), a failed one does not spare the next. */
+static int shut(struct volumes *volumes, bool all, struct stopwatch *watch, struct err *err)
+{
+	struct group_job *job = volumes->job;
+	int rc, result = set_states(job, job->before, err);
+
+	if (result < 0 && !all)
+		return result;
+	lap(watch, "ALUA");
+	rc = parallel_for(volumes->n, job->threads, close_one, volumes, result < 0 ? NULL : err);
+	lap(watch, "close gates");
+	return result < 0 ? result : rc;
+}
+
+/* The same without a word to the hosts: what they have sent and still send waits in the gates. Not to be had: -EOPNOTSUPP. */
+static int hold(struct volumes *volumes, struct stopwatch *watch, struct err *err)
+{
+	struct group_job *job = volumes->job;
+	int rc = hosts_bear_holding(volumes) ? parallel_for(volumes->n, job->threads, hold_one, volumes, err) : -EOPNOTSUPP;
+
+	if (rc < 0)
+		return rc;
+	lap(watch, "hold gates");
+	for (size_t i = 0; i < job->n_nodes; i++)
+		job->after[i] = job->nodes[i] == job->me ? LIO_ALUA_ACTIVE_NONOPTIMIZED : LIO_ALUA_STANDBY;
+	rc = set_states(job, job->after, err);
+	if (rc < 0)
+		return rc;
+	lap(watch, "ALUA");
+	job->holding = true;
+	return 0;
+}
+
 static int release(struct volumes *volumes, bool all, struct err *err)
 {
 	struct group_job *job = volumes->job;
@@ -190,28 +243,45 @@ static int release(struct volumes *volumes, bool all, struct err *err)
 		if (rc < 0)
 			return rc;
 	}
-	result = set_states(job, job->before, &first);
-	if (result < 0 && !all)
-		goto out;
-	lap(&watch, "ALUA");
-	rc = parallel_for(volumes->n, job->threads, close_one, volumes, result < 0 ? NULL : &first);
-	result = result < 0 ? result : rc;
-	if (result < 0 && !all)
-		goto out;
-	lap(&watch, "close gates");
+	result = all ? -EOPNOTSUPP : hold(volumes, &watch, &first);
+	if (result < 0) {
+		bool held_badly = result != -EOPNOTSUPP;
+
+		rc = shut(volumes, all || held_badly, &watch, held_badly ? NULL : &first);
+		result = held_badly ? result : rc;
+		if (result < 0 && !all)
+			goto out;
+	}
 	rc = backend_demote(job->live->config, volumes->group, result < 0 ? NULL : &first);
 	result = result < 0 ? result : rc;
 	lap(&watch, "demote");
+	if (rc < 0 && job->holding) { /* nobody is going to take over soon: hosts are to know */
+		job->holding = false;
+		ignore_result(shut(volumes, true, &watch, NULL));
+	}
 out:
 	if (result < 0 && err)
 		*err = first;
 	return result;
 }
 
+static int let_go(struct volumes *volumes, struct err *err)
+{
+	struct group_job *job = volumes->job;
+	struct stopwatch watch = { job, clock_now_ms() };
+	int rc = set_states(job, job->after, err);
+
+	if (rc == 0)
+		rc = parallel_for(volumes->n, job->threads, close_one, volumes, err);
+	lap(&watch, "let go");
+	return rc;
+}
+
 static int inspect(struct volumes *volumes, struct err *err)
 {
 	size_t n_open = 0;
 
+	volumes->job->holding = false;
 	for (size_t i = 0; i < volumes->n; i++) {
 		enum gate_state state;
 		int rc = gate_inspect(volumes->v[i]->name, &state, NULL, NULL, err);
@@ -219,6 +289,7 @@ static int inspect(struct volumes *volumes, struct err *err)
 		if (rc < 0)
 			return rc;
 		n_open += state == GATE_OPEN;
+		volumes->job->holding |= state == GATE_HOLDING;
 	}
 	volumes->job->found_any = n_open > 0;
 	volumes->job->found_open = n_open > 0 && n_open == volumes->n;
@@ -245,6 +316,9 @@ int group_job_run(void *ctx, struct err *err)
 		break;
 	case GROUP_JOB_STAND_DOWN:
 		rc = release(&volumes, true, err);
+		break;
+	case GROUP_JOB_LET_GO:
+		rc = let_go(&volumes, err);
 		break;
 	case GROUP_JOB_REFRESH:
 		rc = refresh(&volumes, err);

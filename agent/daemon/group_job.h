@@ -14,8 +14,9 @@
 
 enum group_job_kind {
 	GROUP_JOB_ACQUIRE,    /* promote, open the gates, ALUA last; undone in reverse if a step fails */
-	GROUP_JOB_RELEASE,    /* ALUA first, close the gates (drains), demote */
-	GROUP_JOB_STAND_DOWN, /* the same; a failed step does not stop the others */
+	GROUP_JOB_RELEASE,    /* gates to holding (drains), ALUA, demote; where hosts could not bear it: ALUA, close, demote */
+	GROUP_JOB_STAND_DOWN, /* ALUA, close, demote; a failed step does not stop the others */
+	GROUP_JOB_LET_GO,     /* ALUA, then gates that hold are closed: what they hold fails and finds the other paths */
 	GROUP_JOB_REFRESH,    /* while serving: promote, grow and open what the document has brought; -EAGAIN: not all yet */
 	GROUP_JOB_ALUA,       /* only the states */
 	GROUP_JOB_INSPECT,    /* what is open? */
@@ -37,6 +38,7 @@ struct group_job {
 	size_t n_nodes;
 	enum lio_alua_state before[HA_COPIES_MAX], after[HA_COPIES_MAX];
 	/* results */
+	bool holding;    /* release, inspect: gates hold; the ports of this node are active/non-optimized */
 	bool found_open; /* inspect: all gates open */
 	bool found_any;  /* inspect: at least one gate open */
 	struct timeline timeline;

@@ -50,18 +50,23 @@ static size_t served_nodes(const struct agent *agent, uint32_t *ret)
 	return n;
 }
 
-static void states_for(const struct agroup *group, const struct ha_group_view *view, bool serving,
+static struct roles_input input_for(const struct agroup *group, const struct ha_group_view *view, bool serving, bool holding)
+{
+	struct ha_core_view core;
+
+	ha_core_view(group->agent->core, &core);
+	return (struct roles_input){ .me = agent_me(group->agent), .quorate = core.quorate, .phase = view->phase, .owner = view->owner,
+				     .owner_lost = view->owner_lost, .serving = serving, .holding = holding };
+}
+
+static void states_for(const struct agroup *group, const struct ha_group_view *view, bool serving, bool holding,
 		       enum lio_alua_state *ret)
 {
-	struct agent *agent = group->agent;
+	struct roles_input in = input_for(group, view, serving, holding);
 	uint32_t served[2 * HA_NODES_MAX];
-	struct ha_core_view core;
-	struct roles_input in = { .me = agent_me(agent), .phase = view->phase, .owner = view->owner,
-				  .owner_lost = view->owner_lost, .serving = serving, .served = served };
 
-	ha_core_view(agent->core, &core);
-	in.quorate = core.quorate;
-	in.n_served = served_nodes(agent, served);
+	in.served = served;
+	in.n_served = served_nodes(group->agent, served);
 	for (size_t i = 0; i < HA_COPIES_MAX; i++)
 		ret[i] = view->nodes[i] ? roles_port_state(&in, view->nodes[i]) : LIO_ALUA_STANDBY;
 }
@@ -100,6 +105,7 @@ static void note_job_outcome(struct agroup *group, const struct group_job *job, 
 	switch (job->kind) {
 	case GROUP_JOB_ACQUIRE:
 		group->serving = result == 0;
+		group->holding = group->holding && result < 0;
 		group->alua_valid = result == 0;
 		memcpy(group->alua, job->after, sizeof(group->alua));
 		break;
@@ -112,7 +118,15 @@ static void note_job_outcome(struct agroup *group, const struct group_job *job, 
 		/* A failed release leaves some gates open: that counts as serving until it is put right. */
 		if (result == 0)
 			group->serving = false;
-		group->alua_valid = false;
+		group->holding = job->holding;
+		group->alua_valid = job->holding;
+		memcpy(group->alua, job->after, sizeof(group->alua));
+		break;
+	case GROUP_JOB_LET_GO:
+		group->holding = result < 0;
+		group->let_go_retry_ms = result < 0 ? clock_now_ms() + RETRY_MS : 0;
+		group->alua_valid = result == 0;
+		memcpy(group->alua, job->after, sizeof(group->alua));
 		break;
 	case GROUP_JOB_ALUA:
 		group->alua_valid = result == 0;
@@ -122,6 +136,7 @@ static void note_job_outcome(struct agroup *group, const struct group_job *job, 
 	case GROUP_JOB_INSPECT:
 		group->inspected = result == 0;
 		group->serving = job->found_any;
+		group->holding = job->holding;
 		break;
 	}
 }
@@ -158,6 +173,8 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 		agent_step(group->agent, &(struct ha_event){ .type = HA_EV_DONE, .action = action_of(job->kind),
 							     .group = group->name, .epoch = job->epoch,
 							     .result = result, .text = result < 0 ? err->text : "" });
+	} else if (job->kind == GROUP_JOB_LET_GO) {
+		append_timeline(group, &job->timeline);
 	} else if (job->kind == GROUP_JOB_INSPECT && result == 0) {
 		tell_serving(group);
 	}
@@ -191,12 +208,13 @@ static void start_job(struct agroup *group, const struct ha_group_view *view, en
 	snprintf(job->template_path, sizeof(job->template_path), "%s", agent->tree.template_path);
 	job->roots.configfs = agent->settings.configfs;
 	memcpy(job->nodes, view->nodes, sizeof(job->nodes));
-	states_for(group, view, false, job->before);
+	states_for(group, view, false, false, job->before);
 	if (kind == GROUP_JOB_STAND_DOWN || kind == GROUP_JOB_RELEASE) {
 		for (size_t i = 0; i < HA_COPIES_MAX; i++)
 			job->before[i] = LIO_ALUA_TRANSITIONING;
 	}
-	states_for(group, view, kind == GROUP_JOB_ALUA ? group->serving : true, job->after);
+	states_for(group, view, kind == GROUP_JOB_ALUA ? group->serving : kind != GROUP_JOB_LET_GO,
+		   kind == GROUP_JOB_ALUA && group->holding, job->after);
 	group->job = job;
 	work_start(agent->loop, what, clock_now_ms() + agent->settings.job_deadline_ms, group_job_run, job, job_done,
 		   job_late, group);
@@ -242,7 +260,21 @@ static void kick(struct agroup *group)
 		start_job(group, &view, GROUP_JOB_REFRESH, view.epoch, false);
 		return;
 	}
-	states_for(group, &view, group->serving, want);
+	if (group->holding && !group->serving) {
+		const struct roles_input in = input_for(group, &view, false, true);
+
+		if (!roles_may_hold(&in)) {
+			if (now_ms >= group->let_go_retry_ms)
+				start_job(group, &view, GROUP_JOB_LET_GO, view.epoch, false);
+			else
+				agent_turn_by(agent, group->let_go_retry_ms);
+			return;
+		}
+	}
+	/* The acquire that is due sets them; a state in between would only send hosts to sleep. */
+	if (group->alua_valid && view.phase == HA_PHASE_ACQUIRING && view.owner == agent_me(agent) && !group->serving)
+		return;
+	states_for(group, &view, group->serving, group->holding, want);
 	if (group->alua_valid && same_states(want, group->alua, count_nodes(&view)))
 		return;
 	if (now_ms < group->alua_retry_ms) {

@@ -1,6 +1,6 @@
 $(eval $(call prog,lunwardd,$(wildcard agent/daemon/*.c),\
 	core wire transport fence ctl lio gate backend portal config base,\
-	libqb libcpg libvotequorum libcmap libcorosync_common jansson libsystemd devmapper libnl-route-3.0 libnl-3.0))
+	libqb libcpg libvotequorum libcmap libcorosync_common jansson libsystemd devmapper libnl-route-3.0 libnl-genl-3.0 libnl-3.0))
 PROGRAMS += $(BUILD)/lunwardd
 PKGS += libqb libsystemd jansson
 $(eval $(call unit_test,test_roles,tests/unit/test_roles.c agent/daemon/roles.c,,))

@@ -13,7 +13,13 @@ static bool is_served_here(const struct roles_input *in, uint32_t node)
 static bool may_serve(const struct roles_input *in)
 {
 	return in->serving && in->owner == in->me &&
-	       (in->phase == HA_PHASE_OWNED || in->phase == HA_PHASE_ACQUIRING);
+	       (in->phase == HA_PHASE_OWNED || in->phase == HA_PHASE_ACQUIRING || in->phase == HA_PHASE_RELEASING);
+}
+
+bool roles_may_hold(const struct roles_input *in)
+{
+	return in->holding && in->quorate && !in->owner_lost &&
+	       (in->phase == HA_PHASE_RELEASING || in->phase == HA_PHASE_ACQUIRING);
 }
 
 enum lio_alua_state roles_port_state(const struct roles_input *in, uint32_t node)
@@ -27,7 +33,9 @@ enum lio_alua_state roles_port_state(const struct roles_input *in, uint32_t node
 	}
 	if (in->phase == HA_PHASE_FREE)
 		return LIO_ALUA_STANDBY;
-	if (in->phase != HA_PHASE_OWNED || in->owner_lost || in->owner == in->me)
+	if (roles_may_hold(in))
+		return node == in->me ? LIO_ALUA_ACTIVE_NONOPTIMIZED : LIO_ALUA_STANDBY;
+	if ((in->phase != HA_PHASE_OWNED && in->phase != HA_PHASE_RELEASING) || in->owner_lost || in->owner == in->me)
 		return LIO_ALUA_TRANSITIONING;
 	if (node == in->owner && !is_served_here(in, node))
 		return LIO_ALUA_ACTIVE_OPTIMIZED;

@@ -17,16 +17,23 @@ struct roles_input {
 	uint32_t owner;
 	bool owner_lost; /* the owner is gone from Corosync's membership, whatever the phase says yet */
 	bool serving;    /* this node has promoted and opened the gates for the epoch in force */
+	bool holding;    /* it did, and has handed the group over: its gates keep what hosts send until the next owner serves */
 	const uint32_t *served; /* nodes whose portals this node serves, or is about to */
 	size_t n_served;
 };
 
 /* The state of the ports of `node`:
- *  - the owner that serves: its own ports active/optimized; ports it adopted active/non-optimized, so that never two
+ *  - the owner that serves, until its release is done: its own ports active/optimized; ports it adopted active/non-optimized, so that never two
  *    groups are optimized;
  *  - another node: standby, the owner's own ports shown as active/optimized as long as no adopted listener answers for them here;
- *  - no quorum, owner lost, or ownership on the move: transitioning everywhere, so that hosts hold their I/O (SPC-4 5.15.2.5);
+ *  - a planned move: the node that hands over and holds shows its own ports as active/non-optimized, so that commands reach its gates
+ *    and wait there; the others stay as they are. A host that is told "transitioning" comes back after 1 or 2 s and no sooner
+ *    (scsi_io_completion_action(), ALUA_RTPG_RETRY_DELAY);
+ *  - no quorum, owner lost, a takeover, or a move without holding: transitioning, so that hosts keep their I/O (SPC-4 5.15.2.5);
  *  - free: standby. */
 enum lio_alua_state roles_port_state(const struct roles_input *in, uint32_t node);
+
+/* Whether gates that hold may go on: only while the move they hold for is under way. */
+bool roles_may_hold(const struct roles_input *in);
 
 #endif

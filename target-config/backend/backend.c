@@ -301,10 +301,9 @@ static int drop_connection(const struct config *config, const struct config_grou
 	const char *a = config_node_by_id(config, group->nodes[0])->replication_address;
 	const char *b = config_node_by_id(config, group->nodes[1])->replication_address;
 	bool swapped = !is_local_address(a);
-	_cleanup_free_ char *local = drbd_conf_endpoint(swapped ? b : a, group->port);
-	_cleanup_free_ char *remote = drbd_conf_endpoint(swapped ? a : b, group->port);
+	const struct drbd_endpoint local = { swapped ? b : a, group->port }, remote = { swapped ? a : b, group->port };
 
-	return drbd_disconnect(local, remote, err);
+	return drbd_disconnect(&local, &remote, err);
 }
 
 /* From /proc/drbd where it has it, else by asking a program. */

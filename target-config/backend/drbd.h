@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DRBD's programs, one function each. In 8.4 a role belongs to a minor, a connection to a pair of endpoints (drbdsetup-8.4(8)).
- * What is in the failover path uses drbdsetup, which parses no configuration.
+ * What is asked of DRBD, one function each. In 8.4 a role belongs to a minor, a connection to a pair of endpoints (drbdsetup-8.4(8)).
+ * What a failover needs goes to 8.4 by netlink (drbd_netlink.h), everything else, and every other version, by DRBD's programs.
  */
 #ifndef TARGET_CONFIG_BACKEND_DRBD_H
 #define TARGET_CONFIG_BACKEND_DRBD_H
@@ -27,7 +27,11 @@ int drbd_adjust(const char *resource, struct err *err) must_check;
 /* -EBUSY open, or the peer is primary; -ENODATA no good data; -EPERM the handler did not agree; -EREMOTEIO else. */
 int drbd_set_role(uint32_t minor, bool primary, struct err *err) must_check;
 /* 0 also if there is no connection. */
-int drbd_disconnect(const char *local, const char *remote, struct err *err) must_check;
+struct drbd_endpoint {
+	const char *address;
+	uint16_t port;
+};
+int drbd_disconnect(const struct drbd_endpoint *local, const struct drbd_endpoint *remote, struct err *err) must_check;
 int drbd_resume_io(uint32_t minor, struct err *err) must_check;
 int drbd_declare_equal(uint32_t minor, struct err *err) must_check;
 int drbd_resize(uint32_t minor, struct err *err) must_check;

@@ -95,12 +95,14 @@ static int device_number(const char *path, char ret_number[32])
 	return 0;
 }
 
-static int load_closed(const char *name, uint64_t sectors, const char *template_path)
+/* Closed, or holding: dm-delay lets go of all it holds when it is suspended (delay_presuspend), to where the template fails. */
+static int load_shut(const char *name, uint64_t sectors, const char *template_path, enum gate_state state)
 {
-	struct dm_target_line lines[2] = {
+	struct dm_target_line closed[2] = {
 		{ .start = 0, .length = GATE_TEMPLATE_SECTORS, .type = "linear" },
 		{ .start = GATE_TEMPLATE_SECTORS, .length = sectors - GATE_TEMPLATE_SECTORS, .type = "error" },
 	};
+	struct dm_target_line holding = { .start = 0, .length = sectors, .type = "delay" };
 	char number[32];
 	int rc = device_number(template_path, number);
 
@@ -108,8 +110,9 @@ static int load_closed(const char *name, uint64_t sectors, const char *template_
 		return rc;
 	if (sectors <= GATE_TEMPLATE_SECTORS)
 		return -EINVAL;
-	snprintf(lines[0].params, sizeof(lines[0].params), "%s %d", number, GATE_TEMPLATE_SECTORS); /* its half that fails */
-	return dm_load(name, lines, ARRAY_SIZE(lines));
+	snprintf(closed[0].params, sizeof(closed[0].params), "%s %d", number, GATE_TEMPLATE_SECTORS);
+	snprintf(holding.params, sizeof(holding.params), "%s %d %d", number, GATE_TEMPLATE_SECTORS, GATE_HOLD_MS);
+	return state == GATE_HOLDING ? dm_load(name, &holding, 1) : dm_load(name, closed, ARRAY_SIZE(closed));
 }
 
 static int load_open(const char *name, uint64_t sectors, const char *number)
@@ -132,6 +135,11 @@ static uint64_t sectors_of(const struct dm_info *info)
 static bool is_open(const struct dm_info *info)
 {
 	return info->n_lines == 1 && strcmp(info->lines[0].type, "linear") == 0;
+}
+
+static bool is_holding(const struct dm_info *info)
+{
+	return info->n_lines == 1 && strcmp(info->lines[0].type, "delay") == 0;
 }
 
 static int inspect(const char *volume, struct dm_info *ret_info, struct err *err)
@@ -191,15 +199,17 @@ static int flush(const struct dm_info *info)
  * Order: load first, it may fail and changes nothing; drain, so that no acknowledged write is behind the flush; flush; swap; and
  * look whether it is closed. The device never stays suspended: if the swap fails it goes on with the table it has.
  */
-static int swap_closed(const char *volume, const struct dm_info *info, uint64_t sectors, const char *template_path,
-		       struct err *err)
+static int swap_shut(const char *volume, const struct dm_info *info, uint64_t sectors, const char *template_path,
+		     enum gate_state state, struct err *err)
 {
 	struct dm_info after;
 	int rc, flushed = 0;
 	char name[64];
 
 	gate_name(volume, name);
-	rc = load_closed(name, sectors, template_path); /* replaces a prepared table, if there is one */
+	rc = load_shut(name, sectors, template_path, state); /* replaces a prepared table, if there is one */
+	if (rc == -EINVAL && state == GATE_HOLDING)
+		return err_set(err, -EOPNOTSUPP, "volume %s: its gate cannot hold", volume);
 	if (rc < 0)
 		return err_errno(err, rc, "volume %s: cannot close its gate", volume);
 	if (is_open(info)) {
@@ -218,10 +228,10 @@ static int swap_closed(const char *volume, const struct dm_info *info, uint64_t 
 				 resumed < 0 ? ", and it stays suspended" : "");
 	}
 	rc = dm_inspect(name, &after);
-	if (rc == 0 && is_open(&after))
+	if (rc == 0 && (is_open(&after) || is_holding(&after) != (state == GATE_HOLDING)))
 		rc = -EIO;
 	if (rc < 0)
-		return err_errno(err, rc, "volume %s: its gate is still open after closing it", volume);
+		return err_errno(err, rc, "volume %s: its gate is not closed after closing it", volume);
 	return flushed < 0 ? err_errno(err, flushed, "volume %s: its gate is closed, but the last writes may not be on disk",
 				       volume) : 0;
 }
@@ -231,7 +241,7 @@ static int swap_closed(const char *volume, const struct dm_info *info, uint64_t 
 /* Loads the closed table and puts it in place. */
 static int put_closed(const char *name, uint64_t sectors, const char *template_path)
 {
-	int rc = load_closed(name, sectors, template_path);
+	int rc = load_shut(name, sectors, template_path, GATE_CLOSED);
 
 	return rc < 0 ? rc : dm_resume(name);
 }
@@ -259,13 +269,13 @@ int gate_ensure(const char *volume, uint64_t sectors, const char *template_path,
 	if (rc < 0)
 		return rc;
 	if (info.suspended && is_open(&info)) /* an agent died while closing it */
-		return swap_closed(volume, &info, sectors, template_path, err);
+		return swap_shut(volume, &info, sectors, template_path, GATE_CLOSED, err);
 	gate_name(volume, name);
 	if (!info.exists)
 		rc = create(volume, name);
 	if (rc == 0 && info.has_inactive_table) /* a swap that was prepared and not done: it holds the backing */
 		rc = dm_clear(name);
-	if (rc == 0 && (!info.has_live_table || info.suspended || (!is_open(&info) && sectors_of(&info) != sectors)))
+	if (rc == 0 && (!info.has_live_table || info.suspended || (!is_open(&info) && !is_holding(&info) && sectors_of(&info) != sectors)))
 		rc = put_closed(name, sectors, template_path);
 	if (rc == 0)
 		rc = dm_inspect(name, &info);
@@ -345,9 +355,24 @@ int gate_close(const char *volume, uint64_t sectors, const char *template_path, 
 	rc = inspect(volume, &info, err);
 	if (rc < 0)
 		return rc;
-	if (!info.exists || (info.has_live_table && !is_open(&info) && !info.suspended && !info.has_inactive_table))
+	if (!info.exists || (info.has_live_table && !is_open(&info) && !is_holding(&info) && !info.suspended && !info.has_inactive_table))
 		return 0;
-	return swap_closed(volume, &info, sectors, template_path, err);
+	return swap_shut(volume, &info, sectors, template_path, GATE_CLOSED, err);
+}
+
+int gate_hold(const char *volume, uint64_t sectors, const char *template_path, struct err *err)
+{
+	_cleanup_busy_ struct busy busy = { 0 };
+	struct dm_info info;
+	int rc;
+
+	busy_begin(&busy, volume, true);
+	rc = inspect(volume, &info, err);
+	if (rc < 0)
+		return rc;
+	if (!info.exists || !is_open(&info))
+		return 0;
+	return swap_shut(volume, &info, sectors, template_path, GATE_HOLDING, err);
 }
 
 /* --- looking -----------------------------------------------------------------------------------------------------------*/
@@ -364,7 +389,7 @@ int gate_inspect(const char *volume, enum gate_state *ret_state, uint64_t *ret_s
 	if (!info.exists)
 		*ret_state = GATE_ABSENT;
 	else
-		*ret_state = is_open(&info) ? GATE_OPEN : GATE_CLOSED;
+		*ret_state = is_open(&info) ? GATE_OPEN : is_holding(&info) ? GATE_HOLDING : GATE_CLOSED;
 	if (ret_backing && is_open(&info) && device_of(info.lines[0].params, ret_backing) < 0)
 		snprintf(ret_backing, 64, "%s", info.lines[0].params); /* the device is going away */
 	if (ret_sectors)

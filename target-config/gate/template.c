@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The template (docs/decisions/0001-sealed-template.md): a device with a write cache that fails every read and write where gates
- * use it. `0 8 linear <loop> 0` gives it the write cache, `8 8 error` is what a closed gate leads to. The loop device is on a
+ * use it. `0 8 linear <loop> 0` gives it the write cache, `8 ... error` is what a closed gate leads to with its first sectors and
+ * a holding one with the others, hence as long as the longest volume. The loop device is on a
  * memfd that is sealed against writing; it is found again by the memfd's name, so a restarted agent makes no second one.
  */
 #include <dirent.h>
@@ -28,6 +29,7 @@
 #define TEMPLATE_NAME "lunward-template"
 #define TEMPLATE_BACKING "/memfd:" TEMPLATE_NAME " (deleted)\n"
 #define TEMPLATE_SIZE 65536
+#define TEMPLATE_ERROR_SECTORS (1ull << 42) /* 2 PiB: twice what DRBD can replicate */
 #define MODPROBE_DEADLINE_MS 30000
 #define LOOP_ATTEMPTS 16 /* another program may take the free device first */
 
@@ -123,7 +125,7 @@ static int make_device(const char *loop, const struct dm_info *info)
 {
 	struct dm_target_line lines[2] = {
 		{ .start = 0, .length = GATE_TEMPLATE_SECTORS, .type = "linear" },
-		{ .start = GATE_TEMPLATE_SECTORS, .length = GATE_TEMPLATE_SECTORS, .type = "error" },
+		{ .start = GATE_TEMPLATE_SECTORS, .length = TEMPLATE_ERROR_SECTORS, .type = "error" },
 	};
 	int rc = 0;
 
@@ -141,7 +143,7 @@ static int ensure_device(char ret_path[64], struct err *err)
 	char loop[64];
 	int rc = dm_inspect(TEMPLATE_DEVICE, &info);
 
-	if (rc == 0 && (!info.has_live_table || info.suspended)) {
+	if (rc == 0 && (!info.has_live_table || info.suspended || info.lines[1].length != TEMPLATE_ERROR_SECTORS)) {
 		rc = ensure_loop(loop, err);
 		if (rc < 0)
 			return rc;
@@ -164,6 +166,9 @@ int gate_template_ensure(char ret_path[64], struct err *err)
 
 	pthread_mutex_lock(&lock);
 	rc = dm_ready(err);
+	/* A table would load it too, but in the middle of the first move. A kernel without it cannot hold: gate_hold() says so. */
+	if (rc == 0 && access("/sys/module/dm_delay", F_OK) < 0)
+		ignore_result(run_cmdl(NULL, MODPROBE_DEADLINE_MS, "modprobe", "-q", "dm_delay", NULL));
 	if (rc == 0)
 		rc = ensure_device(ret_path, err);
 	pthread_mutex_unlock(&lock);

@@ -6,7 +6,7 @@ failed check as far as it can, so that one run shows all that is wrong.
 """
 import json
 import time
-from typing import Callable, Optional
+from typing import Callable, Optional, Tuple
 
 import deployment as site
 from lab import acklog, cluster, host, probe
@@ -51,6 +51,7 @@ class Story:
     def set_up_cluster(self) -> None:
         lab = self.lab
         self.say("three nodes: Corosync with a witness, an empty volume group on n1 and n2")
+        lab.align_clocks()
         cluster.create(lab)
         for node in (lab.n1, lab.n2):
             host.rxe(node)
@@ -110,10 +111,12 @@ class Story:
     def host_clock_ns(self) -> int:
         return int(self.lab.h1.out("python3 -c 'import time; print(time.monotonic_ns())'"))
 
-    def pause_since(self, from_ns: int) -> float:
-        """The longest time without any successful operation that began after `from_ns` (or was under way then)."""
+    def pause_since(self, from_ns: int) -> Tuple[float, Optional[int]]:
+        """The longest time without any successful operation that began after `from_ns` (or was under way then), and its end on the wall
+        clock in ms."""
         gaps = [g for g in self.writer()["gaps"] if g["from_ns"] + g["ms"] * 10**6 >= from_ns]
-        return max((g["ms"] for g in gaps), default=0) / 1000
+        longest = max(gaps, key=lambda g: g["ms"], default=None)
+        return (longest["ms"] / 1000, longest["wall_ms"] + longest["ms"]) if longest else (0.0, None)
 
     # --- what happens ----------------------------------------------------------------------------
 
@@ -125,16 +128,20 @@ class Story:
         self.n_moves += 1
         self.wait_writing()
         g = site.group(lab.n3)
-        pause = self.pause_since(began)
-        steps = self.tell_steps(g)
+        pause, first_io_ms = self.pause_since(began)
+        steps = self.tell_steps(g, first_io_ms)
         self.result["moves"].append({"to": to, "pause_s": pause, "steps": steps})
         self.check(f"move to {to}", g["owner"] == to and g["phase"] == "owned", f"{g['owner']} serves at epoch {g['epoch']}")
         limit = MOVE_LIMIT_S * self.patience
         self.check(f"pause of the move to {to}", pause <= limit, f"{pause:.2f} s, limit {limit} s")
         site.wait_healthy(lab, lab.n3)
 
-    def tell_steps(self, g: dict) -> list:
-        steps = g["last_change"]["steps"]
+    def tell_steps(self, g: dict, first_io_ms: Optional[int]) -> list:
+        """The chain, up to what the host sees. The machines' clocks agree within some tens of ms (Lab.align_clocks())."""
+        steps = list(g["last_change"]["steps"])
+        if first_io_ms:
+            steps.append({"at_ms": first_io_ms, "node": "h1", "step": "first I/O", "took_ms": 0})
+        steps.sort(key=lambda s: s["at_ms"])
         for s in steps:
             self.say(f"         {s['at_ms'] - steps[0]['at_ms']:6d} ms  {s['node']}: {s['step']}" +
                      (f" ({s['took_ms']} ms)" if s["took_ms"] else ""))
@@ -154,8 +161,8 @@ class Story:
         self.wait_writing()
         self.adopted = [dead, None]
         g = site.group(lab.n3)
-        pause = self.pause_since(began)
-        steps = self.tell_steps(g)
+        pause, first_io_ms = self.pause_since(began)
+        steps = self.tell_steps(g, first_io_ms)
         at = {s["step"]: s["at_ms"] for s in steps if s["node"] == "n2"}
         agent = (at["ALUA"] - at["fence evidence"]) / 1000 if {"ALUA", "fence evidence"} <= set(at) else None
         self.result["crash"] = {"pause_s": pause, "agent_s": agent, "steps": steps}
@@ -169,6 +176,7 @@ class Story:
         lab = self.lab
         self.say("power on of n1: it resyncs and is the spare")
         lab.n1.power_on()
+        lab.align_clocks()
         host.rxe(lab.n1)
         status = site.wait_healthy(lab, lab.n3)
         if self.adopted:

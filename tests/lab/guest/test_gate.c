@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -172,6 +174,73 @@ static void make_open_close(void)
 	CHECK(flushes() == before);
 	CHECK(gate_open("t", SECTORS, "/dev/nonesuch", &err) == -ENOENT);
 	closed_gate_refuses("after an open that failed");
+}
+
+struct submitter {
+	pthread_t thread;
+	int result;
+	int64_t took_ms;
+};
+
+static void *submit(void *arg)
+{
+	struct submitter *s = arg;
+	int64_t from_ms = clock_now_ms();
+
+	s->result = io(GATE, true, 0);
+	s->took_ms = clock_now_ms() - from_ms;
+	return NULL;
+}
+
+/* How many bios the delay target has: "<reads> <writes> <flushes>" is its status; here by what dm counts as in flight. */
+static void wait_in_flight(void)
+{
+	char path[64], *text = NULL;
+	struct dm_info info;
+	unsigned int reads = 0, writes = 0;
+
+	CHECK(dm_inspect(GATE + strlen("/dev/mapper/"), &info) == 0);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/inflight", info.major, info.minor);
+	for (int i = 0; i < 2000 && writes == 0; i++) {
+		poll(NULL, 0, 5);
+		if (file_read(path, 64, &text, NULL) == 0 && sscanf(text, "%u %u", &reads, &writes) != 2)
+			writes = 0;
+		free(text);
+		text = NULL;
+	}
+	CHECK(writes == 1);
+}
+
+/* What a holding gate has got waits: closing lets it fail, opening too (dm-delay gives it back to nobody), and so does time. */
+static void holds(void)
+{
+	struct submitter s = { 0 };
+	struct err err = ERR_INIT;
+	unsigned long before;
+
+	CHECK_CALL(gate_hold("t", SECTORS, template_path, &err)); /* closed: nothing to hold for */
+	CHECK(state_of(NULL, NULL) == GATE_CLOSED);
+	CHECK_CALL(gate_open("t", SECTORS, backing, &err));
+	before = flushes();
+	CHECK_CALL(gate_hold("t", SECTORS, template_path, &err));
+	CHECK(flushes() > before);
+	CHECK(state_of(NULL, NULL) == GATE_HOLDING);
+	CHECK_CALL(gate_hold("t", SECTORS, template_path, &err));
+	CHECK_CALL(gate_ensure("t", SECTORS, template_path, &err));
+	CHECK(state_of(NULL, NULL) == GATE_HOLDING);
+	CHECK(pthread_create(&s.thread, NULL, submit, &s) == 0);
+	wait_in_flight();
+	CHECK_CALL(gate_close("t", SECTORS, template_path, &err));
+	pthread_join(s.thread, NULL);
+	CHECK(s.result == EIO && s.took_ms < GATE_HOLD_MS);
+	closed_gate_refuses("after holding");
+
+	CHECK_CALL(gate_open("t", SECTORS, backing, &err));
+	CHECK_CALL(gate_hold("t", SECTORS, template_path, &err));
+	CHECK(io(GATE, true, BLOCK) == EIO); /* nobody comes: after GATE_HOLD_MS */
+	CHECK_CALL(gate_open("t", SECTORS, backing, &err));
+	CHECK(io(GATE, true, 0) == 0);
+	CHECK_CALL(gate_close("t", SECTORS, template_path, &err));
 }
 
 static void grows(void)
@@ -341,6 +410,7 @@ int main(void)
 	CHECK_CALL(gate_template_ensure(template_path, &err));
 	make_backing();
 	make_open_close();
+	holds();
 	grows();
 	recovers();
 	swaps_idle();

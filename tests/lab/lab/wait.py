@@ -10,6 +10,10 @@ class Timeout(AssertionError):
     """The fact did not come true in time. An AssertionError: a test that waits in vain has failed."""
 
 
+class NeverComes(Exception):
+    """Raised by a predicate: waiting longer is of no use. wait_until() lets it through."""
+
+
 def wait_until(predicate: Callable[[], T], deadline_s: float, what: str, interval_s: float = 0.2,
                explain: Optional[Callable[[], object]] = None) -> T:
     """Calls `predicate` until it returns something true, and returns that.
