@@ -199,7 +199,7 @@ static void wait_in_flight(void)
 	struct dm_info info;
 	unsigned int reads = 0, writes = 0;
 
-	CHECK(dm_inspect(GATE + strlen("/dev/mapper/"), &info) == 0);
+	CHECK(dm_inspect(&GATE[strlen("/dev/mapper/")], &info) == 0);
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/inflight", info.major, info.minor);
 	for (int i = 0; i < 2000 && writes == 0; i++) {
 		poll(NULL, 0, 5);
