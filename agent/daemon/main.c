@@ -96,7 +96,8 @@ static int start_core(struct agent *agent, struct ha_settings *settings, struct 
 
 static int run(struct agent *agent, struct err *err)
 {
-	struct ha_settings core_settings = { .install_wait_ms = 2000, .away_limit_ms = 30000, .fence_retry_ms = 10000 };
+	struct ha_settings core_settings = { .install_wait_ms = 2000, .away_limit_ms = 30000, .fence_retry_ms = 10000,
+					     .calm_ms = 600000 };
 	struct watchdog watchdog;
 	int rc;
 

@@ -76,6 +76,8 @@ struct ha_core *ha_core_new(const struct ha_settings *settings)
 		core->settings.away_limit_ms = 30000;
 	if (!core->settings.fence_retry_ms)
 		core->settings.fence_retry_ms = 10000;
+	if (!core->settings.calm_ms)
+		core->settings.calm_ms = 600000;
 	core->replica.settings = &core->settings;
 	core->timer_ms = INT64_MAX;
 	core->begin_at_ms = INT64_MAX;

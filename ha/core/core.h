@@ -32,6 +32,7 @@ struct ha_settings {
 	int64_t install_wait_ms; /* see PROTOCOL.md; default 2000 */
 	int64_t away_limit_ms;   /* default 30000 */
 	int64_t fence_retry_ms;  /* default 10000 */
+	int64_t calm_ms;         /* an owner that has served so long forgives the losses before it; default 600000 */
 };
 
 /* --- events ---------------------------------------------------------------------------------------------------------*/
@@ -54,6 +55,7 @@ enum ha_event_type {
 enum ha_request {
 	HA_REQ_CONFIG,       /* data/size = document, groups/n_groups, base_version */
 	HA_REQ_MOVE,         /* group, nodeid (0: release and stay free) */
+	HA_REQ_MAINTENANCE,  /* nodeid, yes: on or off. Answered when it is noted; the groups leave one after the other */
 	HA_REQ_CONFIRM_DOWN, /* nodeid; the operator vouches that the node is off. `evidence`: its kind (0: OPERATOR) */
 	HA_REQ_OUTDATE,      /* group, nodeid: answered 0 once that copy is out of `current` on a majority. Waits through a
 			      * change of view; refused without quorum. Look at DRBD afresh before: see HA_LOCAL_CURRENT */
@@ -165,6 +167,7 @@ struct ha_node_view {
 	enum ha_evidence evidence;
 	const char *reason;       /* last fencing trouble, "" if none */
 	uint32_t portal_holder, portal_next;
+	bool maintenance;
 	bool in_ring; /* in Corosync's membership as this node sees it right now, before any install */
 	bool settled;
 };
@@ -177,6 +180,7 @@ struct ha_group_view {
 	uint64_t epoch;
 	uint32_t nodes[HA_COPIES_MAX];
 	uint32_t current[HA_COPIES_MAX], ready[HA_COPIES_MAX], failed[HA_COPIES_MAX]; /* 0-terminated if shorter */
+	bool stays;  /* the last try to give it away by itself has failed, see reason */
 	const char *reason;
 	bool owner_lost; /* the owner is not in Corosync's membership as seen right now: hosts should be held */
 	bool settled;

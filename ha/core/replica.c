@@ -87,8 +87,11 @@ void replica_node_down(struct replica *replica, struct ha_state_node *node)
 		struct ha_state_group *group = &state->groups[i];
 
 		set_del(group->ready, node->nodeid);
-		if (group_is_at(group, node->nodeid))
-			replica_enter(replica, group, HA_PHASE_ORPHANED, node->nodeid);
+		if (!group_is_at(group, node->nodeid))
+			continue;
+		if (group->losses < UINT8_MAX)
+			group->losses++;
+		replica_enter(replica, group, HA_PHASE_ORPHANED, node->nodeid);
 	}
 }
 
@@ -138,6 +141,7 @@ static void node_up(struct replica *replica, struct ha_state_node *node)
 		struct ha_state_group *group = &state->groups[i];
 
 		set_clear(group->failed);
+		group->stays = false;
 		if (group->phase == HA_PHASE_ORPHANED && group->owner == node->nodeid)
 			owner_is_back(replica, group, was_proven_down);
 	}

@@ -72,6 +72,8 @@ void replica_note(struct replica *replica, const struct ha_state_group *group, b
 	printf_like(4, 5);
 void replica_node_down(struct replica *replica, struct ha_state_node *node);
 bool is_candidate(const struct ha_state *state, const struct ha_state_group *group, uint32_t id);
+/* The same, but maintenance is no hindrance: for a node that the group comes back to. */
+bool is_able(const struct ha_state *state, const struct ha_state_group *group, uint32_t id);
 /* The rule applied after each command and install: places groups, hands portals over. */
 void replica_settle(struct replica *replica);
 int config_check(const struct replica *replica, const struct ha_command *command, struct err *err);

@@ -107,6 +107,10 @@ static int fill_command(const struct ha_core *core, const struct ha_event *event
 	case HA_REQ_MOVE:
 		command->type = HA_CMD_MOVE;
 		break;
+	case HA_REQ_MAINTENANCE:
+		command->type = HA_CMD_MAINTENANCE;
+		command->yes = event->yes;
+		break;
 	case HA_REQ_CONFIRM_DOWN:
 		rc = check_confirm(core, event, err);
 		node = state_node(&core->replica.state, event->nodeid);

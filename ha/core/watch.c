@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Duties of the lowest UP node: fencing, giving up on a node that owes an answer. And of all: noticing silence. */
+/* Duties of the lowest UP node: fencing, giving up on a node that owes an answer. Of all: noticing silence. Of owners: what takes time. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -125,6 +125,55 @@ static void watch_owner(struct ha_core *core, struct local_group *local)
 	core->join_wanted = true;
 }
 
+/* --- an owner's own clock -------------------------------------------------------------------------------------------------------*/
+
+/* Since when, by *since_ms, has it been so? Wakes the machine when it will have been for `for_ms`. */
+static bool has_lasted(struct ha_core *core, bool is_so, int64_t *since_ms, int64_t for_ms)
+{
+	if (!is_so) {
+		*since_ms = 0;
+		return false;
+	}
+	if (!*since_ms)
+		*since_ms = core->now_ms;
+	if (core->now_ms >= *since_ms + for_ms)
+		return true;
+	core_wake(core, *since_ms + for_ms);
+	return false;
+}
+
+static void want_own(struct ha_core *core, struct want *want, bool due, const struct ha_command *command)
+{
+	if (due && replica_check(&core->replica, core_me(core), command, NULL) == 0)
+		core_want(core, want, command->number, command);
+	else
+		want_drop(want);
+}
+
+/* Goes back to the preferred node when that could have had it for long enough, and forgives losses when it has served long enough. */
+static void watch_own_group(struct ha_core *core, struct local_group *local)
+{
+	const struct ha_state_group *group = state_group(&core->replica.state, local->name);
+	bool mine = group && core_is_active(core) && group->phase == HA_PHASE_OWNED && group->owner == core_me(core);
+	struct ha_command calm = { .type = HA_CMD_CALM }, failback = { .type = HA_CMD_MOVE, .yes = true };
+	bool may_go;
+
+	if (mine && local->owned_epoch != group->epoch) {
+		local->owned_epoch = group->epoch;
+		local->owned_since_ms = local->failback_since_ms = 0;
+	}
+	calm.number = failback.number = local->owned_epoch;
+	memcpy(calm.group, local->name, sizeof(calm.group));
+	memcpy(failback.group, local->name, sizeof(failback.group));
+	want_own(core, &local->want_calm, has_lasted(core, mine && group->losses, &local->owned_since_ms, core->settings.calm_ms), &calm);
+
+	may_go = mine && group->spec.failback_s && !group->stays && group->spec.placement == HA_PLACEMENT_AUTO &&
+		 group->spec.prefer != group->owner && is_candidate(&core->replica.state, group, group->spec.prefer);
+	failback.nodeid = may_go ? group->spec.prefer : 0;
+	want_own(core, &local->want_failback,
+		 has_lasted(core, may_go, &local->failback_since_ms, may_go ? group->spec.failback_s * 1000ll : 0), &failback);
+}
+
 void watch_pump(struct ha_core *core)
 {
 	const struct ha_state *state = &core->replica.state;
@@ -139,6 +188,8 @@ void watch_pump(struct ha_core *core)
 		fence(core, local, node);
 		give_up(core, local, node);
 	}
-	for (size_t i = 0; i < core->n_groups; i++)
+	for (size_t i = 0; i < core->n_groups; i++) {
 		watch_owner(core, &core->groups[i]);
+		watch_own_group(core, &core->groups[i]);
+	}
 }

@@ -15,14 +15,14 @@
 #define HA_STATE_SIZE_MAX (8u << 20)
 
 #define HA_COMMANDS(X)                                                                                                 \
-	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP)
+	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP) X(MAINTENANCE) X(CALM)
 enum ha_command_type {
 	HA_CMD_NONE,
 #define X(id) HA_CMD_##id,
 	HA_COMMANDS(X)
 #undef X
 };
-#define HA_CMD_COUNT (HA_CMD_GIVE_UP + 1)
+#define HA_CMD_COUNT (HA_CMD_CALM + 1)
 
 /* One form for all commands; which members count is in the table of docs/PROTOCOL.md. */
 struct ha_command {

@@ -22,6 +22,9 @@ struct ha_group_spec {
 	uint32_t nodes[HA_COPIES_MAX]; /* 0-terminated if shorter */
 	uint32_t prefer;               /* 0: no preference */
 	enum ha_placement placement;
+	uint16_t weight;               /* of its load, against other groups; 0 counts as 1 */
+	uint32_t failback_s;           /* goes back to `prefer` once that could have it for so long; 0: only when told */
+	uint8_t losses_max;            /* so many owners lost one after the other, and it stays where it is; 0: no limit */
 };
 
 #define HA_PHASES(X) X(FREE, "free") X(ACQUIRING, "acquiring") X(OWNED, "owned") X(RELEASING, "releasing") X(ORPHANED, "orphaned")

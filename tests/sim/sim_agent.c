@@ -361,6 +361,7 @@ static void replied(struct sim *sim, int node, const struct ha_action *action)
 		break;
 	}
 	case HA_REQ_MOVE:
+	case HA_REQ_MAINTENANCE:
 	case HA_REQ_CONFIRM_DOWN:
 		break;
 	}
