@@ -103,6 +103,7 @@ enum cli_exit cmd_status(struct cli *cli);
 enum cli_exit cmd_move(struct cli *cli);
 enum cli_exit cmd_release(struct cli *cli);
 enum cli_exit cmd_confirm_down(struct cli *cli);
+enum cli_exit cmd_maintenance(struct cli *cli);
 enum cli_exit cmd_check(struct cli *cli);
 enum cli_exit cmd_version(struct cli *cli);
 enum cli_exit cmd_help(struct cli *cli);

@@ -35,6 +35,11 @@ const struct cli_verb cli_verbs[] = {
 	  .summary = "vouch that NODE is off, where fencing could not prove it",
 	  .text = "Another node then serves what NODE served. If NODE is in truth running, both write and data is lost: look at the\n"
 		  "machine, not at the network. Asks for the name of the node; without a terminal --yes is needed." },
+	{ .name = "node maintenance", .args = "NODE STATE", .n_args_min = 2, .n_args_max = 2, .run = cmd_maintenance, .timeout_s = 1800,
+	  .options = CLI_BIT(TIMEOUT),
+	  .summary = "STATE on: have NODE give its groups away and get none; off: it may serve again",
+	  .text = "Moves one group after the other and waits until NODE serves none; then it can be shut down and no host notices. What no\n"
+		  "other node can take goes on being served there, and the exit status is 1. `off` moves nothing back." },
 	{ .name = "check", .args = "", .run = cmd_check, .timeout_s = 60, .options = CLI_BIT(TIMEOUT),
 	  .summary = "compare this node's target with the configuration, change nothing",
 	  .text = "Prints the steps that would be needed. The exit status is 1 if there are any." },

@@ -18,8 +18,9 @@
 
 #define APPLY_PATIENCE_MS 600000 /* zeroing large volumes takes time; progress is shown meanwhile */
 #define MOVE_PATIENCE_MS 120000
+#define EVACUATION_PATIENCE_MS 1800000 /* a planned move for each group, one after the other; progress is shown meanwhile */
 
-enum waiter_kind { WAIT_REPLY, WAIT_MOVE, WAIT_APPLY, WATCH };
+enum waiter_kind { WAIT_REPLY, WAIT_MOVE, WAIT_EVACUATED, WAIT_APPLY, WATCH };
 
 /* An operator's command that is not answered yet. */
 struct waiter {
@@ -212,7 +213,9 @@ static void group_specs(const struct config *config, struct ha_group_spec *ret)
 	for (size_t i = 0; i < config->n_groups; i++) {
 		const struct config_group *group = &config->groups[i];
 
-		ret[i] = (struct ha_group_spec){ .prefer = group->prefer,
+		ret[i] = (struct ha_group_spec){ .prefer = group->prefer, .weight = group->weight,
+						 .failback_s = group->failback == CONFIG_FAILBACK_AUTO ? group->failback_delay_s : 0,
+						 .losses_max = (uint8_t)group->takeover_limit,
 						 .placement = group->placement == CONFIG_PLACEMENT_AUTO ?
 								      HA_PLACEMENT_AUTO :
 								      HA_PLACEMENT_PACEMAKER };
@@ -327,6 +330,28 @@ static void cmd_confirm_down(void *ctx, struct ctl_request *request, const json_
 					      .request_id = waiter->request_id });
 }
 
+static void cmd_maintenance(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	const char *node = string_arg(args, "node");
+	const json_t *on = json_object_get(args, "on");
+	uint32_t nodeid = node_by_name(agent, node);
+	struct waiter *waiter;
+	char text[128];
+
+	if (!nodeid || !json_is_boolean(on)) {
+		snprintf(text, sizeof(text), nodeid ? "maintenance: \"on\" must be true or false" : "no node \"%s\"; see `lunward status`",
+			 node ? node : "");
+		fail(request, nodeid ? -EINVAL : -ENOENT, text);
+		return;
+	}
+	waiter = add_waiter(agent, json_is_true(on) ? WAIT_EVACUATED : WAIT_REPLY, request,
+			    json_is_true(on) ? EVACUATION_PATIENCE_MS : MOVE_PATIENCE_MS);
+	waiter->to = nodeid;
+	agent_step(agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MAINTENANCE, .nodeid = nodeid,
+					      .yes = json_is_true(on), .request_id = waiter->request_id });
+}
+
 /* DRBD has lost the peer of a resource and asks whether it may go on (docs/PROTOCOL.md, "DRBD's questions"). */
 static void cmd_fence_peer(void *ctx, struct ctl_request *request, const json_t *args)
 {
@@ -404,6 +429,60 @@ static void check_move(struct agent *agent, struct waiter *waiter)
 	}
 }
 
+static bool can_leave(const struct ha_group_view *group, uint32_t from)
+{
+	if (group->phase == HA_PHASE_RELEASING)
+		return true;
+	for (size_t i = 0; i < HA_COPIES_MAX && group->nodes[i]; i++) {
+		uint32_t id = group->nodes[i];
+		bool current = false, ready = false;
+
+		for (size_t k = 0; k < HA_COPIES_MAX; k++) {
+			current |= group->current[k] == id;
+			ready |= group->ready[k] == id;
+		}
+		if (id != from && current && ready && !group->stays)
+			return true;
+	}
+	return false;
+}
+
+/* Until the node serves nothing, or only what nobody else can take now. */
+static void check_evacuated(struct agent *agent, struct waiter *waiter)
+{
+	const char *node = agent_node_name(agent, waiter->to);
+	char text[HA_TEXT_SIZE + 256];
+	size_t n_left = 0, n_leaving = 0;
+	struct ha_group_view stuck = { 0 };
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_groups; i++) {
+		struct ha_group_view group;
+
+		ha_core_group(agent->core, i, &group);
+		if (group.owner != waiter->to)
+			continue;
+		n_left++;
+		if (can_leave(&group, waiter->to))
+			n_leaving++;
+		else
+			stuck = group;
+	}
+	if (n_left == 0) {
+		answer(agent, waiter, 0, "");
+	} else if (n_leaving == 0) {
+		snprintf(text, sizeof(text), "node %s goes on serving %zu group%s, of them %s: %s; it gets no other group, and gives %s away as "
+			 "soon as another node can take %s", node, n_left, n_left == 1 ? "" : "s", stuck.name,
+			 stuck.stays && stuck.reason[0] ? stuck.reason : "no other node is ready with a current copy",
+			 n_left == 1 ? "it" : "them", n_left == 1 ? "it" : "them");
+		answer(agent, waiter, -EIO, text);
+	} else {
+		snprintf(text, sizeof(text), "%zu group%s to go", n_left, n_left == 1 ? "" : "s");
+		say(waiter, text);
+	}
+}
+
 static void check_apply(struct agent *agent, struct waiter *waiter)
 {
 	struct ha_core_view view;
@@ -467,6 +546,8 @@ void commands_turn(struct agent *agent)
 			answer(agent, w, -ETIMEDOUT, "the cluster has not finished yet; see `lunward status`");
 		else if (w->kind == WAIT_MOVE && !w->request_id)
 			check_move(agent, w);
+		else if (w->kind == WAIT_EVACUATED && !w->request_id)
+			check_evacuated(agent, w);
 		else if (w->kind == WAIT_APPLY && !w->request_id)
 			check_apply(agent, w);
 	}
@@ -518,6 +599,7 @@ int commands_start(struct agent *agent, struct err *err)
 		{ "move", false, cmd_move },
 		{ "release", false, cmd_release },
 		{ "confirm-down", false, cmd_confirm_down },
+		{ "maintenance", false, cmd_maintenance },
 		{ "fence-peer", false, cmd_fence_peer },
 	};
 	_cleanup_free_ char *path = xasprintf("%s/control", agent->settings.run_dir);

@@ -38,7 +38,7 @@ static int check_target(const struct replica *replica, const struct ha_state_gro
 			       "start lunwardd there", name, node,
 			       state_node_is(&replica->state, to, HA_NODE_AWAY) ? "away" : "down");
 	if (state_node(&replica->state, to)->maintenance)
-		return err_set(err, -EPERM, "group %s: cannot move to %s: it is in maintenance: lunward node maintenance %s off", name, node,
+		return err_set(err, -EBUSY, "group %s: cannot move to %s: it is in maintenance: lunward node maintenance %s off", name, node,
 			       node);
 	if (!set_has(group->current, to))
 		return err_set(err, -ESTALE, "group %s: cannot move to %s: its copy is not current: wait until it is "

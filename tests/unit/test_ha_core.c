@@ -764,7 +764,7 @@ static void node_in_maintenance_gives_away_one_group_after_the_other(void **stat
 		finish(2, HA_ACT_ACQUIRE, names[i], 0);
 		expect(names[i], HA_PHASE_OWNED, 2);
 	}
-	assert_int_equal(asked(3, HA_REQ_MOVE, "g2", 1), -EPERM);
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g2", 1), -EBUSY);
 	assert_non_null(strstr(c.nodes[3].reply_text, "lunward node maintenance n1 off"));
 	assert_int_equal(maintenance(3, 1, false), 0);
 	expect("g1", HA_PHASE_OWNED, 2); /* nothing comes back by itself */
