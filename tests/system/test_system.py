@@ -75,6 +75,18 @@ def test_a_killed_agent_disturbs_nothing(serving, which):
     assert site.group(lab.n3)["owner"] == "n1"
 
 
+def test_a_node_in_maintenance_gives_its_groups_away(serving):
+    lab = serving.lab
+    lab.n3.run("lunward node maintenance n1 on", timeout_s=180)
+    assert site.group(lab.n3)["owner"] == "n2" and site.group(lab.n3)["phase"] == "owned"
+    refused = lab.n3.run("lunward move g1 n1", check=False)
+    assert refused.code != 0 and "lunward node maintenance n1 off" in refused.err
+    serving.wait_writing()
+    lab.n3.run("lunward node maintenance n1 off")
+    lab.n3.run("lunward move g1 n1", timeout_s=120)
+    serving.wait_writing()
+
+
 def test_without_fencing_nothing_is_promoted_and_status_says_why(serving):
     lab = serving.lab
     lab.fence.mode = "fail"
