@@ -325,7 +325,7 @@ static int give_up_check(const struct replica *replica, uint32_t origin, const s
 	(void)err;
 	if (!state_node_is(&replica->state, command->nodeid, HA_NODE_AWAY))
 		return -ESTALE;
-	return state_owes_answer(&replica->state, command->nodeid) ? 0 : -ESTALE;
+	return replica_tally(replica, command->nodeid)->owes ? 0 : -ESTALE;
 }
 
 static void give_up_apply(struct replica *replica, uint32_t origin, const struct ha_command *command)
@@ -391,19 +391,20 @@ static void config_apply_any(struct replica *replica, uint32_t origin, const str
 static const struct {
 	int (*check)(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err);
 	void (*apply)(struct replica *replica, uint32_t origin, const struct ha_command *command);
+	bool of_group; /* changes command.group and nothing else */
 } handlers[HA_CMD_COUNT] = {
 	[HA_CMD_CONFIG] = { config_check_any, config_apply_any },
-	[HA_CMD_MOVE] = { move_check, move_apply },
-	[HA_CMD_RELEASED] = { released_check, released_apply },
-	[HA_CMD_ACQUIRED] = { acquired_check, acquired_apply },
-	[HA_CMD_LOST] = { lost_check, lost_apply },
+	[HA_CMD_MOVE] = { move_check, move_apply, .of_group = true },
+	[HA_CMD_RELEASED] = { released_check, released_apply, .of_group = true },
+	[HA_CMD_ACQUIRED] = { acquired_check, acquired_apply, .of_group = true },
+	[HA_CMD_LOST] = { lost_check, lost_apply, .of_group = true },
 	[HA_CMD_EVIDENCE] = { evidence_check, evidence_apply },
-	[HA_CMD_CURRENT] = { current_check, current_apply },
-	[HA_CMD_READY] = { ready_check, ready_apply },
+	[HA_CMD_CURRENT] = { current_check, current_apply, .of_group = true },
+	[HA_CMD_READY] = { ready_check, ready_apply, .of_group = true },
 	[HA_CMD_PORTALS] = { portals_check, portals_apply },
 	[HA_CMD_GIVE_UP] = { give_up_check, give_up_apply },
 	[HA_CMD_MAINTENANCE] = { maintenance_check, maintenance_apply },
-	[HA_CMD_CALM] = { calm_check, calm_apply },
+	[HA_CMD_CALM] = { calm_check, calm_apply, .of_group = true },
 };
 
 int replica_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)
@@ -421,6 +422,22 @@ static bool is_next_request(const struct ha_state_node *node, const struct ha_co
 	return command->seq == last + 1;
 }
 
+static void apply_and_settle(struct replica *replica, uint32_t origin, const struct ha_command *command)
+{
+	struct ha_state_group *group;
+
+	if (!handlers[command->type].of_group) {
+		handlers[command->type].apply(replica, origin, command);
+		replica_settle(replica);
+		return;
+	}
+	group = state_group(&replica->state, command->group);
+	replica_tally_group(replica, group, false);
+	handlers[command->type].apply(replica, origin, command);
+	replica_tally_group(replica, group, true);
+	replica_settle_one(replica, group);
+}
+
 int replica_apply(struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)
 {
 	struct ha_state_node *node = state_node(&replica->state, origin);
@@ -430,10 +447,8 @@ int replica_apply(struct replica *replica, uint32_t origin, const struct ha_comm
 	if (!node || (command->seq && !is_next_request(node, command)))
 		return -EILSEQ;
 	rc = replica_check(replica, origin, command, err);
-	if (rc == 0) {
-		handlers[command->type].apply(replica, origin, command);
-		replica_settle(replica);
-	}
+	if (rc == 0)
+		apply_and_settle(replica, origin, command);
 	if (rc == -EALREADY)
 		rc = 0;
 	if (command->seq) {

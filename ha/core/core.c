@@ -83,6 +83,8 @@ struct ha_core *ha_core_new(const struct ha_settings *settings)
 	core->begin_at_ms = INT64_MAX;
 	core->orders_tail = &core->orders;
 	core->requests_tail = &core->requests;
+	core->dirty_tail = &core->dirty;
+	core->groups_due_ms = INT64_MAX;
 	return core;
 }
 
@@ -94,9 +96,8 @@ void ha_core_free(struct ha_core *core)
 	free(core->actions);
 	round_reset(core);
 	requests_free(core);
-	ha_state_done(&core->replica.state);
-	free(core->replica.notes.items);
-	free(core->groups);
+	replica_done(&core->replica);
+	locals_free(core);
 	free(core);
 }
 
@@ -128,6 +129,7 @@ static void on_start(struct ha_core *core, const struct ha_event *event)
 	}
 	core->promised = saved.promised;
 	core->replica.state = saved.state;
+	replica_count(&core->replica);
 	core->durable.promised = saved.promised;
 	core->durable.term = saved.state.term;
 	core->durable.version = saved.state.version;
@@ -287,7 +289,6 @@ void ha_core_step(struct ha_core *core, const struct ha_event *event, int64_t no
 	actions_forget(core);
 	core->now_ms = now_ms;
 	core->wake_ms = INT64_MAX;
-	core->wants_something = false;
 	dispatch(core, event);
 	if (!core->started)
 		return;

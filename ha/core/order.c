@@ -272,15 +272,18 @@ static void pump_gap(struct ha_core *core)
 /* The leader is silent while this node has something to say: a new round finds another. */
 static void pump_silence(struct ha_core *core)
 {
-	int64_t limit_ms = core->unheard_since_ms + 2 * core->settings.install_wait_ms;
+	int64_t limit_ms;
 
+	if (!core->unheard_since_ms && core->n_wants)
+		core->unheard_since_ms = core->now_ms;
 	if (!core->unheard_since_ms)
 		return;
+	limit_ms = core->unheard_since_ms + 2 * core->settings.install_wait_ms;
 	if (core->now_ms < limit_ms) {
 		core_wake(core, limit_ms);
 		return;
 	}
-	core->join_wanted = core->join_wanted || core->wants_something;
+	core->join_wanted = core->join_wanted || core->n_wants;
 	core->unheard_since_ms = 0;
 }
 
@@ -295,8 +298,9 @@ void order_pump(struct ha_core *core)
 
 /* --- wishes ------------------------------------------------------------------------------------------------------------------*/
 
-void want_drop(struct want *want)
+void want_drop(struct ha_core *core, struct want *want)
 {
+	core->n_wants -= want->active;
 	memset(want, 0, sizeof(*want));
 }
 
@@ -305,14 +309,14 @@ void core_want(struct ha_core *core, struct want *want, uint64_t tag, const stru
 	uint64_t term = core->replica.state.term;
 
 	if (!core_is_active(core)) {
-		want_drop(want);
+		want_drop(core, want);
 		return;
 	}
-	core->wants_something = true;
-	if (want->term != term || want->tag != tag)
-		*want = (struct want){ .term = term, .tag = tag };
-	if (!core->unheard_since_ms)
-		core->unheard_since_ms = core->now_ms;
+	if (want->term != term || want->tag != tag) {
+		want_drop(core, want);
+		*want = (struct want){ .active = true, .term = term, .tag = tag };
+		core->n_wants++;
+	}
 	if (!core_is_due(core, &want->sent_ms, COMMAND_RESEND_MS))
 		return;
 	if (!is_leader(core)) {

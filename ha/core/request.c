@@ -179,7 +179,7 @@ void request_on_install(struct ha_core *core)
 	uint64_t last = node && node->request_incarnation == core->settings.incarnation ? node->request_seq : 0;
 
 	for (struct request *request = core->requests; request; request = request->next) {
-		want_drop(&request->want);
+		want_drop(core, &request->want);
 		if (!request->seq || request->seq > last) {
 			request->seq = 0;
 			request->ordered = false;
@@ -242,7 +242,7 @@ static void finish_ordered(struct ha_core *core, struct request *request)
 	if (request->kind == HA_REQ_OUTDATE && request->result == -ESTALE) {
 		request->ordered = false; /* the epoch has changed under it: ask again */
 		request->seq = 0;
-		want_drop(&request->want);
+		want_drop(core, &request->want);
 		return;
 	}
 	if (request->result == 0 && request->kind == HA_REQ_OUTDATE && !is_outdated(core, request))
@@ -321,6 +321,7 @@ void request_pump(struct ha_core *core)
 			continue;
 		}
 		*at = request->next;
+		want_drop(core, &request->want);
 		free_request(request);
 	}
 	core->requests_tail = at;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/xalloc.h"
 #include "ha/core/replica.h"
 
 bool is_able(const struct ha_state *state, const struct ha_state_group *group, uint32_t id)
@@ -16,20 +17,10 @@ bool is_candidate(const struct ha_state *state, const struct ha_state_group *gro
 	return is_able(state, group, id) && !state_node(state, id)->maintenance;
 }
 
-static size_t load_of(const struct ha_state *state, uint32_t id)
-{
-	size_t load = 0;
-
-	for (size_t i = 0; i < state->n_groups; i++) {
-		if (group_is_at(&state->groups[i], id))
-			load += MAX(state->groups[i].spec.weight, 1);
-	}
-	return load;
-}
-
 /* 0 if nobody can. */
-static uint32_t best_candidate(const struct ha_state *state, const struct ha_state_group *group)
+static uint32_t best_candidate(const struct replica *replica, const struct ha_state_group *group)
 {
+	const struct ha_state *state = &replica->state;
 	size_t least = SIZE_MAX;
 	uint32_t best = 0;
 
@@ -43,7 +34,7 @@ static uint32_t best_candidate(const struct ha_state *state, const struct ha_sta
 
 		if (!is_candidate(state, group, id))
 			continue;
-		load = load_of(state, id);
+		load = replica_tally(replica, id)->load;
 		if (load < least || (load == least && id < best)) {
 			least = load;
 			best = id;
@@ -83,31 +74,32 @@ static void settle_group(struct replica *replica, struct ha_state_group *group)
 	}
 	if (group->spec.placement != HA_PLACEMENT_AUTO)
 		return;
-	best = best_candidate(&replica->state, group);
+	best = best_candidate(replica, group);
 	if (best)
 		replica_acquire(replica, group, best);
 }
 
-static bool is_ready_everywhere(const struct ha_state *state, uint32_t id)
+static bool is_ready_everywhere(const struct replica *replica, uint32_t id)
 {
-	for (size_t i = 0; i < state->n_groups; i++) {
-		if (set_has(state->groups[i].spec.nodes, id) && !set_has(state->groups[i].ready, id))
-			return false;
-	}
-	return true;
+	const struct tally *tally = replica_tally(replica, id);
+
+	return tally->ready == tally->copies;
 }
 
-static uint32_t lowest_up_with_copies(const struct ha_state *state)
+static uint32_t lowest_up_with_copies(const struct replica *replica)
 {
+	const struct ha_state *state = &replica->state;
+
 	for (size_t i = 0; i < state->n_nodes; i++) {
-		if (state->nodes[i].state == HA_NODE_UP && state_has_copies(state, state->nodes[i].nodeid))
+		if (state->nodes[i].state == HA_NODE_UP && replica_tally(replica, state->nodes[i].nodeid)->copies)
 			return state->nodes[i].nodeid;
 	}
 	return 0;
 }
 
-static uint32_t right_holder(const struct ha_state *state, const struct ha_state_node *node)
+static uint32_t right_holder(const struct replica *replica, const struct ha_state_node *node)
 {
+	const struct ha_state *state = &replica->state;
 	bool is_held = node->portal_holder && !state_has_evidence(state, node->portal_holder);
 
 	if (is_held)
@@ -115,21 +107,43 @@ static uint32_t right_holder(const struct ha_state *state, const struct ha_state
 	if (node->state == HA_NODE_UP)
 		return node->nodeid;
 	if (node->portal_holder || state_has_evidence(state, node->nodeid))
-		return lowest_up_with_copies(state);
+		return lowest_up_with_copies(replica);
 	return 0;
 }
 
-static void settle_portals(struct ha_state *state, struct ha_state_node *node)
+static void settle_portals(struct replica *replica, struct ha_state_node *node)
 {
-	uint32_t holder = right_holder(state, node), next = 0;
+	uint32_t holder = right_holder(replica, node), next = 0;
 
-	if (holder && holder != node->nodeid && node->state == HA_NODE_UP && is_ready_everywhere(state, node->nodeid))
+	if (holder && holder != node->nodeid && node->state == HA_NODE_UP && is_ready_everywhere(replica, node->nodeid))
 		next = node->nodeid;
 	if (node->portal_holder == holder && node->portal_next == next)
 		return;
 	node->portal_holder = holder;
 	node->portal_next = next;
-	node->changed = state->version;
+	node->changed = replica->state.version;
+}
+
+static void settle_counted(struct replica *replica, struct ha_state_group *group)
+{
+	replica_tally_group(replica, group, false);
+	settle_group(replica, group);
+	replica_tally_group(replica, group, true);
+}
+
+static void settle_all_portals(struct replica *replica)
+{
+	struct ha_state *state = &replica->state;
+
+	for (size_t i = 0; i < state->n_nodes; i++) {
+		if (replica_tally(replica, state->nodes[i].nodeid)->copies)
+			settle_portals(replica, &state->nodes[i]);
+	}
+}
+
+static void touch(struct replica *replica, const struct ha_state_group *group)
+{
+	*array_push(replica->touched, replica->n_touched, replica->cap_touched) = (size_t)(group - replica->state.groups);
 }
 
 static bool is_leaving(const struct ha_state_group *group, uint32_t id)
@@ -137,40 +151,112 @@ static bool is_leaving(const struct ha_state_group *group, uint32_t id)
 	return (group->phase == HA_PHASE_RELEASING && group->owner == id) || (group->phase == HA_PHASE_ACQUIRING && group->from == id);
 }
 
-/* A planned move for each group of a node in maintenance, one after the other. What cannot leave stays. */
-static void evacuate(struct replica *replica, uint32_t id)
+/* The first group of the node that can leave it; NULL: none, or one is leaving already. */
+static struct ha_state_group *next_to_leave(struct replica *replica, uint32_t id, uint32_t *ret_to)
 {
 	struct ha_state *state = &replica->state;
 
 	for (size_t i = 0; i < state->n_groups; i++) {
 		if (is_leaving(&state->groups[i], id))
-			return;
+			return NULL;
 	}
 	for (size_t i = 0; i < state->n_groups; i++) {
 		struct ha_state_group *group = &state->groups[i];
 
 		if (group->phase != HA_PHASE_OWNED || group->owner != id || group->stays || group->spec.placement != HA_PLACEMENT_AUTO)
 			continue;
-		group->to = best_candidate(state, group);
-		if (!group->to)
+		*ret_to = best_candidate(replica, group);
+		if (*ret_to)
+			return group;
+	}
+	return NULL;
+}
+
+/* A planned move for each group of a node in maintenance, one after the other. What cannot leave stays. */
+static void evacuate(struct replica *replica)
+{
+	struct ha_state *state = &replica->state;
+
+	for (size_t i = 0; i < state->n_nodes; i++) {
+		const struct ha_state_node *node = &state->nodes[i];
+		struct ha_state_group *group;
+		uint32_t to;
+
+		if (!node->maintenance || node->state != HA_NODE_UP)
 			continue;
-		replica_enter(replica, group, HA_PHASE_RELEASING, id);
-		return;
+		group = next_to_leave(replica, node->nodeid, &to);
+		if (!group)
+			continue;
+		replica_tally_group(replica, group, false);
+		group->to = to;
+		replica_enter(replica, group, HA_PHASE_RELEASING, node->nodeid);
+		replica_tally_group(replica, group, true);
+		touch(replica, group);
 	}
 }
 
 void replica_settle(struct replica *replica)
 {
-	struct ha_state *state = &replica->state;
+	replica_count(replica);
+	for (size_t i = 0; i < replica->state.n_groups; i++)
+		settle_counted(replica, &replica->state.groups[i]);
+	evacuate(replica);
+	settle_all_portals(replica);
+}
 
-	for (size_t i = 0; i < state->n_groups; i++)
-		settle_group(replica, &state->groups[i]);
-	for (size_t i = 0; i < state->n_nodes; i++) {
-		if (state->nodes[i].maintenance && state->nodes[i].state == HA_NODE_UP)
-			evacuate(replica, state->nodes[i].nodeid);
+void replica_settle_one(struct replica *replica, struct ha_state_group *group)
+{
+	settle_counted(replica, group);
+	touch(replica, group);
+	evacuate(replica);
+	settle_all_portals(replica);
+}
+
+/* --- tallies --------------------------------------------------------------------------------------------------------------*/
+
+const struct tally *replica_tally(const struct replica *replica, uint32_t id)
+{
+	static const struct tally none;
+
+	for (size_t i = 0; i < replica->n_tallies; i++) {
+		if (replica->tallies[i].nodeid == id)
+			return &replica->tallies[i];
 	}
-	for (size_t i = 0; i < state->n_nodes; i++) {
-		if (state_has_copies(state, state->nodes[i].nodeid))
-			settle_portals(state, &state->nodes[i]);
+	return &none;
+}
+
+static void add(size_t *n, bool up)
+{
+	*n += up ? 1 : (size_t)-1;
+}
+
+void replica_tally_group(struct replica *replica, const struct ha_state_group *group, bool up)
+{
+	for (size_t i = 0; i < replica->n_tallies; i++) {
+		struct tally *tally = &replica->tallies[i];
+
+		if (set_has(group->spec.nodes, tally->nodeid)) {
+			add(&tally->copies, up);
+			if (set_has(group->ready, tally->nodeid))
+				add(&tally->ready, up);
+		}
+		if (group_is_at(group, tally->nodeid)) {
+			add(&tally->at, up);
+			tally->load += up ? MAX(group->spec.weight, 1u) : -MAX(group->spec.weight, 1u);
+			if (group->phase != HA_PHASE_OWNED)
+				add(&tally->owes, up);
+		}
+		if (group->phase == HA_PHASE_ORPHANED && group->owner == tally->nodeid)
+			add(&tally->orphaned, up);
 	}
+}
+
+void replica_count(struct replica *replica)
+{
+	replica->n_tallies = replica->state.n_nodes;
+	for (size_t i = 0; i < replica->n_tallies; i++)
+		replica->tallies[i] = (struct tally){ .nodeid = replica->state.nodes[i].nodeid };
+	for (size_t i = 0; i < replica->state.n_groups; i++)
+		replica_tally_group(replica, &replica->state.groups[i], true);
+	replica->touched_all = true;
 }

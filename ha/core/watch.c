@@ -19,14 +19,14 @@ static bool am_lowest_up(const struct ha_core *core)
 
 /* --- fencing --------------------------------------------------------------------------------------------------------------*/
 
-static bool holds_something(const struct ha_state *state, uint32_t id)
+static bool holds_something(const struct replica *replica, uint32_t id)
 {
-	for (size_t i = 0; i < state->n_groups; i++) {
-		if (state->groups[i].phase == HA_PHASE_ORPHANED && state->groups[i].owner == id)
-			return true;
-	}
+	const struct ha_state *state = &replica->state;
+
+	if (replica_tally(replica, id)->orphaned)
+		return true;
 	for (size_t i = 0; i < state->n_nodes; i++) {
-		if (state->nodes[i].portal_holder == id && state_has_copies(state, state->nodes[i].nodeid))
+		if (state->nodes[i].portal_holder == id && replica_tally(replica, state->nodes[i].nodeid)->copies)
 			return true;
 	}
 	return false;
@@ -56,7 +56,7 @@ static void want_evidence(struct ha_core *core, struct local_node *local, const 
 	if (local->fence_answered && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
 		core_want(core, &local->want_evidence, local->fence_seq * 2 + (local->fence_result < 0), &command);
 	else
-		want_drop(&local->want_evidence);
+		want_drop(core, &local->want_evidence);
 }
 
 static void fence(struct ha_core *core, struct local_node *local, const struct ha_state_node *node)
@@ -66,7 +66,7 @@ static void fence(struct ha_core *core, struct local_node *local, const struct h
 	if (!core_is_active(core) || !am_lowest_up(core) || !core_is_settled(core, node->changed) || local->fence_runs)
 		return;
 	if (node->state != HA_NODE_DOWN || node->evidence != HA_EVIDENCE_NONE || ids_has(&core->members, node->nodeid) ||
-	    !holds_something(&core->replica.state, node->nodeid))
+	    !holds_something(&core->replica, node->nodeid))
 		return;
 	if (local->fence_answered && local->fence_seq == node->down_seq) {
 		if (local->fence_result == 0)
@@ -92,7 +92,7 @@ static void give_up(struct ha_core *core, struct local_node *local, const struct
 
 	if (!core_is_active(core) || replica_check(&core->replica, core_me(core), &command, NULL) < 0) {
 		local->away_since_ms = 0;
-		want_drop(&local->want_give_up);
+		want_drop(core, &local->want_give_up);
 		return;
 	}
 	if (!local->away_since_ms)
@@ -104,9 +104,8 @@ static void give_up(struct ha_core *core, struct local_node *local, const struct
 }
 
 /* An owner that is UP and owes an answer for long may have fallen silent since the last install: a new round tells. */
-static void watch_owner(struct ha_core *core, struct local_group *local)
+void watch_owner(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
-	const struct ha_state_group *group = state_group(&core->replica.state, local->name);
 	bool owes = group && core_is_active(core) && state_node_is(&core->replica.state, group->owner, HA_NODE_UP) &&
 		    (group->phase == HA_PHASE_ACQUIRING || group->phase == HA_PHASE_RELEASING);
 
@@ -122,6 +121,7 @@ static void watch_owner(struct ha_core *core, struct local_group *local)
 		return;
 	}
 	local->owed_since_ms = core->now_ms;
+	core_wake(core, core->now_ms + core->settings.away_limit_ms);
 	core->join_wanted = true;
 }
 
@@ -147,13 +147,12 @@ static void want_own(struct ha_core *core, struct want *want, bool due, const st
 	if (due && replica_check(&core->replica, core_me(core), command, NULL) == 0)
 		core_want(core, want, command->number, command);
 	else
-		want_drop(want);
+		want_drop(core, want);
 }
 
 /* Goes back to the preferred node when that could have had it for long enough, and forgives losses when it has served long enough. */
-static void watch_own_group(struct ha_core *core, struct local_group *local)
+void watch_own_group(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
-	const struct ha_state_group *group = state_group(&core->replica.state, local->name);
 	bool mine = group && core_is_active(core) && group->phase == HA_PHASE_OWNED && group->owner == core_me(core);
 	struct ha_command calm = { .type = HA_CMD_CALM }, failback = { .type = HA_CMD_MOVE, .yes = true };
 	bool may_go;
@@ -187,9 +186,5 @@ void watch_pump(struct ha_core *core)
 		want_evidence(core, local, node);
 		fence(core, local, node);
 		give_up(core, local, node);
-	}
-	for (size_t i = 0; i < core->n_groups; i++) {
-		watch_owner(core, &core->groups[i]);
-		watch_own_group(core, &core->groups[i]);
 	}
 }

@@ -224,14 +224,14 @@ static bool run_one(uint64_t seed, bool verbose, uint64_t coverage[16])
 	return ok;
 }
 
-struct tally {
+struct totals {
 	uint64_t passed, failed;
 	uint64_t coverage[16];
 };
 
 static void run_share(uint64_t first, uint64_t n, uint64_t share, uint64_t shares, bool stop, int fd)
 {
-	struct tally tally = { .passed = 0 };
+	struct totals tally = { .passed = 0 };
 
 	for (uint64_t seed = first + share; seed < first + n && !(stop && tally.failed); seed += shares) {
 		if (run_one(seed, false, tally.coverage))
@@ -245,7 +245,7 @@ static void run_share(uint64_t first, uint64_t n, uint64_t share, uint64_t share
 	_exit(0);
 }
 
-static int run_many(uint64_t first, uint64_t n, unsigned int jobs, bool stop, struct tally *ret)
+static int run_many(uint64_t first, uint64_t n, unsigned int jobs, bool stop, struct totals *ret)
 {
 	int fds[2];
 
@@ -257,7 +257,7 @@ static int run_many(uint64_t first, uint64_t n, unsigned int jobs, bool stop, st
 	}
 	close(fds[1]);
 	for (unsigned int i = 0; i < jobs; i++) {
-		struct tally tally;
+		struct totals tally;
 
 		if (read(fds[0], &tally, sizeof(tally)) != sizeof(tally)) {
 			ret->failed++; /* one has crashed: what it had left is lost */
@@ -275,7 +275,7 @@ static int run_many(uint64_t first, uint64_t n, unsigned int jobs, bool stop, st
 	return 0;
 }
 
-static void print_coverage(const struct tally *tally)
+static void print_coverage(const struct totals *tally)
 {
 	printf("takeovers %llu, moves %llu, fencings %llu, outdated copies %llu, acknowledged writes %llu,\n"
 	       "one-sided deliveries %llu, snapshots %llu, new epochs in place %llu, late evidence %llu, resyncs %llu\n",
@@ -299,7 +299,7 @@ int main(int argc, char **argv)
 	uint64_t first = 1, n = 1000;
 	unsigned int jobs = (unsigned int)MAX(1l, sysconf(_SC_NPROCESSORS_ONLN));
 	bool verbose = false, single = false, stop = false;
-	struct tally tally = { .passed = 0 };
+	struct totals tally = { .passed = 0 };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
