@@ -87,17 +87,12 @@ enum cli_exit cmd_maintenance(struct cli *cli)
 {
 	json_auto_t *result = NULL;
 	struct err err = ERR_INIT;
-	const char *node = cli->args[0];
-	bool on = strcmp(cli->args[1], "on") == 0;
-	int rc;
+	const char *node = cli->args[0], *state = cli->args[1];
+	int rc = cli_call(cli, "maintenance", json_pack("{s:s, s:s}", "node", node, "state", state), &result, &err);
 
-	if (!on && strcmp(cli->args[1], "off") != 0) {
-		fprintf(stderr, "lunward: %s: on or off, not \"%s\"\n", cli->verb->name, cli->args[1]);
-		return CLI_EXIT_USAGE;
-	}
-	rc = cli_call(cli, "maintenance", json_pack("{s:s, s:b}", "node", node, "on", on), &result, &err);
 	if (rc == 0 && !cli->json)
-		printf(on ? "%s serves nothing and gets nothing\n" : "%s may serve again; `lunward move` brings groups back\n", node);
+		printf(strcmp(state, "off") == 0 ? "%s may serve again; `lunward move` brings groups back\n" :
+						   "%s serves nothing and gets nothing\n", node);
 	return finish(cli, rc, result, &err, NULL, node);
 }
 

@@ -37,9 +37,10 @@ const struct cli_verb cli_verbs[] = {
 		  "machine, not at the network. Asks for the name of the node; without a terminal --yes is needed." },
 	{ .name = "node maintenance", .args = "NODE STATE", .n_args_min = 2, .n_args_max = 2, .run = cmd_maintenance, .timeout_s = 1800,
 	  .options = CLI_BIT(TIMEOUT),
-	  .summary = "STATE on: have NODE give its groups away and get none; off: it may serve again",
-	  .text = "Moves one group after the other and waits until NODE serves none; then it can be shut down and no host notices. What no\n"
-		  "other node can take goes on being served there, and the exit status is 1. `off` moves nothing back." },
+	  .summary = "have NODE (self: this one) give its groups away and get none: on, until-restart; off: it may serve again",
+	  .text = "Moves one group after the other, then hands the portals over, and waits until NODE serves nothing; then it can be shut\n"
+		  "down and no host notices. What no other node can take goes on being served there, and the exit status is 1. `off`\n"
+		  "moves no group back." },
 	{ .name = "check", .args = "", .run = cmd_check, .timeout_s = 60, .options = CLI_BIT(TIMEOUT),
 	  .summary = "compare this node's target with the configuration, change nothing",
 	  .text = "Prints the steps that would be needed. The exit status is 1 if there are any." },

@@ -330,26 +330,37 @@ static void cmd_confirm_down(void *ctx, struct ctl_request *request, const json_
 					      .request_id = waiter->request_id });
 }
 
+static int maintenance_by_name(const char *name)
+{
+	for (int i = 0; name && i < HA_MAINTENANCE_COUNT; i++) {
+		if (strcmp(name, ha_maintenance_name((enum ha_maintenance)i)) == 0)
+			return i;
+	}
+	return -EINVAL;
+}
+
 static void cmd_maintenance(void *ctx, struct ctl_request *request, const json_t *args)
 {
 	struct agent *agent = ctx;
-	const char *node = string_arg(args, "node");
-	const json_t *on = json_object_get(args, "on");
-	uint32_t nodeid = node_by_name(agent, node);
+	const char *node = string_arg(args, "node"), *state = string_arg(args, "state");
+	uint32_t nodeid = node && strcmp(node, "self") == 0 ? agent_me(agent) : node_by_name(agent, node);
+	int maintenance = maintenance_by_name(state);
 	struct waiter *waiter;
 	char text[128];
 
-	if (!nodeid || !json_is_boolean(on)) {
-		snprintf(text, sizeof(text), nodeid ? "maintenance: \"on\" must be true or false" : "no node \"%s\"; see `lunward status`",
-			 node ? node : "");
+	if (!nodeid || maintenance < 0) {
+		if (!nodeid)
+			snprintf(text, sizeof(text), "no node \"%s\"; see `lunward status`", node ? node : "");
+		else
+			snprintf(text, sizeof(text), "maintenance is on, off or until-restart, not \"%.40s\"", state ? state : "");
 		fail(request, nodeid ? -EINVAL : -ENOENT, text);
 		return;
 	}
-	waiter = add_waiter(agent, json_is_true(on) ? WAIT_EVACUATED : WAIT_REPLY, request,
-			    json_is_true(on) ? EVACUATION_PATIENCE_MS : MOVE_PATIENCE_MS);
+	waiter = add_waiter(agent, maintenance ? WAIT_EVACUATED : WAIT_REPLY, request,
+			    maintenance ? EVACUATION_PATIENCE_MS : MOVE_PATIENCE_MS);
 	waiter->to = nodeid;
 	agent_step(agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MAINTENANCE, .nodeid = nodeid,
-					      .yes = json_is_true(on), .request_id = waiter->request_id });
+					      .maintenance = (enum ha_maintenance)maintenance, .request_id = waiter->request_id });
 }
 
 /* DRBD has lost the peer of a resource and asks whether it may go on (docs/PROTOCOL.md, "DRBD's questions"). */
@@ -447,6 +458,22 @@ static bool can_leave(const struct ha_group_view *group, uint32_t from)
 	return false;
 }
 
+/* Whether its portals, or others that it holds, are still to be handed over. */
+static bool holds_portals(const struct agent *agent, uint32_t nodeid)
+{
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_nodes; i++) {
+		struct ha_node_view node;
+
+		ha_core_node(agent->core, i, &node);
+		if (node.portal_holder == nodeid && node.portal_next && node.portal_next != nodeid)
+			return true;
+	}
+	return false;
+}
+
 /* Until the node serves nothing, or only what nobody else can take now. */
 static void check_evacuated(struct agent *agent, struct waiter *waiter)
 {
@@ -469,7 +496,9 @@ static void check_evacuated(struct agent *agent, struct waiter *waiter)
 		else
 			stuck = group;
 	}
-	if (n_left == 0) {
+	if (n_left == 0 && holds_portals(agent, waiter->to)) {
+		say(waiter, "handing its portals over");
+	} else if (n_left == 0) {
 		answer(agent, waiter, 0, "");
 	} else if (n_leaving == 0) {
 		snprintf(text, sizeof(text), "node %s goes on serving %zu group%s, of them %s: %s; it gets no other group, and gives %s away as "

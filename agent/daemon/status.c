@@ -83,7 +83,8 @@ static void node_problems(struct report *report, const struct ha_node_view *node
 	}
 	if (node->maintenance) {
 		remedy = xasprintf("`lunward node maintenance %s off` when it may serve again", node->name);
-		problem(report, "warning", object, "in maintenance: it takes nothing over", remedy);
+		problem(report, "warning", object, node->maintenance == HA_MAINTENANCE_ON ? "in maintenance: it takes nothing over" :
+			"in maintenance until it has been restarted: it takes nothing over", remedy);
 		free(remedy);
 	}
 	json_array_foreach (errors, i, error)
@@ -123,9 +124,9 @@ static json_t *node_json(struct report *report, size_t index)
 	ha_core_node(agent->core, index, &node);
 	errors = node_errors(agent, &node);
 	node_problems(report, &node, errors);
-	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:b, s:o, s:I, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
+	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
 			 "role", role_name(agent, node.nodeid), "state", ha_node_state_name(node.state), "evidence",
-			 ha_evidence_name(node.evidence), "reason", node.reason, "maintenance", node.maintenance, "portals_at",
+			 ha_evidence_name(node.evidence), "reason", node.reason, "maintenance", ha_maintenance_name(node.maintenance), "portals_at",
 			 name_or_null(agent, node.portal_holder), "config_applied",
 			 (json_int_t)json_integer_value(json_object_get(info_of(agent, node.nodeid), "config_applied")),
 			 "errors", errors);

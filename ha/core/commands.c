@@ -343,7 +343,9 @@ static int maintenance_check(const struct replica *replica, uint32_t origin, con
 	(void)origin;
 	if (!node)
 		return err_set(err, -ENOENT, "node %u: there is no such node", command->nodeid);
-	return node->maintenance == command->yes ? -EALREADY : 0;
+	if (command->number >= HA_MAINTENANCE_COUNT)
+		return err_set(err, -EINVAL, "node %s: no such kind of maintenance", node_name(replica->settings, command->nodeid));
+	return node->maintenance == command->number ? -EALREADY : 0;
 }
 
 static void maintenance_apply(struct replica *replica, uint32_t origin, const struct ha_command *command)
@@ -351,12 +353,12 @@ static void maintenance_apply(struct replica *replica, uint32_t origin, const st
 	struct ha_state_node *node = state_node(&replica->state, command->nodeid);
 
 	(void)origin;
-	node->maintenance = command->yes;
+	node->maintenance = (enum ha_maintenance)command->number;
 	node->changed = replica->state.version;
 	for (size_t i = 0; i < replica->state.n_groups; i++)
 		replica->state.groups[i].stays = false;
 	replica_note(replica, NULL, false, "node %s: maintenance is %s", node_name(replica->settings, node->nodeid),
-		     command->yes ? "on" : "off");
+		     ha_maintenance_name(node->maintenance));
 }
 
 static int calm_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)

@@ -55,7 +55,7 @@ enum ha_event_type {
 enum ha_request {
 	HA_REQ_CONFIG,       /* data/size = document, groups/n_groups, base_version */
 	HA_REQ_MOVE,         /* group, nodeid (0: release and stay free) */
-	HA_REQ_MAINTENANCE,  /* nodeid, yes: on or off. Answered when it is noted; the groups leave one after the other */
+	HA_REQ_MAINTENANCE,  /* nodeid, maintenance. Answered when it is noted; the groups leave one after the other, then portals */
 	HA_REQ_CONFIRM_DOWN, /* nodeid; the operator vouches that the node is off. `evidence`: its kind (0: OPERATOR) */
 	HA_REQ_OUTDATE,      /* group, nodeid: answered 0 once that copy is out of `current` on a majority. Waits through a
 			      * change of view; refused without quorum. Look at DRBD afresh before: see HA_LOCAL_CURRENT */
@@ -102,6 +102,7 @@ struct ha_event {
 	uint64_t version;
 	enum ha_action_type action; /* of HA_EV_DONE */
 	enum ha_evidence evidence;  /* 0: the usual kind */
+	enum ha_maintenance maintenance;
 	int result;                 /* 0 or negative errno */
 	const char *text;
 	bool yes;
@@ -167,7 +168,7 @@ struct ha_node_view {
 	enum ha_evidence evidence;
 	const char *reason;       /* last fencing trouble, "" if none */
 	uint32_t portal_holder, portal_next;
-	bool maintenance;
+	enum ha_maintenance maintenance;
 	bool in_ring; /* in Corosync's membership as this node sees it right now, before any install */
 	bool settled;
 };

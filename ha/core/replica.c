@@ -133,6 +133,8 @@ static void node_up(struct replica *replica, struct ha_state_node *node)
 
 	if (node->state == HA_NODE_UP)
 		return;
+	if (node->state == HA_NODE_DOWN && node->maintenance == HA_MAINTENANCE_UNTIL_RESTART)
+		node->maintenance = HA_MAINTENANCE_OFF;
 	node->state = HA_NODE_UP;
 	node->evidence = HA_EVIDENCE_NONE;
 	node->reason[0] = '\0';

@@ -109,7 +109,7 @@ static int fill_command(const struct ha_core *core, const struct ha_event *event
 		break;
 	case HA_REQ_MAINTENANCE:
 		command->type = HA_CMD_MAINTENANCE;
-		command->yes = event->yes;
+		command->number = event->maintenance;
 		break;
 	case HA_REQ_CONFIRM_DOWN:
 		rc = check_confirm(core, event, err);

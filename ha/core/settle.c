@@ -86,14 +86,43 @@ static bool is_ready_everywhere(const struct replica *replica, uint32_t id)
 	return tally->ready == tally->copies;
 }
 
+/* Not one in maintenance, if there is another. */
 static uint32_t lowest_up_with_copies(const struct replica *replica)
 {
 	const struct ha_state *state = &replica->state;
+	uint32_t last_resort = 0;
 
 	for (size_t i = 0; i < state->n_nodes; i++) {
-		if (state->nodes[i].state == HA_NODE_UP && replica_tally(replica, state->nodes[i].nodeid)->copies)
-			return state->nodes[i].nodeid;
+		const struct ha_state_node *node = &state->nodes[i];
+
+		if (node->state != HA_NODE_UP || !replica_tally(replica, node->nodeid)->copies)
+			continue;
+		if (!node->maintenance)
+			return node->nodeid;
+		last_resort = last_resort ? last_resort : node->nodeid;
 	}
+	return last_resort;
+}
+
+/* It has given its groups away and is to be free of portals too: then it can leave, and nobody need prove that it is gone. */
+static bool gives_portals_away(const struct replica *replica, const struct ha_state_node *holder)
+{
+	return holder->state == HA_NODE_UP && holder->maintenance && !replica_tally(replica, holder->nodeid)->at;
+}
+
+/* Who is to have them next; 0: they stay with the holder. */
+static uint32_t next_holder(const struct replica *replica, const struct ha_state_node *node, uint32_t holder)
+{
+	const struct ha_state_node *at = state_node(&replica->state, holder);
+	uint32_t other;
+
+	if (at && gives_portals_away(replica, at)) {
+		other = lowest_up_with_copies(replica);
+		return !other || state_node(&replica->state, other)->maintenance ? 0 : other;
+	}
+	if (holder && holder != node->nodeid && node->state == HA_NODE_UP && !node->maintenance &&
+	    is_ready_everywhere(replica, node->nodeid))
+		return node->nodeid;
 	return 0;
 }
 
@@ -113,10 +142,8 @@ static uint32_t right_holder(const struct replica *replica, const struct ha_stat
 
 static void settle_portals(struct replica *replica, struct ha_state_node *node)
 {
-	uint32_t holder = right_holder(replica, node), next = 0;
+	uint32_t holder = right_holder(replica, node), next = next_holder(replica, node, holder);
 
-	if (holder && holder != node->nodeid && node->state == HA_NODE_UP && is_ready_everywhere(replica, node->nodeid))
-		next = node->nodeid;
 	if (node->portal_holder == holder && node->portal_next == next)
 		return;
 	node->portal_holder = holder;

@@ -30,7 +30,7 @@ struct ha_state_node {
 	uint64_t request_seq;
 	int32_t request_result;
 	uint64_t changed;           /* version of the last change that others act upon */
-	bool maintenance;           /* since minor 1: gets no group, and gives away what it has */
+	enum ha_maintenance maintenance; /* since minor 1: gets nothing, and gives away what it has */
 };
 
 struct ha_state_group {

@@ -48,6 +48,14 @@ enum ha_evidence {
 #undef X
 };
 
+#define HA_MAINTENANCES(X) X(OFF, "off") X(ON, "on") X(UNTIL_RESTART, "until-restart")
+enum ha_maintenance {
+#define X(id, name) HA_MAINTENANCE_##id,
+	HA_MAINTENANCES(X)
+#undef X
+};
+
+#define HA_MAINTENANCE_COUNT (HA_MAINTENANCE_UNTIL_RESTART + 1)
 #define HA_PHASE_COUNT (HA_PHASE_ORPHANED + 1)
 #define HA_NODE_STATE_COUNT (HA_NODE_UP + 1)
 #define HA_EVIDENCE_COUNT (HA_EVIDENCE_PACEMAKER + 1)
@@ -55,5 +63,6 @@ enum ha_evidence {
 const char *ha_phase_name(enum ha_phase phase);
 const char *ha_node_state_name(enum ha_node_state state);
 const char *ha_evidence_name(enum ha_evidence evidence);
+const char *ha_maintenance_name(enum ha_maintenance maintenance);
 
 #endif

@@ -145,3 +145,22 @@ def test_a_bad_document_is_refused_and_changes_nothing(told, path, change):
     refused = site.apply(n3, doc, check=False)
     assert refused.code == 4 and path in refused.err, refused
     assert n3.out("lunward config show") == before
+
+
+def test_a_shutdown_hands_over_and_nobody_is_fenced(serving):
+    lab = serving.lab
+    begin = serving.host_clock_ns()
+    fenced = len(lab.fence.log())
+    lab.n1.run("systemctl poweroff", check=False)
+    site.wait_owner(lab.n3, "n2")
+    wait_until(lambda: site.node_of(lab.n3, "n1")["state"] == "down", 120, "n1 to be down")
+    serving.wait_writing()
+    n1 = site.node_of(lab.n3, "n1")
+    assert n1["portals_at"] == "n2" and n1["evidence"] == "none"
+    assert serving.pause_since(begin)[0] < 6, "DRBD had to miss its peer, or the group was not moved"
+    assert len(lab.fence.log()) == fenced
+    lab.n1.power_cut()
+    lab.n1.power_on()
+    host.rxe(lab.n1)
+    status = site.wait_healthy(lab, lab.n3)
+    assert all(n["portals_at"] == n["name"] for n in status["nodes"] if n["role"] == "storage")

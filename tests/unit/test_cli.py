@@ -224,11 +224,9 @@ def test_maintenance(fake):
     fake.start(maintenance={"progress": ["2 groups to go"], "result": {}})
     done = fake.run("node", "maintenance", "n1", "on")
     assert done.returncode == 0 and done.stdout == "n1 serves nothing and gets nothing\n" and "2 groups to go" in done.stderr
-    assert fake.request() == {"command": "maintenance", "args": {"node": "n1", "on": True}}
+    assert fake.request() == {"command": "maintenance", "args": {"node": "n1", "state": "on"}}
     assert fake.run("node", "maintenance", "n1", "off").returncode == 0
-    assert fake.request() == {"command": "maintenance", "args": {"node": "n1", "on": False}}
-    done = fake.run("node", "maintenance", "n1", "maybe")
-    assert done.returncode == 2 and "on or off" in done.stderr
+    assert fake.request() == {"command": "maintenance", "args": {"node": "n1", "state": "off"}}
 
 
 def test_confirm_down(fake):
@@ -337,7 +335,7 @@ def test_completion(fake, tmp_path):
     assert complete(fake, "lunward help n") == ["node"]
     assert complete(fake, "lunward help node ") == ["confirm-down", "maintenance"]
     assert complete(fake, at + "node maintenance ") == ["n1", "n2", "witness"]
-    assert complete(fake, at + "node maintenance n2 ") == ["off", "on"]
+    assert complete(fake, at + "node maintenance n2 ") == ["off", "on", "until-restart"]
     (tmp_path / "doc one.json").write_text("{}")
     assert complete(fake, f"lunward apply {tmp_path}/doc") == [f"{tmp_path}/doc one.json"]
     fake.close()

@@ -714,11 +714,11 @@ static void moves_are_refused_with_a_reason(void **state)
 	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 1), -EBUSY);
 }
 
-static int maintenance(uint32_t id, uint32_t nodeid, bool on)
+static int maintenance(uint32_t id, uint32_t nodeid, enum ha_maintenance what)
 {
 	int before = c.nodes[id].replies;
 
-	step(id, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MAINTENANCE, .nodeid = nodeid, .yes = on, .request_id = 9 });
+	step(id, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MAINTENANCE, .nodeid = nodeid, .maintenance = what, .request_id = 9 });
 	settle();
 	assert_int_equal(c.nodes[id].replies, before + 1);
 	return c.nodes[id].reply_result;
@@ -752,7 +752,7 @@ static void node_in_maintenance_gives_away_one_group_after_the_other(void **stat
 
 	(void)state;
 	add_groups(0, 0);
-	assert_int_equal(maintenance(3, 1, true), 0);
+	assert_int_equal(maintenance(3, 1, HA_MAINTENANCE_ON), 0);
 	assert_true(node_at(2, 1).maintenance);
 	for (size_t i = 0; i < 3; i++) {
 		expect(names[i], HA_PHASE_RELEASING, 1);
@@ -764,9 +764,13 @@ static void node_in_maintenance_gives_away_one_group_after_the_other(void **stat
 		finish(2, HA_ACT_ACQUIRE, names[i], 0);
 		expect(names[i], HA_PHASE_OWNED, 2);
 	}
+	/* And then its portals, so that nobody has to prove that it is off when it leaves. */
+	assert_int_equal(node_at(3, 1).portal_next, 2);
+	local(1, HA_LOCAL_PORTALS_DOWN, NULL, 1, true);
+	assert_int_equal(node_at(3, 1).portal_holder, 2);
 	assert_int_equal(asked(3, HA_REQ_MOVE, "g2", 1), -EBUSY);
 	assert_non_null(strstr(c.nodes[3].reply_text, "lunward node maintenance n1 off"));
-	assert_int_equal(maintenance(3, 1, false), 0);
+	assert_int_equal(maintenance(3, 1, HA_MAINTENANCE_OFF), 0);
 	expect("g1", HA_PHASE_OWNED, 2); /* nothing comes back by itself */
 	assert_int_equal(asked(3, HA_REQ_MOVE, "g2", 1), 0);
 }
@@ -776,7 +780,7 @@ static void group_that_cannot_leave_a_node_in_maintenance_stays(void **state)
 {
 	(void)state;
 	add_groups(0, 0);
-	assert_int_equal(maintenance(1, 1, true), 0);
+	assert_int_equal(maintenance(1, 1, HA_MAINTENANCE_ON), 0);
 	finish(1, HA_ACT_RELEASE, "g1", 0);
 	finish(2, HA_ACT_ACQUIRE, "g1", -EIO);
 	finish(2, HA_ACT_STAND_DOWN, "g1", 0);
@@ -795,21 +799,42 @@ static void group_that_cannot_leave_a_node_in_maintenance_stays(void **state)
 	expect("g1", HA_PHASE_OWNED, 1);
 	expect("g2", HA_PHASE_OWNED, 1);
 	/* Asked for again, it is tried again. */
-	assert_int_equal(maintenance(1, 1, false), 0);
-	assert_int_equal(maintenance(1, 1, true), 0);
+	assert_int_equal(maintenance(1, 1, HA_MAINTENANCE_OFF), 0);
+	assert_int_equal(maintenance(1, 1, HA_MAINTENANCE_ON), 0);
 	expect("g1", HA_PHASE_RELEASING, 1);
+}
+
+static void node_that_has_given_everything_away_leaves_unfenced(void **state)
+{
+	(void)state;
+	assert_int_equal(maintenance(1, 1, HA_MAINTENANCE_UNTIL_RESTART), 0);
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	local(1, HA_LOCAL_PORTALS_DOWN, NULL, 1, true);
+	die(1);
+	VIEW(2, 3);
+	pass(60000);
+	assert_null(task_at(2, HA_ACT_FENCE, ""));
+	expect("g1", HA_PHASE_OWNED, 2);
+	boot(1);
+	VIEW(1, 2, 3);
+	settle();
+	local(1, HA_LOCAL_SERVING, "g1", 0, false);
+	local(1, HA_LOCAL_READY, "g1", 0, true);
+	assert_int_equal(node_at(2, 1).maintenance, HA_MAINTENANCE_OFF);
+	assert_int_equal(node_at(2, 1).portal_next, 1);
 }
 
 static void node_in_maintenance_takes_nothing_over(void **state)
 {
 	(void)state;
-	assert_int_equal(maintenance(1, 2, true), 0);
+	assert_int_equal(maintenance(1, 2, HA_MAINTENANCE_ON), 0);
 	die(1);
 	VIEW(2, 3);
 	settle();
 	finish(2, HA_ACT_FENCE, "", 0);
 	expect("g1", HA_PHASE_ORPHANED, 1);
-	assert_int_equal(maintenance(3, 2, false), 0);
+	assert_int_equal(maintenance(3, 2, HA_MAINTENANCE_OFF), 0);
 	expect("g1", HA_PHASE_ACQUIRING, 2);
 }
 
@@ -1404,6 +1429,7 @@ int main(void)
 		T(moves_are_refused_with_a_reason),
 		T(node_in_maintenance_gives_away_one_group_after_the_other),
 		T(group_that_cannot_leave_a_node_in_maintenance_stays),
+		T(node_that_has_given_everything_away_leaves_unfenced),
 		T(node_in_maintenance_takes_nothing_over),
 		T(goes_back_after_the_delay_if_it_is_to),
 		T(group_that_kills_its_owners_stops_moving),
