@@ -1,4 +1,4 @@
-$(eval $(call prog,tests/sim/sim,$(wildcard tests/sim/*.c),core wire base,,))
+$(eval $(call prog,tests/sim/sim,$(wildcard tests/sim/sim*.c),core wire base,jansson,))
 PROGRAMS += $(BUILD)/tests/sim/sim
 
 .PHONY: sim
