@@ -42,6 +42,7 @@ struct round {
 	struct ha_round id;  /* term 0: none since the last membership change */
 	int64_t since_ms;
 	bool installed;      /* this node takes part and has applied the install */
+	int64_t installed_ms;
 	bool left_out;       /* an install came without this node: a new round is needed */
 	bool has_install;    /* INSTALL was delivered, this node takes part */
 	struct ha_install install;

@@ -134,6 +134,7 @@ static void apply_install(struct ha_core *core)
 	round->install_version = core->replica.state.version;
 	core->join_wait_ms = 0;
 	round->installed = true;
+	round->installed_ms = core->now_ms;
 	core->unreadable = false;
 	core->blocked[0] = '\0';
 	core->begin_at_ms = INT64_MAX;
