@@ -248,6 +248,7 @@ void round_on_install(struct ha_core *core, uint32_t sender, const struct ha_msg
 void round_on_snapshot(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
 void round_on_join(struct ha_core *core, uint32_t sender);
 void round_pump(struct ha_core *core);
+void round_pump_join(struct ha_core *core); /* after all who may want one */
 bool round_sees_snapshot(const struct ha_core *core); /* the snapshot of the installed view is still being sent */
 struct ha_ids settings_electorate(const struct ha_core *core);
 

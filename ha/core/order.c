@@ -117,6 +117,12 @@ static void drop_delivered_order(struct ha_core *core)
 	core->orders_sent_ms = core->orders ? core->now_ms : 0;
 }
 
+static void see_gap(struct ha_core *core)
+{
+	if (!core->gap_since_ms)
+		core->gap_since_ms = core->now_ms;
+}
+
 /* --- everybody ---------------------------------------------------------------------------------------------------------------*/
 
 void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *msg)
@@ -129,8 +135,7 @@ void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *
 	    msg->version <= state->version)
 		return;
 	if (msg->version != state->version + 1) { /* one before it was refused by CPG and will come again */
-		if (!core->gap_since_ms)
-			core->gap_since_ms = core->now_ms;
+		see_gap(core);
 		return;
 	}
 	core->gap_since_ms = core->unheard_since_ms = 0;
@@ -178,6 +183,9 @@ void order_on_ack(struct ha_core *core, uint32_t sender, const struct ha_msg *ms
 
 	if (!round->id.term || msg->term != round->id.term)
 		return;
+	/* Somebody has made durable what has not come here: if it was the last for a while, no later order would tell. */
+	if (round->installed && msg->version > core->replica.state.version)
+		see_gap(core);
 	ids_add(&round->ackers, sender);
 	for (size_t i = 0; i < round->ackers.n; i++) {
 		if (round->ackers.ids[i] == sender)

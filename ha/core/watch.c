@@ -126,7 +126,7 @@ void watch_owner(struct ha_core *core, struct local_group *local, const struct h
 		return;
 	}
 	if (!local->owed_since_ms || local->owed_epoch != group->epoch)
-		local->owed_since_ms = core->now_ms;
+		local->owed_since_ms = MAX(core->now_ms, 1); /* 0 means never; the clock may begin at 0 */
 	local->owed_epoch = group->epoch;
 	if (core->now_ms < local->owed_since_ms + core->settings.away_limit_ms) {
 		core_wake(core, local->owed_since_ms + core->settings.away_limit_ms);
