@@ -181,6 +181,8 @@ void order_on_ack(struct ha_core *core, uint32_t sender, const struct ha_msg *ms
 {
 	struct round *round = &core->round;
 
+	if (msg->term > core->promised) /* of a round whose BEGIN has not come here */
+		see_gap(core);
 	if (!round->id.term || msg->term != round->id.term)
 		return;
 	/* Somebody has made durable what has not come here: if it was the last for a while, no later order would tell. */
