@@ -191,6 +191,8 @@ struct ha_core {
 	size_t n_wants;           /* commands it wants ordered and does not see yet */
 	int64_t unheard_since_ms; /* it has wanted since then and no order has come, 0: not */
 	int64_t gap_since_ms; /* an order came too early: one before it was missed; 0: no */
+	int64_t uncommitted_since_ms; /* something is, and nothing above this was committed since then; 0: not */
+	uint64_t uncommitted_above;
 	char blocked[HA_TEXT_SIZE]; /* why a round that everybody answered installs nothing */
 
 	/* leader */

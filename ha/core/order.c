@@ -279,6 +279,26 @@ static void pump_gap(struct ha_core *core)
 		core_wake(core, limit_ms);
 }
 
+/* What is agreed and stays uncommitted: acknowledgements were lost, or a majority cannot write. A round collects them anew. */
+static void pump_uncommitted(struct ha_core *core)
+{
+	int64_t limit_ms;
+
+	if (!core->round.installed || core->replica.state.version == core->committed) {
+		core->uncommitted_since_ms = 0;
+		return;
+	}
+	if (!core->uncommitted_since_ms || core->uncommitted_above != core->committed) {
+		core->uncommitted_since_ms = MAX(core->now_ms, 1);
+		core->uncommitted_above = core->committed;
+	}
+	limit_ms = core->uncommitted_since_ms + core->settings.away_limit_ms;
+	if (core->now_ms >= limit_ms)
+		core->join_wanted = true;
+	else
+		core_wake(core, limit_ms);
+}
+
 /* The leader is silent while this node has something to say: a new round finds another. */
 static void pump_silence(struct ha_core *core)
 {
@@ -302,6 +322,7 @@ void order_pump(struct ha_core *core)
 	pump_silence(core);
 	pump_orders(core);
 	pump_gap(core);
+	pump_uncommitted(core);
 	pump_write(core);
 	pump_ack(core);
 }
