@@ -213,6 +213,8 @@ static void ask_config(struct sim *sim)
 	if (!agent_runs(sim, node) || sim->next_config == 64)
 		return;
 	ha_core_view(sim->machines[node].core, &view);
+	if (!view.config_settled)
+		return; /* never shown to anybody: another document may get the same number */
 	if (view.config_size == sizeof(document))
 		memcpy(document, view.config, sizeof(document));
 	document[sim->next_config] = 1;

@@ -172,7 +172,7 @@ static void build_world(struct sim *sim)
 
 		snprintf(group->name, sizeof(group->name), "g%d", i);
 		group->shared = sim_chance(sim, 30);
-		group->quorum = !group->shared && !sim->single && sim_chance(sim, 25);
+		group->quorum = !group->shared && !sim->single && sim_chance(sim, 15);
 		group->nodes[0] = (int)sim_random(sim, (uint32_t)sim->n);
 		group->nodes[1] = (group->nodes[0] + 1 + (int)sim_random(sim, (uint32_t)sim->n - 1)) % sim->n;
 		do
