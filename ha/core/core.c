@@ -299,6 +299,7 @@ void ha_core_step(struct ha_core *core, const struct ha_event *event, int64_t no
 	watch_pump(core);
 	request_pump(core);
 	order_pump(core);
+	round_pump_join(core);
 	tell_changed(core);
 	tell_timer(core);
 }

@@ -53,7 +53,8 @@ enum ha_event_type {
 };
 
 enum ha_request {
-	HA_REQ_CONFIG,       /* data/size = document, groups/n_groups, base_version */
+	HA_REQ_CONFIG,       /* data/size = document, groups/n_groups, base_version: of a document that was settled when it was
+			      * read (of one that was not another may get the same number) */
 	HA_REQ_MOVE,         /* group, nodeid (0: release and stay free) */
 	HA_REQ_MAINTENANCE,  /* nodeid, maintenance. Answered when it is noted; the groups leave one after the other, then portals */
 	HA_REQ_CONFIRM_DOWN, /* nodeid; the operator vouches that the node is off. `evidence`: its kind (0: OPERATOR) */

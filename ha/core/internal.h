@@ -42,6 +42,7 @@ struct round {
 	struct ha_round id;  /* term 0: none since the last membership change */
 	int64_t since_ms;
 	bool installed;      /* this node takes part and has applied the install */
+	int64_t installed_ms;
 	bool left_out;       /* an install came without this node: a new round is needed */
 	bool has_install;    /* INSTALL was delivered, this node takes part */
 	struct ha_install install;
@@ -193,6 +194,8 @@ struct ha_core {
 	size_t n_wants;           /* commands it wants ordered and does not see yet */
 	int64_t unheard_since_ms; /* it has wanted since then and no order has come, 0: not */
 	int64_t gap_since_ms; /* an order came too early: one before it was missed; 0: no */
+	int64_t uncommitted_since_ms; /* something is, and nothing above this was committed since then; 0: not */
+	uint64_t uncommitted_above;
 	char blocked[HA_TEXT_SIZE]; /* why a round that everybody answered installs nothing */
 
 	/* leader */
@@ -250,6 +253,7 @@ void round_on_install(struct ha_core *core, uint32_t sender, const struct ha_msg
 void round_on_snapshot(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
 void round_on_join(struct ha_core *core, uint32_t sender);
 void round_pump(struct ha_core *core);
+void round_pump_join(struct ha_core *core); /* after all who may want one */
 bool round_sees_snapshot(const struct ha_core *core); /* the snapshot of the installed view is still being sent */
 struct ha_ids settings_electorate(const struct ha_core *core);
 

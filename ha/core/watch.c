@@ -59,14 +59,26 @@ static void want_evidence(struct ha_core *core, struct local_node *local, const 
 		want_drop(core, &local->want_evidence);
 }
 
+/* A member that took no part in the install may be slow and asks to come in. One that stays silent has been stopped, and
+ * CPG keeps it: without this limit a node that was given up would never be fenced. */
+static bool may_still_come(struct ha_core *core, uint32_t nodeid)
+{
+	int64_t limit_ms = core->round.installed_ms + core->settings.away_limit_ms;
+
+	if (!ids_has(&core->members, nodeid) || core->now_ms >= limit_ms)
+		return false;
+	core_wake(core, limit_ms);
+	return true;
+}
+
 static void fence(struct ha_core *core, struct local_node *local, const struct ha_state_node *node)
 {
 	struct action *action;
 
 	if (!core_is_active(core) || !am_lowest_up(core) || !core_is_settled(core, node->changed) || local->fence_runs)
 		return;
-	if (node->state != HA_NODE_DOWN || node->evidence != HA_EVIDENCE_NONE || ids_has(&core->members, node->nodeid) ||
-	    !holds_something(&core->replica, node->nodeid))
+	if (node->state != HA_NODE_DOWN || node->evidence != HA_EVIDENCE_NONE || !holds_something(&core->replica, node->nodeid) ||
+	    may_still_come(core, node->nodeid))
 		return;
 	if (local->fence_answered && local->fence_seq == node->down_seq) {
 		if (local->fence_result == 0)
@@ -114,7 +126,7 @@ void watch_owner(struct ha_core *core, struct local_group *local, const struct h
 		return;
 	}
 	if (!local->owed_since_ms || local->owed_epoch != group->epoch)
-		local->owed_since_ms = core->now_ms;
+		local->owed_since_ms = MAX(core->now_ms, 1); /* 0 means never; the clock may begin at 0 */
 	local->owed_epoch = group->epoch;
 	if (core->now_ms < local->owed_since_ms + core->settings.away_limit_ms) {
 		core_wake(core, local->owed_since_ms + core->settings.away_limit_ms);

@@ -1185,6 +1185,25 @@ static void silent_owner_that_owes_is_given_up(void **state)
 	expect("g1", HA_PHASE_ACQUIRING, 2);
 }
 
+/* Its agent is stopped (SIGSTOP): CPG keeps it in the group. It must be fenced all the same. */
+static void stopped_owner_is_fenced(void **state)
+{
+	(void)state;
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 2), 0);
+	c.nodes[1].mute = true;
+	pass(50000);
+	assert_int_equal(node_at(2, 1).state, HA_NODE_AWAY);
+	assert_int_equal(group_at(2, "g1").phase, HA_PHASE_RELEASING);
+	pass(30000);
+	assert_int_equal(node_at(2, 1).state, HA_NODE_DOWN);
+	assert_int_equal(group_at(2, "g1").phase, HA_PHASE_ORPHANED);
+	finish(2, HA_ACT_FENCE, "", 0);
+	die(1);
+	VIEW(2, 3);
+	settle();
+	expect("g1", HA_PHASE_ACQUIRING, 2);
+}
+
 static void fenced_owner_without_taker_lets_go_first(void **state)
 {
 	(void)state;
@@ -1448,6 +1467,7 @@ int main(void)
 		T(restarted_owner_that_serves_nothing_begins_anew),
 		T(stray_server_is_stopped),
 		T(silent_owner_that_owes_is_given_up),
+		T(stopped_owner_is_fenced),
 		T(fenced_owner_without_taker_lets_go_first),
 		T(drbd_question),
 		T(old_yes_does_not_count_after_the_question),
