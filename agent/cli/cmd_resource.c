@@ -101,38 +101,63 @@ static const json_t *find_group(const json_t *status, const char *name)
 	return NULL;
 }
 
-enum cli_exit cmd_resource_role(struct cli *cli)
-{
-	json_auto_t *status = NULL, *answer = NULL;
-	const json_t *group;
-	struct err err = ERR_INIT;
-	char reason[ERR_TEXT_SIZE] = "";
-	const char *role;
-
-	if (cli_call(cli, "status", NULL, &status, &err) < 0)
-		return cli_fail(cli, &err);
-	group = find_group(status, cli->args[0]);
-	if (!group) {
-		err_set(&err, -ENOENT, "no group \"%s\"; see `lunward status`", cli->args[0]);
-		return cli_fail(cli, &err);
-	}
-	role = role_of(cli, status, group, reason, sizeof(reason));
-	if (cli->json) {
-		answer = json_pack("{s:s, s:s, s:s}", "role", role, "placement", string_of(group, "placement"), "reason", reason);
-		cli_print_json(answer);
-	} else {
-		printf("%s %s\n", role, string_of(group, "placement"));
-		if (reason[0])
-			fprintf(stderr, "lunward: %s: %s: %s: %s\n", cli->verb->name, cli->args[0], role, reason);
-	}
-	return CLI_EXIT_OK;
-}
-
 /* What passes by itself: another change of the group, a lost owner being fenced, nodes that are just agreeing, an agent that is
  * being restarted. */
 static bool may_pass(int rc)
 {
 	return rc == -EBUSY || rc == -EHOSTUNREACH || rc == -EAGAIN || rc == -ENOTCONN || rc == -ECONNREFUSED || rc == -ECONNRESET;
+}
+
+/* One look; "" with err set if it could not be had. */
+static const char *look(const struct cli *cli, json_t **ret_status, char *reason, size_t size, struct err *err)
+{
+	const json_t *group;
+
+	if (cli_call(cli, "status", NULL, ret_status, err) < 0)
+		return "";
+	group = find_group(*ret_status, cli->args[0]);
+	if (group)
+		return role_of(cli, *ret_status, group, reason, size);
+	err_set(err, -ENOENT, "no group \"%s\"; see `lunward status`", cli->args[0]);
+	return "";
+}
+
+/* A change of the group, an agent that is being restarted: worth some patience, since the answer decides about a recovery. */
+static bool is_worth_another_look(const char *role, const struct err *err)
+{
+	return role[0] ? strcmp(role, "changing") == 0 : may_pass(err->code);
+}
+
+enum cli_exit cmd_resource_role(struct cli *cli)
+{
+	int64_t deadline_ms = clock_now_ms() + cli->timeout_s * INT64_C(1000);
+	json_auto_t *answer = NULL;
+	json_t *status = NULL;
+	struct err err = ERR_INIT;
+	char reason[ERR_TEXT_SIZE] = "";
+	const char *role, *placement;
+
+	while (role = look(cli, &status, reason, sizeof(reason), &err),
+	       is_worth_another_look(role, &err) && clock_now_ms() + RETRY_MS < deadline_ms) {
+		json_decref(status);
+		status = NULL;
+		(void)poll(NULL, 0, RETRY_MS);
+	}
+	if (!role[0]) {
+		json_decref(status);
+		return cli_fail(cli, &err);
+	}
+	placement = string_of(find_group(status, cli->args[0]), "placement");
+	if (cli->json) {
+		answer = json_pack("{s:s, s:s, s:s}", "role", role, "placement", placement, "reason", reason);
+		cli_print_json(answer);
+	} else {
+		printf("%s %s\n", role, placement);
+		if (reason[0])
+			fprintf(stderr, "lunward: %s: %s: %s: %s\n", cli->verb->name, cli->args[0], role, reason);
+	}
+	json_decref(status);
+	return CLI_EXIT_OK;
 }
 
 static enum cli_exit insist(struct cli *cli, const char *command)
