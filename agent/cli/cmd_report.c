@@ -68,10 +68,9 @@ static const struct {
 static const char *const files[] = { "/etc/corosync/corosync.conf", "/proc/drbd", "/proc/cmdline", "/proc/meminfo", "/proc/mounts",
 				     "/etc/os-release" };
 
-static int put(struct report *report, const char *name, const char *text, struct err *err)
+static int put_clean(const struct report *report, const char *name, const char *clean, struct err *err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", report->dir, name);
-	_cleanup_free_ char *clean = redact(text, report->secrets);
 	_cleanup_fclose_ FILE *f = fopen(path, "we");
 
 	if (!f || fputs(clean, f) < 0 || fflush(f) != 0)
@@ -79,11 +78,19 @@ static int put(struct report *report, const char *name, const char *text, struct
 	return 0;
 }
 
-static int put_json(struct report *report, const char *name, const json_t *value, struct err *err)
+static int put(const struct report *report, const char *name, const char *text, struct err *err)
+{
+	_cleanup_free_ char *clean = redact(text, report->secrets);
+
+	return put_clean(report, name, clean, err);
+}
+
+static int put_json(const struct report *report, const char *name, const json_t *value, struct err *err)
 {
 	_cleanup_free_ char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	_cleanup_free_ char *clean = redact_known(text ? text : "null", report->secrets);
 
-	return put(report, name, text ? text : "null", err);
+	return put_clean(report, name, clean, err);
 }
 
 static int put_tools(struct report *report, struct err *err)

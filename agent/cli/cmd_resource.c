@@ -175,6 +175,9 @@ static enum cli_exit insist(struct cli *cli, const char *command)
 		(void)poll(NULL, 0, RETRY_MS);
 	}
 	json_decref(call.args);
+	/* Why it did not come about says more than that the time was up. */
+	if (rc == -ETIMEDOUT && last.code)
+		err = last;
 	return rc < 0 ? cli_fail(cli, &err) : CLI_EXIT_OK;
 }
 

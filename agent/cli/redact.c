@@ -69,7 +69,7 @@ static size_t secret_at(const char *text, json_t *secrets)
 	return longest;
 }
 
-static char *star_known(const char *text, json_t *secrets)
+char *redact_known(const char *text, json_t *secrets)
 {
 	struct strbuf sb = { 0 };
 
@@ -133,7 +133,7 @@ static void redact_line(struct strbuf *sb, const char *line, size_t len)
 
 char *redact(const char *text, json_t *secrets)
 {
-	_cleanup_free_ char *starred = star_known(text, secrets);
+	_cleanup_free_ char *starred = redact_known(text, secrets);
 	struct strbuf sb = { 0 };
 
 	for (const char *line = starred; *line;) {

@@ -23,4 +23,7 @@ bool redact_is_secret_name(const char *name);
  * name with a value: "password: x", "<nvpair name="passwd" value="x"/>", "shared-secret "x";". The caller frees. */
 char *redact(const char *text, json_t *secrets) must_check;
 
+/* Only the first part, for JSON, which stays JSON: what may look like a secret there is the daemon's own, and hidden by it. */
+char *redact_known(const char *text, json_t *secrets) must_check;
+
 #endif
