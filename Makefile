@@ -122,7 +122,8 @@ install: all man
 	$(call put,644,$(filter %.7,$(MAN)),$(PREFIX)/share/man/man7)
 	$(call put,644,$(filter %.8,$(MAN)),$(PREFIX)/share/man/man8)
 	$(call put,644,$(COMPLETION),$(PREFIX)/share/bash-completion/completions)
-	$(call put,644,$(wildcard packaging/systemd/*.service),$(UNITDIR))
+	$(call put,644,$(filter-out %/handover,$(wildcard packaging/systemd/*)),$(UNITDIR))
+	$(call put,755,$(filter-out %.mk,$(wildcard resource-agents/*)),$(PREFIX)/lib/ocf/resource.d/lunward)
 	$(call put,644,packaging/sysusers/lunward.conf,$(PREFIX)/lib/sysusers.d)
 	$(call put,644,packaging/udev/58-lunward.rules,$(PREFIX)/lib/udev/rules.d)
 

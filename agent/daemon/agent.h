@@ -122,6 +122,7 @@ void agent_turn_by(struct agent *agent, int64_t deadline_ms);
 uint32_t agent_me(const struct agent *agent);
 const char *agent_node_name(const struct agent *agent, uint32_t nodeid); /* "nobody" for 0 */
 struct agroup *agent_group(struct agent *agent, const char *name);
+bool agent_pacemaker_places(const struct agent *agent, const char *group); /* by the document */
 
 /* groups.c */
 void groups_sync_list(struct agent *agent); /* after a new document */

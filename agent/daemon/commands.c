@@ -273,15 +273,27 @@ static void cmd_apply(void *ctx, struct ctl_request *request, const json_t *args
 	config_free(config);
 }
 
-static void request_move(struct agent *agent, struct ctl_request *request, const char *name, uint32_t to)
+/* Two that move one group undo each other's work: each group has one master, the agents with the operator, or Pacemaker. */
+static int check_master(const struct agent *agent, const char *name, bool pacemaker, struct ha_group_view *ret_group, struct err *err)
+{
+	if (!name || ha_core_find_group(agent->core, name, ret_group) < 0)
+		return err_set(err, -ENOENT, "no group \"%s\"; see `lunward status`", name ? name : "");
+	if (pacemaker && !agent_pacemaker_places(agent, name))
+		return err_set(err, -EINVAL, "group %s: its placement is auto: not for Pacemaker to move; give it \"placement\": "
+			       "\"pacemaker\" in the document", name);
+	if (!pacemaker && agent_pacemaker_places(agent, name))
+		return err_set(err, -EBUSY, "group %s: Pacemaker places it: move its resource, with crm or pcs", name);
+	return 0;
+}
+
+static void request_move(struct agent *agent, struct ctl_request *request, const char *name, uint32_t to, bool pacemaker)
 {
 	struct ha_group_view group;
+	struct err err = ERR_INIT;
 	struct waiter *waiter;
-	char text[128];
 
-	if (!name || ha_core_find_group(agent->core, name, &group) < 0) {
-		snprintf(text, sizeof(text), "no group \"%s\"; see `lunward status`", name ? name : "");
-		fail(request, -ENOENT, text);
+	if (check_master(agent, name, pacemaker, &group, &err) < 0) {
+		fail(request, err.code, err.text);
 		return;
 	}
 	waiter = add_waiter(agent, WAIT_MOVE, request, MOVE_PATIENCE_MS);
@@ -303,12 +315,45 @@ static void cmd_move(void *ctx, struct ctl_request *request, const json_t *args)
 		fail(request, -ENOENT, text);
 		return;
 	}
-	request_move(ctx, request, string_arg(args, "group"), to);
+	request_move(ctx, request, string_arg(args, "group"), to, false);
 }
 
 static void cmd_release(void *ctx, struct ctl_request *request, const json_t *args)
 {
-	request_move(ctx, request, string_arg(args, "group"), 0);
+	request_move(ctx, request, string_arg(args, "group"), 0, false);
+}
+
+/* For the resource agent: this node, whoever asks. */
+static void cmd_promote(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	request_move(ctx, request, string_arg(args, "group"), agent_me(ctx), true);
+}
+
+/* Nothing of the group is open here, nothing is about to be, and without quorum nothing will. */
+static bool is_shut(const struct agent *agent, const struct agroup *group)
+{
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	return !view.quorate && group && group->inspected && !group->serving && !group->job && group->duty == DUTY_NONE;
+}
+
+static void cmd_demote(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	const char *name = string_arg(args, "group");
+	struct ha_group_view group;
+	struct ha_core_view view;
+	struct err err = ERR_INIT;
+
+	ha_core_view(agent->core, &view);
+	if (check_master(agent, name, true, &group, &err) < 0)
+		fail(request, err.code, err.text);
+	else if (is_shut(agent, agent_group(agent, name)) ||
+		 (view.active && group.settled && group.owner != agent_me(agent)))
+		ctl_request_ok(request, json_object());
+	else
+		request_move(agent, request, name, 0, true);
 }
 
 static void cmd_confirm_down(void *ctx, struct ctl_request *request, const json_t *args)
@@ -538,8 +583,8 @@ static void check_apply(struct agent *agent, struct waiter *waiter)
 		ha_core_group(agent->core, i, &group);
 		if (group.phase == HA_PHASE_OWNED && group.ready[0])
 			continue;
-		if (group.phase == HA_PHASE_FREE && group.epoch > 0)
-			continue; /* was released: stays so */
+		if (group.phase == HA_PHASE_FREE && (group.epoch > 0 || agent_pacemaker_places(agent, group.name)))
+			continue; /* was released: stays so; or Pacemaker's to place */
 		snprintf(text, sizeof(text), "group %s: %s", group.name,
 			 group.phase == HA_PHASE_FREE ? "preparing storage" : ha_phase_name(group.phase));
 		say(waiter, text);
@@ -627,6 +672,8 @@ int commands_start(struct agent *agent, struct err *err)
 		{ "apply", false, cmd_apply },
 		{ "move", false, cmd_move },
 		{ "release", false, cmd_release },
+		{ "promote", false, cmd_promote },
+		{ "demote", false, cmd_demote },
 		{ "confirm-down", false, cmd_confirm_down },
 		{ "maintenance", false, cmd_maintenance },
 		{ "fence-peer", false, cmd_fence_peer },

@@ -263,7 +263,9 @@ static void group_problems(struct report *report, const struct ha_group_view *gr
 	case HA_PHASE_FREE:
 		problem(report, "error", object,
 			group->reason[0] ? group->reason : "not served: no node is ready with a current copy",
-			"see the nodes' problems; `lunward move GROUP NODE` once a node is ready");
+			agent_pacemaker_places(report->agent, group->name) ?
+				"Pacemaker places it: see `crm_mon`" :
+				"see the nodes' problems; `lunward move GROUP NODE` once a node is ready");
 		break;
 	case HA_PHASE_ACQUIRING:
 	case HA_PHASE_RELEASING:
@@ -294,7 +296,8 @@ static json_t *group_json(struct report *report, size_t index)
 
 	ha_core_group(agent->core, index, &group);
 	group_problems(report, &group);
-	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", group.name, "phase",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", group.name,
+			 "placement", agent_pacemaker_places(agent, group.name) ? "pacemaker" : "auto", "phase",
 			 ha_phase_name(group.phase), "owner", name_or_null(agent, group.owner), "to",
 			 name_or_null(agent, group.to), "epoch", (json_int_t)group.epoch, "reason", group.reason, "nodes",
 			 names(agent, group.nodes), "current", names(agent, group.current), "ready",
