@@ -17,4 +17,6 @@ ALL_OBJ += $(netns_next)
 $(BUILD)/libnextwire.a: $(netns_next) $(addprefix $(BUILD)/,$(addsuffix .o,ha/wire/types ha/wire/bytes))
 $(eval $(call prog,tests/netns/lunwardd-next,$(wildcard agent/daemon/*.c) $(netns_doors),nextwire $(filter-out wire,$(netns_parts)),$(netns_pkgs)))
 
-NETNS_PROGRAMS += $(addprefix $(BUILD)/tests/netns/,lunwardd-netns lunwardd-next configfs-server)
+$(eval $(call prog,tests/netns/replay-next,tests/replay/replay.c,core nextwire base,jansson))
+
+NETNS_PROGRAMS += $(addprefix $(BUILD)/tests/netns/,lunwardd-netns lunwardd-next replay-next configfs-server)

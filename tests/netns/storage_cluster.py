@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A cluster of whole nodes: real Corosync and lunwardd in namespaces, the kernels and disks of world.py behind lunwardd's doors.
 
-Groups: g1 on DRBD (n1, n2; two volumes), g2 on shared storage (all nodes, at most four; one volume); one target with a portal per node.
+Groups: g1 on DRBD (n1, n2; two volumes), g2 on shared storage (n1 to n4; one volume); one target with a portal per node. n5 is a witness.
 """
 import json
 import os
@@ -15,9 +15,11 @@ from world import World
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = os.path.join(HERE, "tools")
-PATIENCE_S = 120  # for what is to happen; the machine may be busy
+PATIENCE_S = 90  # for what is to happen; the machine may be busy
 BOUND_S = 30  # for what must have stopped
 VOLUMES = {"g1": ("v1", "v2"), "g2": ("s1",)}
+# The core that tells a trace again must speak as the one that wrote it.
+REPLAYS = {"lunwardd-netns": "tests/replay/replay", "lunwardd-next": "tests/netns/replay-next"}
 DEAF = "02:00:00:00:00:99"  # nobody's address
 
 
@@ -28,7 +30,8 @@ class Agent:
         self.node, self.build_dir = node, build_dir
         self.process = None
         self.program = "lunwardd-netns"
-        self.args = []
+        self.lives = 0
+        self.traces = []  # of lives that are not replayed yet
         self.epochs = {}  # group -> the last one seen: they only grow
 
     def path(self, *names):
@@ -40,8 +43,10 @@ class Agent:
 
     def start(self):
         assert self.process is None or self.process.poll() is not None
+        self.lives += 1
+        self.traces.append((self.node.path(f"trace-{self.lives}"), REPLAYS[self.program]))
         with open(self.node.path("lunwardd.log"), "a", encoding="utf-8") as log:
-            self.process = self.node.popen([self.path("tests/netns", self.program), "--fence-dir", TOOLS, *self.args],
+            self.process = self.node.popen([self.path("tests/netns", self.program), "--fence-dir", TOOLS, "--trace", self.traces[-1][0]],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env())
 
     def kill(self):
@@ -62,8 +67,8 @@ class Agent:
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
-    def lunward(self, *args, check=False):
-        done = self.node.run([self.path("lunward"), *args], check=False)
+    def lunward(self, *args, check=False, timeout=100):
+        done = self.node.run([self.path("lunward"), *args], check=False, timeout=timeout)
         if check and done.returncode != 0:
             raise AssertionError(f"{self.node.name}: lunward {' '.join(args)}: {done.returncode}: {done.stdout}{done.stderr}")
         return done
@@ -116,6 +121,7 @@ class StorageCluster(Cluster):
         self.sides = None  # names that can reach each other; None: all
         self.lost_ways = set()  # (from, to)
         self.world = None
+        self.is_up = False
         super().__init__(n_nodes, folder)
         self.world = World(self.folder, [n.name for n in self.nodes], self.can_reach, self._end_node, self._ask_handler)
         self.world.addresses = {n.address: n.name for n in self.nodes}
@@ -192,21 +198,22 @@ class StorageCluster(Cluster):
     # --- the document -----------------------------------------------------------------------------------------------------
 
     def document(self, **changes):
-        names = [n.name for n in self.nodes]
+        storage, witnesses = self.nodes[:4], self.nodes[4:]
         document = {
             "lunward": 1,
             "cluster": "netns",
             "fencing": {"agent": "fence_netns", "timeout_s": 60},
-            "nodes": {n.name: {"id": n.nodeid, "role": "storage", "replication_address": n.address, "fence": {"plug": n.name}}
-                      for n in self.nodes},
+            "nodes": {**{n.name: {"id": n.nodeid, "role": "storage", "replication_address": n.address, "fence": {"plug": n.name}}
+                         for n in storage},
+                      **{n.name: {"id": n.nodeid, "role": "witness"} for n in witnesses}},
             "pools": {"data": {"vg": "lunward"}},
             "groups": {"g1": {"backend": "drbd", "nodes": ["n1", "n2"], "prefer": "n1", "placement": "auto", "port": 7789},
-                       "g2": {"backend": "shared", "nodes": names[:4], "prefer": "n2", "placement": "auto"}},
+                       "g2": {"backend": "shared", "nodes": [n.name for n in storage], "prefer": "n2", "placement": "auto"}},
             "volumes": {"v1": {"group": "g1", "pool": "data", "size": "1GiB"},
                         "v2": {"group": "g1", "pool": "data", "size": "1GiB"},
                         "s1": {"group": "g2", "device": "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4", "size": "1GiB"}},
             "targets": {"iqn.2026-11.org.example:t1": {"portals": [
-                {"node": n.name, "address": f"10.77.1.{n.nodeid}/24", "interface": "eth0"} for n in self.nodes]}},
+                {"node": n.name, "address": f"10.77.1.{n.nodeid}/24", "interface": "eth0"} for n in storage]}},
             "hosts": {"h1": {"profile": "linux", "initiators": ["iqn.2026-11.org.example:h1"]}},
             "mappings": [{"host": "h1", "volume": v, "target": "iqn.2026-11.org.example:t1", "lun": i}
                          for i, v in enumerate(("v1", "v2", "s1"))],
@@ -222,13 +229,21 @@ class StorageCluster(Cluster):
 
     # --- what must be true ------------------------------------------------------------------------------------------------
 
-    def up(self, document=None):
-        """From nothing to a cluster that serves: g1 on n1, g2 on n2."""
-        self.boot()
+    def up(self):
+        """To a cluster that serves, g1 on n1, g2 on n2: from nothing, or from what a script has left."""
         first = self.nodes[0].agent
-        wait_until(lambda: list(first.states().values()) == ["up"] * len(self.nodes), PATIENCE_S, "all nodes up")
-        first.lunward("apply", self.write_document(document), check=True)
+        if not self.is_up:
+            self.boot()
+            wait_until(lambda: list(first.states().values()) == ["up"] * len(self.nodes), PATIENCE_S, "all nodes up")
+            first.lunward("apply", self.write_document(), check=True)
+            self.is_up = True
+        self.world.forget_faults()
+        self.settle()
+        for group, name in (("g1", "n1"), ("g2", "n2")):
+            if not self.all_open(group, name):
+                first.lunward("move", group, name, check=True)
         self.settle(g1="n1", g2="n2")
+        self.world.fenced.clear()
         return self.nodes
 
     def gates_of(self, group):
@@ -242,6 +257,12 @@ class StorageCluster(Cluster):
 
     def wait_served(self, group, name):
         wait_until(lambda: self.all_open(group, name), PATIENCE_S, f"{group} served by {name}")
+
+    def wait_fenced(self, name):
+        wait_until(lambda: name in self.world.fenced, PATIENCE_S, f"{name} fenced")
+
+    def wait_hit(self, fault):
+        assert fault.hit.wait(PATIENCE_S), f"{fault.op} was not called"
 
     def wait_closed(self, name, within_s=BOUND_S):
         """A node that must not serve any more: bounded, whatever else happens."""
@@ -262,7 +283,7 @@ class StorageCluster(Cluster):
         if any(v != views[0] for v in views):
             return f"they do not agree: {views}"
         _, groups, portals = views[0]
-        if not groups or portals != [n.name for n in self.nodes]:
+        if not groups or portals[:4] != [n.name for n in self.nodes[:4]]:
             return f"portals at {portals}"
         for name, phase, owner, _, current, ready in groups:
             if phase != "owned" or owner != owners.get(name, owner) or not self.all_open(name, owner):
@@ -271,7 +292,7 @@ class StorageCluster(Cluster):
                 return f"{name}: current {current} ready {ready}"
         for node in self.nodes:
             shown = re.findall(r"10\.77\.1\.(\d+)/", node.run(["ip", "-4", "address", "show", "dev", "eth0"]).stdout)
-            if shown != [str(node.nodeid)]:
+            if shown != ([str(node.nodeid)] if node in self.nodes[:4] else []):
                 return f"{node.name} has the addresses {shown}"
         return ""
 
@@ -298,6 +319,17 @@ class StorageCluster(Cluster):
                 last[group] = int(epoch)
                 other = served.setdefault((group, epoch), node.name)
                 assert other == node.name, f"epoch {epoch} of {group} was acquired by {other} and by {node.name}"
+
+    def replay(self):
+        """Every life of an agent that is over, told to the same core again, comes out the same."""
+        for node in self.nodes:
+            over = node.agent.traces[:-1] if node.agent.is_running() else list(node.agent.traces)
+            for path, program in over:
+                if os.path.exists(path):  # it got so far as to have a core
+                    done = subprocess.run([os.path.join(self.build_dir, program), path], capture_output=True, text=True, timeout=300,
+                                          check=False)
+                    assert done.returncode == 0, done.stdout + done.stderr
+                node.agent.traces.remove((path, program))
 
     def close(self):
         if self.world:

@@ -9,7 +9,8 @@ has seen; a primary that goes on alone begins a new one), resyncs, and the quest
 The oracle looks at each open, close, promotion and demotion, at once: `violations` has what must never be
   - one volume's gate open on two nodes with power, one resource primary on two,
   - a copy promoted that lacks a generation another copy has,
-  - a split brain.
+  - a split brain,
+  - a gate open for longer than QUORUM_BOUND_S on a node whose network reaches no majority.
 All is logged to <folder>/world.log with monotonic times. `fail` and `hang` make operations go wrong.
 """
 import errno
@@ -28,6 +29,7 @@ LOSS_S = 1.0  # until DRBD notices that its peer is gone
 CONNECT_S = 0.2
 RESYNC_S = 0.4
 TICK_S = 0.05
+QUORUM_BOUND_S = 20  # Corosync notices within 4 s; the machine may be busy
 NEVER_S = 3600
 HANDLER_YES = 4  # HANDLER_EXIT_OUTDATED
 
@@ -60,6 +62,7 @@ class Machine:
             os.makedirs(os.path.join(folder, kind), exist_ok=True)
         self.on = False
         self.boots = 0
+        self.alone_since = None
         self.listeners = []
         self.forget()
 
@@ -69,6 +72,7 @@ class Machine:
         self.standalone = {}  # resource -> bool, while it is up
         self.suspended = set()
         self.volumes = {}  # minor -> Volume, while attached
+        self.lvs = {f: self.load("lv", f) for f in os.listdir(os.path.join(self.folder, "lv")) if not f.endswith("+")}
 
     def file(self, kind, name):
         return os.path.join(self.folder, kind, name)
@@ -171,8 +175,7 @@ class World:
 
     def close(self):
         self.closing.set()
-        for fault in self.faults:
-            fault.release()
+        self.forget_faults()
         self.server.shutdown()
         self.server.server_close()
         with self.lock:
@@ -198,6 +201,11 @@ class World:
 
     def hang(self, op, node=None, times=1, match=""):
         return self.delay(op, NEVER_S, node, times, match=match)
+
+    def forget_faults(self):
+        for fault in self.faults:
+            fault.release()
+        self.faults = []
 
     def _plan(self, fault):
         with self.lock:
@@ -386,18 +394,19 @@ class World:
 
     def op_lvm_load(self, machine, request):
         prefix = request["vg"] + "."
-        return {"lvs": {f[len(prefix):]: machine.load("lv", f) for f in os.listdir(os.path.join(machine.folder, "lv"))
-                        if f.startswith(prefix) and not f.endswith("+")}}
+        return {"lvs": {name[len(prefix):]: lv for name, lv in machine.lvs.items() if name.startswith(prefix)}}
 
     def op_lvm_create(self, machine, request):
         name = f"{request['vg']}.{request['lv']}"
-        if machine.load("lv", name):
+        if name in machine.lvs:
             raise Refused(errno.EEXIST)
-        machine.save("lv", name, {"size": request["size"], "blank": True, "active": True})
+        machine.lvs[name] = {"size": request["size"], "blank": True, "active": True}
+        machine.save("lv", name, machine.lvs[name])
 
     def op_lvm_clear_blank(self, machine, request):
         name = f"{request['vg']}.{request['lv']}"
-        machine.save("lv", name, dict(machine.load("lv", name), blank=False))
+        machine.lvs[name]["blank"] = False
+        machine.save("lv", name, machine.lvs[name])
 
     def op_lvm_activate(self, machine, request):
         pass
@@ -580,6 +589,18 @@ class World:
             with self.lock:
                 for resource in list(self.pairs):
                     self.tick(resource, time.monotonic())
+                for machine in self.machines.values():
+                    self.check_majority(machine, time.monotonic())
+
+    def check_majority(self, machine, now):
+        reached = sum(self.can_reach(machine.name, n) and self.can_reach(n, machine.name) for n in self.machines)
+        if not machine.on or 2 * reached > len(self.machines) or not self.open_gates(machine.name):
+            machine.alone_since = None
+        elif machine.alone_since is None:
+            machine.alone_since = now
+        elif now - machine.alone_since > QUORUM_BOUND_S:
+            self.violation(f"{machine.name} is without majority for {QUORUM_BOUND_S} s and has open gates")
+            machine.alone_since = now
 
     def tick(self, resource, now):
         pair = self.pairs[resource]
