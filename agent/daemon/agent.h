@@ -18,6 +18,7 @@
 #include "agent/daemon/roles.h"
 #include "agent/daemon/settings.h"
 #include "agent/daemon/timeline.h"
+#include "agent/daemon/trace.h"
 #include "ha/core/core.h"
 #include "target-config/backend/backend.h"
 
@@ -83,6 +84,7 @@ struct agent {
 	struct loop *loop;
 	struct settings settings;
 	struct ha_core *core;
+	struct trace *trace; /* NULL: none is wanted */
 	struct cluster *cluster;
 	struct ctl_server *ctl;
 	struct config_ref *config; /* the committed document, parsed; NULL before the first */

@@ -86,6 +86,13 @@ static int start_core(struct agent *agent, struct ha_settings *settings, struct 
 	if (rc < 0)
 		return rc;
 	settings->incarnation = random_incarnation();
+	if (agent->settings.trace) {
+		rc = trace_open(agent->settings.trace, settings, &agent->trace, err);
+		if (rc < 0) {
+			free(data);
+			return rc;
+		}
+	}
 	agent->nodeid = settings->nodeid;
 	agent->core = ha_core_new(settings);
 	agent_step(agent, &(struct ha_event){ .type = HA_EV_START, .data = data, .size = size });
