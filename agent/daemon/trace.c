@@ -63,9 +63,11 @@ static json_t *specs(const struct ha_group_spec *groups, size_t n)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(array, json_pack("{s:s, s:o, s:I, s:i}", "name", groups[i].name, "nodes",
+		json_array_append_new(array, json_pack("{s:s, s:o, s:I, s:i, s:i, s:I, s:i}", "name", groups[i].name, "nodes",
 						       numbers(groups[i].nodes, HA_COPIES_MAX), "prefer",
-						       (json_int_t)groups[i].prefer, "placement", (int)groups[i].placement));
+						       (json_int_t)groups[i].prefer, "placement", (int)groups[i].placement, "weight",
+						       (int)groups[i].weight, "failback_s", (json_int_t)groups[i].failback_s,
+						       "losses_max", (int)groups[i].losses_max));
 	return array;
 }
 
@@ -84,10 +86,10 @@ int trace_open(const char *path, const struct ha_settings *settings, struct trac
 	for (size_t i = 0; i < settings->n_electorate; i++)
 		json_array_append_new(members, json_pack("{s:I, s:s}", "nodeid", (json_int_t)settings->electorate[i].nodeid, "name",
 							 settings->electorate[i].name));
-	put_line(trace, json_pack("{s:{s:I, s:o, s:I, s:I, s:I, s:I}}", "settings", "nodeid", (json_int_t)settings->nodeid, "electorate",
+	put_line(trace, json_pack("{s:{s:I, s:o, s:I, s:I, s:I, s:I, s:I}}", "settings", "nodeid", (json_int_t)settings->nodeid, "electorate",
 				  members, "incarnation", (json_int_t)settings->incarnation, "install_wait_ms",
 				  (json_int_t)settings->install_wait_ms, "away_limit_ms", (json_int_t)settings->away_limit_ms,
-				  "fence_retry_ms", (json_int_t)settings->fence_retry_ms));
+				  "fence_retry_ms", (json_int_t)settings->fence_retry_ms, "calm_ms", (json_int_t)settings->calm_ms));
 	*ret_trace = trace;
 	return 0;
 }
@@ -106,6 +108,7 @@ void trace_event(struct trace *trace, const struct ha_event *event, int64_t now_
 	put_number(object, "version", (int64_t)event->version);
 	put_number(object, "action", event->action);
 	put_number(object, "evidence", event->evidence);
+	put_number(object, "maintenance", event->maintenance);
 	put_number(object, "result", event->result);
 	put_string(object, "text", event->text);
 	put_number(object, "yes", event->yes);

@@ -16,9 +16,10 @@
 
 /* A reader refuses another major version and skips what a newer minor version has added at the end of a record. */
 #define HA_WIRE_MAJOR 1
-#ifndef HA_WIRE_MINOR /* else a test of mixed versions */
-#define HA_WIRE_MINOR 1
+#ifndef HA_WIRE_AHEAD /* else a test of mixed versions */
+#define HA_WIRE_AHEAD 0
 #endif
+#define HA_WIRE_MINOR (1 + HA_WIRE_AHEAD)
 
 struct ha_state_node {
 	uint32_t nodeid;

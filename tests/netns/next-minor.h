@@ -4,7 +4,7 @@
 #ifndef TESTS_NETNS_NEXT_MINOR_H
 #define TESTS_NETNS_NEXT_MINOR_H
 
-#define HA_WIRE_MINOR 1
+#define HA_WIRE_AHEAD 1
 #include "ha/wire/bytes.h"
 
 #define NEXT_MARK 0x7478656eu

@@ -80,6 +80,9 @@ static struct ha_group_spec *specs(const json_t *array, size_t *ret_n)
 			values[i].nodes[k] = (uint32_t)json_integer_value(json_array_get(nodes, k));
 		values[i].prefer = (uint32_t)number(spec, "prefer");
 		values[i].placement = (enum ha_placement)number(spec, "placement");
+		values[i].weight = (uint16_t)number(spec, "weight");
+		values[i].failback_s = (uint32_t)number(spec, "failback_s");
+		values[i].losses_max = (uint8_t)number(spec, "losses_max");
 	}
 	*ret_n = n;
 	return values;
@@ -93,7 +96,8 @@ static void begin(struct replay *replay, const json_t *object)
 					.incarnation = (uint64_t)number(object, "incarnation"),
 					.install_wait_ms = number(object, "install_wait_ms"),
 					.away_limit_ms = number(object, "away_limit_ms"),
-					.fence_retry_ms = number(object, "fence_retry_ms") };
+					.fence_retry_ms = number(object, "fence_retry_ms"),
+					.calm_ms = number(object, "calm_ms") };
 
 	for (size_t i = 0; i < settings.n_electorate; i++) {
 		const json_t *member = json_array_get(members, i);
@@ -116,6 +120,7 @@ static void step(struct replay *replay, const json_t *object, int64_t now_ms)
 				  .version = (uint64_t)number(object, "version"),
 				  .action = (enum ha_action_type)number(object, "action"),
 				  .evidence = (enum ha_evidence)number(object, "evidence"),
+				  .maintenance = (enum ha_maintenance)number(object, "maintenance"),
 				  .result = (int)number(object, "result"),
 				  .text = string(object, "text"),
 				  .yes = number(object, "yes"),
