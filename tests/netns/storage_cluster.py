@@ -207,8 +207,10 @@ class StorageCluster(Cluster):
                          for n in storage},
                       **{n.name: {"id": n.nodeid, "role": "witness"} for n in witnesses}},
             "pools": {"data": {"vg": "lunward"}},
-            "groups": {"g1": {"backend": "drbd", "nodes": ["n1", "n2"], "prefer": "n1", "placement": "auto", "port": 7789},
-                       "g2": {"backend": "shared", "nodes": [n.name for n in storage], "prefer": "n2", "placement": "auto"}},
+            "groups": {"g1": {"backend": "drbd", "nodes": ["n1", "n2"], "prefer": "n1", "placement": "auto", "port": 7789,
+                              "takeover_limit": 0},  # scripts lose owners one after the other
+                       "g2": {"backend": "shared", "nodes": [n.name for n in storage], "prefer": "n2", "placement": "auto",
+                              "takeover_limit": 0}},
             "volumes": {"v1": {"group": "g1", "pool": "data", "size": "1GiB"},
                         "v2": {"group": "g1", "pool": "data", "size": "1GiB"},
                         "s1": {"group": "g2", "device": "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4", "size": "1GiB"}},
