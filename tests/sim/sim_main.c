@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Runs seeds: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] [--no-shrink] [--liar] [--figures FILE]
- * [--verbose]. Ends with "N passed, N failed"; a failing seed is cut down to the faults it needs and printed as one line that
- * replays it. --liar: fencing lies, which breaks what the protocol rests on; passes if that is noticed.
+ * Runs seeds: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] [--no-shrink] [--liar] [--lossy]
+ * [--figures FILE] [--verbose]. Ends with "N passed, N failed"; a failing seed is cut down to the faults it needs and printed as one line that
+ * replays it. --lossy: the worst network in all seeds, not in some. --liar: fencing lies, which breaks what the protocol rests on; passes if that is noticed.
  */
 #include "tests/sim/sim.h"
 
@@ -150,10 +150,10 @@ static void build_world(struct sim *sim)
 	sim->temper = (int)sim_between(sim, 0, 40);
 	sim->disk_ms = sim_chance(sim, 70) ? 10 : 1500;
 	sim->refused = sim_chance(sim, 60) ? 1 : 12;
-	sim->lossy = sim_chance(sim, 10);
+	sim->lossy = sim_chance(sim, 10) || sim->rough;
 	sim->token_ms = sim_chance(sim, 70) ? 2 : 40;
-	sim->busy = sim_chance(sim, sim->lossy ? 80 : 25);
-	sim->single = !sim->liar && sim_chance(sim, 8);
+	sim->busy = sim_chance(sim, sim->lossy ? 80 : 25) || sim->rough;
+	sim->single = !sim->liar && !sim->rough && sim_chance(sim, 8);
 	if (sim->single) {
 		sim->disk_ms = 10;
 		sim->temper = sim->refused = 0;
@@ -247,6 +247,7 @@ static struct sim *new_sim(const struct plan *plan)
 	sim->trouble_rng = ~plan->seed;
 	sim->verbose = plan->verbose;
 	sim->liar = plan->liar;
+	sim->rough = plan->lossy;
 	sim->scripted = plan->scripted;
 	sim->script = plan->script;
 	sim->n_script = plan->n_script;
@@ -297,7 +298,7 @@ static bool run_one(const struct plan *plan, bool shrink, struct totals *totals)
 	if (!ok && !plan->liar) {
 		printf("seed %llu: at %.3f s: %s\n    replay: build/gcc/tests/sim/sim --seed %llu%s --verbose\n",
 		       (unsigned long long)plan->seed, (double)sim->now_ms / 1000, sim->failure,
-		       (unsigned long long)plan->seed, plan->scripted ? " --script ..." : "");
+		       (unsigned long long)plan->seed, plan->lossy ? " --lossy" : "");
 		if (shrink)
 			script_shrink(plan, sim->told, sim->n_told);
 		fflush(stdout);
@@ -314,7 +315,7 @@ static bool run_one(const struct plan *plan, bool shrink, struct totals *totals)
 struct run {
 	uint64_t first, n;
 	unsigned int jobs;
-	bool stop, shrink, liar;
+	bool stop, shrink, liar, lossy;
 };
 
 static uint64_t cpu_us(void)
@@ -333,7 +334,7 @@ static void run_share(const struct run *run, uint64_t share, int fd)
 	uint64_t tenth = MAX(run->n / 10, 50000ull), said = tenth;
 
 	for (uint64_t i = share; i < run->n && !(run->stop && totals.failed); i += run->jobs) {
-		struct plan plan = { .seed = run->first + i, .liar = run->liar };
+		struct plan plan = { .seed = run->first + i, .liar = run->liar, .lossy = run->lossy };
 
 		(void)run_one(&plan, run->shrink && totals.failed < SHRINKS_MAX, &totals);
 		if (share == 0 && i >= said) {
@@ -443,6 +444,7 @@ int main(int argc, char **argv)
 		{ "script", required_argument, NULL, 'c' }, { "figures", required_argument, NULL, 'g' },
 		{ "verbose", no_argument, NULL, 'v' },	    { "stop", no_argument, NULL, 'x' },
 		{ "no-shrink", no_argument, NULL, 'k' },    { "liar", no_argument, NULL, 'l' },
+		{ "lossy", no_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct run run = { .first = 1, .n = 1000, .shrink = true };
@@ -492,9 +494,12 @@ int main(int argc, char **argv)
 		case 'l':
 			run.liar = plan.liar = true;
 			break;
+		case 'o':
+			run.lossy = plan.lossy = true;
+			break;
 		default:
 			fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] "
-					"[--no-shrink] [--liar] [--figures FILE] [--verbose]\n");
+					"[--no-shrink] [--liar] [--lossy] [--figures FILE] [--verbose]\n");
 			return 2;
 		}
 	}
