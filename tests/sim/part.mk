@@ -22,3 +22,10 @@ sim-mutants:
 .PHONY: sim-model
 sim-model:
 	$(Q)tests/sim/model --figures $(SIM_FIGURES)
+
+$(eval $(call prog,tests/sim/scale,tests/sim/scale.c,core wire base,,))
+PROGRAMS += $(BUILD)/tests/sim/scale
+
+.PHONY: sim-scale
+sim-scale: $(BUILD)/tests/sim/scale
+	$(Q)$<

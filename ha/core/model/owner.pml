@@ -2,7 +2,7 @@
 /*
  * Who may open a group: the rules of settle.c, commands.c, replica.c, local.c and watch.c for one group on shared storage (no
  * copy that could be old, and nothing but the gates keeps nodes apart). Nodes 0 and 1 can serve it, further ones only vote.
- * The agreed state is one variable that changes at once: that it may be taken so is what rounds.pml shows. Nodes act on the
+ * The agreed state is one variable that changes at once: that it may be taken so (rounds, terms, commits) is left to the simulator. Nodes act on the
  * last state they have seen, however old it is.
  *
  * Each step below may be late by any number of others: what a node is told, a job, a fence agent, the loss of quorum.
@@ -239,19 +239,11 @@ proctype node(byte n)
 
 	/* Answers: taken only for the epoch they are for. */
 	:: atomic { HERE(n) && agreed.up[n] && answer[n] == ACQUIRING && agreed.owner == n && agreed.phase == ACQUIRING && seen_phase[n] == ACQUIRING &&
-#ifdef BUG_OLD_ANSWER
-		    1 ->
-#else
 		    answer_epoch[n] == agreed.epoch ->
-#endif
 		agreed.phase = OWNED }
 	:: atomic { HERE(n) && agreed.up[n] && answer[n] == RELEASING && agreed.owner == n && agreed.phase == RELEASING && seen_phase[n] == RELEASING &&
 		    agreed.epoch < EPOCHS &&
-#ifdef BUG_OLD_ANSWER
-		    1 ->
-#else
 		    answer_epoch[n] == agreed.epoch ->
-#endif
 		agreed.phase = FREE;
 		settle() }
 	/* LOST: it has had to close, and has. */
