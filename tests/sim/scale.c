@@ -265,7 +265,7 @@ int main(int argc, char **argv)
 	printf("%u nodes, %zu groups, %zu volumes: served after %.2f s; %llu messages, %.1f MB, %llu steps in %.2f s\n", w.n_nodes,
 	       w.n_groups, w.n_groups * VOLUMES, (double)w.now_ms / 1000, (unsigned long long)w.messages, (double)w.bytes / 1e6,
 	       (unsigned long long)w.steps, (double)(clock_now_us() - cpu_us) / 1e6);
-	fflush(stdout);
+	(void)fflush(stdout);
 	w.messages = w.bytes = w.steps = 0;
 	ha_core_free(w.cores[w.n_nodes]);
 	w.cores[w.n_nodes] = NULL;
