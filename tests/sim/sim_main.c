@@ -436,9 +436,11 @@ static int judge(const struct totals *totals, int64_t wall_us, const char *figur
 /* The assumption, shown to be one: with evidence that is a lie there are two owners, and this program says so. */
 static int judge_liar(const struct totals *totals)
 {
+	uint64_t n = totals->passed + totals->failed;
+
 	printf("lies of fencing %llu; %llu of %llu seeds were broken by them\n",
 	       (unsigned long long)totals->coverage[COVER_LIE], (unsigned long long)totals->failed,
-	       (unsigned long long)totals->passed + totals->failed);
+	       (unsigned long long)n);
 	printf("%d passed, %d failed\n", totals->failed ? 1 : 0, totals->failed ? 0 : 1);
 	return totals->failed ? 0 : 1;
 }
