@@ -17,3 +17,15 @@ sim-long: $(BUILD)/tests/sim/sim
 .PHONY: sim-mutants
 sim-mutants:
 	$(Q)tests/sim/mutants --figures $(SIM_FIGURES)
+
+# All states of the model beside the code, by Spin.
+.PHONY: sim-model
+sim-model:
+	$(Q)tests/sim/model --figures $(SIM_FIGURES)
+
+$(eval $(call prog,tests/sim/scale,tests/sim/scale.c,core wire base,,))
+PROGRAMS += $(BUILD)/tests/sim/scale
+
+.PHONY: sim-scale
+sim-scale: $(BUILD)/tests/sim/scale
+	$(Q)$<

@@ -205,6 +205,7 @@ struct sim {
 	uint64_t seed, rng;
 	uint64_t trouble_rng; /* when which fault comes: apart, so that a script can take its place */
 	bool verbose;
+	bool rough;           /* lossy and busy in any case */
 	bool liar;            /* fencing says that it has worked and has not: more than the protocol bears */
 	bool single;          /* one fault, for good: nobody may be needed */
 	bool scripted;
@@ -258,6 +259,7 @@ struct sim {
 struct plan { /* one run */
 	uint64_t seed;
 	bool verbose, liar;
+	bool lossy; /* always the worst network and busy operators */
 	bool scripted;
 	const struct fault *script;
 	size_t n_script;

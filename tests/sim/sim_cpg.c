@@ -81,8 +81,8 @@ static void deliver(struct sim *sim, int node, struct entry *entry)
 			return;
 		if (m->agent && m->joined)
 			agent_message(sim, node, entry->from, entry->data, entry->size);
-		if (sim->lossy && !sim->healing && sim_chance(sim, 4))
-			sim_at(sim, sim_between(sim, 0, 5000), deliver_late, node, 0, (uint64_t)entry->from, entry);
+		if (sim->lossy && !sim->healing && sim_chance(sim, sim->rough ? 25 : 4))
+			sim_at(sim, sim_between(sim, 0, sim->rough ? 15000 : 5000), deliver_late, node, 0, (uint64_t)entry->from, entry);
 		return;
 	case ENTRY_LEAVE:
 		m->cpg &= ~BIT(entry->from);

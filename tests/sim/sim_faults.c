@@ -381,6 +381,8 @@ static void ev_first_config(struct sim *sim, int node, uint64_t a, uint64_t b, v
 	(void)b;
 	(void)p;
 	ask_config(sim);
+	if (!sim->next_config) /* the nodes have not agreed yet */
+		sim_at(sim, 500, ev_first_config, 0, 0, 0, NULL);
 }
 
 static void ev_heal(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Runs seeds: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] [--no-shrink] [--liar] [--figures FILE]
- * [--verbose]. Ends with "N passed, N failed"; a failing seed is cut down to the faults it needs and printed as one line that
- * replays it. --liar: fencing lies, which breaks what the protocol rests on; passes if that is noticed.
+ * Runs seeds: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] [--no-shrink] [--liar] [--lossy]
+ * [--figures FILE] [--verbose]. Ends with "N passed, N failed"; a failing seed is cut down to the faults it needs and printed as one line that
+ * replays it. --lossy: the worst network in all seeds, not in some. --liar: fencing lies, which breaks what the protocol rests on; passes if that is noticed.
  */
 #include "tests/sim/sim.h"
 
@@ -150,10 +150,12 @@ static void build_world(struct sim *sim)
 	sim->temper = (int)sim_between(sim, 0, 40);
 	sim->disk_ms = sim_chance(sim, 70) ? 10 : 1500;
 	sim->refused = sim_chance(sim, 60) ? 1 : 12;
-	sim->lossy = sim_chance(sim, 10);
+	sim->lossy = sim_chance(sim, 10) || sim->rough;
+	if (sim->rough)
+		sim->temper = 0; /* so that terms are long and an old message still counts */
 	sim->token_ms = sim_chance(sim, 70) ? 2 : 40;
-	sim->busy = sim_chance(sim, sim->lossy ? 80 : 25);
-	sim->single = !sim->liar && sim_chance(sim, 8);
+	sim->busy = sim_chance(sim, sim->lossy ? 80 : 25) || sim->rough;
+	sim->single = !sim->liar && !sim->rough && sim_chance(sim, 8);
 	if (sim->single) {
 		sim->disk_ms = 10;
 		sim->temper = sim->refused = 0;
@@ -247,6 +249,7 @@ static struct sim *new_sim(const struct plan *plan)
 	sim->trouble_rng = ~plan->seed;
 	sim->verbose = plan->verbose;
 	sim->liar = plan->liar;
+	sim->rough = plan->lossy;
 	sim->scripted = plan->scripted;
 	sim->script = plan->script;
 	sim->n_script = plan->n_script;
@@ -297,10 +300,10 @@ static bool run_one(const struct plan *plan, bool shrink, struct totals *totals)
 	if (!ok && !plan->liar) {
 		printf("seed %llu: at %.3f s: %s\n    replay: build/gcc/tests/sim/sim --seed %llu%s --verbose\n",
 		       (unsigned long long)plan->seed, (double)sim->now_ms / 1000, sim->failure,
-		       (unsigned long long)plan->seed, plan->scripted ? " --script ..." : "");
+		       (unsigned long long)plan->seed, plan->lossy ? " --lossy" : "");
 		if (shrink)
 			script_shrink(plan, sim->told, sim->n_told);
-		fflush(stdout);
+		(void)fflush(stdout);
 	}
 	ok ? totals->passed++ : totals->failed++;
 	free_sim(sim);
@@ -314,7 +317,7 @@ static bool run_one(const struct plan *plan, bool shrink, struct totals *totals)
 struct run {
 	uint64_t first, n;
 	unsigned int jobs;
-	bool stop, shrink, liar;
+	bool stop, shrink, liar, lossy;
 };
 
 static uint64_t cpu_us(void)
@@ -330,20 +333,20 @@ static uint64_t cpu_us(void)
 static void run_share(const struct run *run, uint64_t share, int fd)
 {
 	struct totals totals = { .passed = 0 };
-	uint64_t tenth = MAX(run->n / 10, 50000ull), said = tenth;
+	uint64_t tenth = MAX(run->n / 10, (uint64_t)50000), said = tenth;
 
 	for (uint64_t i = share; i < run->n && !(run->stop && totals.failed); i += run->jobs) {
-		struct plan plan = { .seed = run->first + i, .liar = run->liar };
+		struct plan plan = { .seed = run->first + i, .liar = run->liar, .lossy = run->lossy };
 
 		(void)run_one(&plan, run->shrink && totals.failed < SHRINKS_MAX, &totals);
 		if (share == 0 && i >= said) {
 			printf("%llu of %llu seeds\n", (unsigned long long)i, (unsigned long long)run->n);
-			fflush(stdout);
+			(void)fflush(stdout);
 			said += tenth;
 		}
 	}
 	totals.cpu_us = cpu_us();
-	fflush(stdout);
+	(void)fflush(stdout);
 	if (write(fd, &totals, sizeof(totals)) != sizeof(totals))
 		_exit(2);
 	_exit(0);
@@ -351,8 +354,13 @@ static void run_share(const struct run *run, uint64_t share, int fd)
 
 static void add_totals(struct totals *sum, const struct totals *more)
 {
-	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
-		((uint64_t *)sum)[i] += ((const uint64_t *)more)[i];
+	sum->passed += more->passed;
+	sum->failed += more->failed;
+	sum->cpu_us += more->cpu_us;
+	for (int i = 0; i < COVERS; i++)
+		sum->coverage[i] += more->coverage[i];
+	for (int i = 0; i < HA_CMD_COUNT * HA_PHASE_COUNT * HA_PHASE_COUNT; i++)
+		(&sum->transitions[0][0][0])[i] += (&more->transitions[0][0][0])[i];
 }
 
 /* Each worker has a pipe of its own: what it writes at its end does not fit into one write that would be whole. */
@@ -360,7 +368,7 @@ static int run_many(const struct run *run, struct totals *ret)
 {
 	int *fds = xcalloc(run->jobs, sizeof(*fds));
 
-	fflush(stdout);
+	(void)fflush(stdout);
 	for (unsigned int i = 0; i < run->jobs; i++) {
 		int ends[2];
 
@@ -418,7 +426,7 @@ static int judge(const struct totals *totals, int64_t wall_us, const char *figur
 	/* A story that is never told any more proves nothing: in many seeds each way from state to state must have been gone. */
 	if (n >= 20000 && missing) {
 		printf("%zu of the transitions that were seen before were not: does a fault not happen any more?\n", missing);
-		printf("%llu passed, %llu failed\n", (unsigned long long)totals->passed, (unsigned long long)totals->failed + 1);
+		printf("%llu passed, %llu failed\n", (unsigned long long)totals->passed, (unsigned long long)(totals->failed + 1));
 		return 1;
 	}
 	printf("%llu passed, %llu failed\n", (unsigned long long)totals->passed, (unsigned long long)totals->failed);
@@ -428,9 +436,11 @@ static int judge(const struct totals *totals, int64_t wall_us, const char *figur
 /* The assumption, shown to be one: with evidence that is a lie there are two owners, and this program says so. */
 static int judge_liar(const struct totals *totals)
 {
+	uint64_t n = totals->passed + totals->failed;
+
 	printf("lies of fencing %llu; %llu of %llu seeds were broken by them\n",
 	       (unsigned long long)totals->coverage[COVER_LIE], (unsigned long long)totals->failed,
-	       (unsigned long long)(totals->passed + totals->failed));
+	       (unsigned long long)n);
 	printf("%d passed, %d failed\n", totals->failed ? 1 : 0, totals->failed ? 0 : 1);
 	return totals->failed ? 0 : 1;
 }
@@ -443,6 +453,7 @@ int main(int argc, char **argv)
 		{ "script", required_argument, NULL, 'c' }, { "figures", required_argument, NULL, 'g' },
 		{ "verbose", no_argument, NULL, 'v' },	    { "stop", no_argument, NULL, 'x' },
 		{ "no-shrink", no_argument, NULL, 'k' },    { "liar", no_argument, NULL, 'l' },
+		{ "lossy", no_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct run run = { .first = 1, .n = 1000, .shrink = true };
@@ -492,9 +503,12 @@ int main(int argc, char **argv)
 		case 'l':
 			run.liar = plan.liar = true;
 			break;
+		case 'o':
+			run.lossy = plan.lossy = true;
+			break;
 		default:
 			fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] "
-					"[--no-shrink] [--liar] [--figures FILE] [--verbose]\n");
+					"[--no-shrink] [--liar] [--lossy] [--figures FILE] [--verbose]\n");
 			return 2;
 		}
 	}

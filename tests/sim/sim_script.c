@@ -66,7 +66,7 @@ void script_print(const struct fault *script, size_t n)
 
 static bool still_fails(const struct plan *plan, const struct fault *script, size_t n, char failure[512])
 {
-	struct plan scripted = { .seed = plan->seed, .liar = plan->liar, .scripted = true, .script = script, .n_script = n };
+	struct plan scripted = { .seed = plan->seed, .liar = plan->liar, .lossy = plan->lossy, .scripted = true, .script = script, .n_script = n };
 
 	return sim_fails(&scripted, failure, NULL, NULL);
 }
@@ -105,8 +105,8 @@ void script_shrink(const struct plan *plan, const struct fault *told, size_t n_t
 		piece = MAX(piece / 2, (size_t)1);
 	}
 	if (failure[0]) {
-		printf("    shrunk from %zu faults to %zu in %d runs: %s\n    replay: build/gcc/tests/sim/sim --seed %llu --script '",
-		       n_told, n, tries, failure, (unsigned long long)plan->seed);
+		printf("    shrunk from %zu faults to %zu in %d runs: %s\n    replay: build/gcc/tests/sim/sim --seed %llu%s --script '",
+		       n_told, n, tries, failure, (unsigned long long)plan->seed, plan->lossy ? " --lossy" : "");
 		script_print(script, n);
 		printf("' --verbose\n");
 	}

@@ -41,11 +41,31 @@ void transitions_after(struct sim *sim, int node)
 	}
 }
 
+/* Those that 20,000 seeds show a hundred times and more: many seeds without one of them mean that a story is no longer told. */
+static const struct {
+	enum ha_command_type command;
+	enum ha_phase from, to;
+} usual[] = {
+	{ HA_CMD_NONE, HA_PHASE_FREE, HA_PHASE_ACQUIRING },       { HA_CMD_NONE, HA_PHASE_ACQUIRING, HA_PHASE_ORPHANED },
+	{ HA_CMD_NONE, HA_PHASE_OWNED, HA_PHASE_ORPHANED },       { HA_CMD_NONE, HA_PHASE_RELEASING, HA_PHASE_ORPHANED },
+	{ HA_CMD_NONE, HA_PHASE_ORPHANED, HA_PHASE_ACQUIRING },   { HA_CMD_NONE, HA_PHASE_ORPHANED, HA_PHASE_RELEASING },
+	{ HA_CMD_MOVE, HA_PHASE_FREE, HA_PHASE_FREE },            { HA_CMD_MOVE, HA_PHASE_FREE, HA_PHASE_ACQUIRING },
+	{ HA_CMD_MOVE, HA_PHASE_OWNED, HA_PHASE_RELEASING },      { HA_CMD_MOVE, HA_PHASE_ORPHANED, HA_PHASE_FREE },
+	{ HA_CMD_RELEASED, HA_PHASE_RELEASING, HA_PHASE_FREE },   { HA_CMD_RELEASED, HA_PHASE_RELEASING, HA_PHASE_ACQUIRING },
+	{ HA_CMD_ACQUIRED, HA_PHASE_ACQUIRING, HA_PHASE_FREE },   { HA_CMD_ACQUIRED, HA_PHASE_ACQUIRING, HA_PHASE_ACQUIRING },
+	{ HA_CMD_ACQUIRED, HA_PHASE_ACQUIRING, HA_PHASE_OWNED },  { HA_CMD_LOST, HA_PHASE_ACQUIRING, HA_PHASE_ACQUIRING },
+	{ HA_CMD_LOST, HA_PHASE_OWNED, HA_PHASE_ACQUIRING },      { HA_CMD_EVIDENCE, HA_PHASE_ORPHANED, HA_PHASE_FREE },
+	{ HA_CMD_EVIDENCE, HA_PHASE_ORPHANED, HA_PHASE_ACQUIRING }, { HA_CMD_CURRENT, HA_PHASE_FREE, HA_PHASE_ACQUIRING },
+	{ HA_CMD_READY, HA_PHASE_FREE, HA_PHASE_ACQUIRING },      { HA_CMD_READY, HA_PHASE_ORPHANED, HA_PHASE_ACQUIRING },
+};
+
 size_t transitions_print(const uint64_t seen[HA_CMD_COUNT][HA_PHASE_COUNT][HA_PHASE_COUNT], size_t *ret_missing)
 {
 	size_t n = 0;
 
 	*ret_missing = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		*ret_missing += !seen[usual[i].command][usual[i].from][usual[i].to];
 	for (int command = 0; command < HA_CMD_COUNT; command++) {
 		for (int from = 0; from < HA_PHASE_COUNT; from++) {
 			for (int to = 0; to < HA_PHASE_COUNT; to++) {

@@ -2,7 +2,7 @@
 /*
  * Who may open a group: the rules of settle.c, commands.c, replica.c, local.c and watch.c for one group on shared storage (no
  * copy that could be old, and nothing but the gates keeps nodes apart). Nodes 0 and 1 can serve it, further ones only vote.
- * The agreed state is one variable that changes at once: that it may be taken so is what rounds.pml shows. Nodes act on the
+ * The agreed state is one variable that changes at once: that it may be taken so (rounds, terms, commits) is left to the simulator. Nodes act on the
  * last state they have seen, however old it is.
  *
  * Each step below may be late by any number of others: what a node is told, a job, a fence agent, the loss of quorum.
@@ -11,10 +11,10 @@
 #define NODES 3
 #endif
 #ifndef EPOCHS
-#define EPOCHS 4
+#define EPOCHS 3
 #endif
 #ifndef DEATHS
-#define DEATHS 2
+#define DEATHS 1
 #endif
 #define MAJORITY (NODES / 2 + 1)
 
@@ -47,6 +47,9 @@ bit gate[NODES];
 bit power[NODES], cut[NODES], quorate[NODES];
 bit fencing[NODES], killed[NODES]; /* a fence agent is at work against it; has done it */
 byte fence_seq[NODES];
+
+/* Not part of the state. */
+hidden byte k, present, different;
 
 #define HERE(n) (power[n] && !cut[n])
 #define IS_AT(n) (agreed.owner == (n) && agreed.phase >= ACQUIRING && agreed.phase <= RELEASING)
@@ -124,15 +127,16 @@ inline needs_install()
 inline forget(n)
 {
 	job[n] = 0;
+	job_epoch[n] = 0;
 	answer[n] = 0;
+	answer_epoch[n] = 0;
 	closing[n] = 0;
 	started[n] = 0
 }
 
-active proctype cluster()
+proctype cluster()
 {
-	byte k, present, deaths, cuts;
-	bit different;
+	byte deaths, cuts;
 
 	do
 	:: atomic {
@@ -169,10 +173,8 @@ active proctype cluster()
 }
 
 /* Whoever is lowest has it fenced; the agent may be slow, and its answer slower. */
-active [2] proctype fencer()
+proctype fencer(byte n)
 {
-	byte n = _pid - 1;
-
 	do
 	:: atomic { !fencing[n] && !agreed.up[n] && !agreed.evidence[n] && agreed.phase == ORPHANED && agreed.owner == n ->
 		fencing[n] = 1; killed[n] = 0; fence_seq[n] = agreed.down_seq[n] }
@@ -184,8 +186,7 @@ active [2] proctype fencer()
 #endif
 	   }
 	:: atomic { fencing[n] && killed[n] -> /* EVIDENCE (evidence_check()) */
-		byte k;
-		fencing[n] = 0;
+		fencing[n] = 0; killed[n] = 0;
 		if
 #ifdef BUG_OLD_EVIDENCE
 		:: !agreed.up[n] && !agreed.evidence[n] ->
@@ -197,14 +198,12 @@ active [2] proctype fencer()
 		:: else
 		fi
 	   }
-	:: atomic { fencing[n] && !killed[n] -> fencing[n] = 0 } /* it fails */
+	:: atomic { fencing[n] && !killed[n] -> fencing[n] = 0; fence_seq[n] = 0 } /* it fails */
 	od
 }
 
-active [2] proctype node()
+proctype node(byte n)
 {
-	byte n = _pid - 3;
-
 	do
 	/* It is told: the newest state only, since it looks at levels. */
 	:: atomic { HERE(n) && agreed.up[n] && (seen_phase[n] != agreed.phase || seen_owner[n] != agreed.owner ||
@@ -216,43 +215,35 @@ active [2] proctype node()
 	/* Duties (local.c). */
 	:: atomic { power[n] && quorate[n] && !job[n] && !closing[n] && seen_owner[n] == n && seen_phase[n] == ACQUIRING &&
 		    started[n] != seen_epoch[n] ->
-		job[n] = ACQUIRING; job_epoch[n] = seen_epoch[n]; started[n] = seen_epoch[n]; answer[n] = 0 }
+		job[n] = ACQUIRING; job_epoch[n] = seen_epoch[n]; started[n] = seen_epoch[n]; answer[n] = 0; answer_epoch[n] = 0 }
 	:: atomic { power[n] && quorate[n] && !job[n] && !closing[n] && seen_owner[n] == n && seen_phase[n] == RELEASING &&
 		    (answer[n] != RELEASING || answer_epoch[n] != seen_epoch[n]) ->
-		job[n] = RELEASING; job_epoch[n] = seen_epoch[n]; answer[n] = 0 }
+		job[n] = RELEASING; job_epoch[n] = seen_epoch[n]; answer[n] = 0; answer_epoch[n] = 0 }
 	:: atomic { power[n] && job[n] == ACQUIRING -> /* ends well */
 		if
 		:: closing[n]
 		:: else ->
-			assert(!gate[1 - n]);
+			assert(!gate[1 - n]); /* the one thing that must not be */
 			gate[n] = 1;
 			answer[n] = ACQUIRING;
 			answer_epoch[n] = job_epoch[n]
 		fi;
-		job[n] = 0 }
-	:: atomic { power[n] && job[n] == RELEASING -> gate[n] = 0; job[n] = 0; answer[n] = RELEASING; answer_epoch[n] = job_epoch[n] }
+		job[n] = 0;
+		job_epoch[n] = 0 }
+	:: atomic { power[n] && job[n] == RELEASING -> gate[n] = 0; answer[n] = RELEASING; answer_epoch[n] = job_epoch[n]; job[n] = 0; job_epoch[n] = 0 }
 	/* Must close: not its own, or no quorum. While a job runs the gate is closed at once, and again when it has ended. */
 	:: atomic { power[n] && (!quorate[n] || !IS_MINE(n)) && (gate[n] || job[n]) && !closing[n] ->
 		closing[n] = 1;
 		gate[n] = 0 }
-	:: atomic { power[n] && closing[n] && !job[n] -> gate[n] = 0; closing[n] = 0; answer[n] = 0 }
+	:: atomic { power[n] && closing[n] && !job[n] -> gate[n] = 0; closing[n] = 0; answer[n] = 0; answer_epoch[n] = 0 }
 
 	/* Answers: taken only for the epoch they are for. */
 	:: atomic { HERE(n) && agreed.up[n] && answer[n] == ACQUIRING && agreed.owner == n && agreed.phase == ACQUIRING && seen_phase[n] == ACQUIRING &&
-#ifdef BUG_OLD_ANSWER
-		    1 ->
-#else
 		    answer_epoch[n] == agreed.epoch ->
-#endif
 		agreed.phase = OWNED }
 	:: atomic { HERE(n) && agreed.up[n] && answer[n] == RELEASING && agreed.owner == n && agreed.phase == RELEASING && seen_phase[n] == RELEASING &&
 		    agreed.epoch < EPOCHS &&
-#ifdef BUG_OLD_ANSWER
-		    1 ->
-#else
 		    answer_epoch[n] == agreed.epoch ->
-#endif
-		byte k;
 		agreed.phase = FREE;
 		settle() }
 	/* LOST: it has had to close, and has. */
@@ -263,8 +254,6 @@ active [2] proctype node()
 }
 
 init {
-	byte k;
-
 	atomic {
 		for (k : 0 .. NODES - 1) {
 			power[k] = 1;
@@ -273,12 +262,11 @@ init {
 		}
 		agreed.phase = ACQUIRING;
 		agreed.owner = 0;
-		agreed.epoch = 1
+		agreed.epoch = 1;
+		run cluster();
+		run fencer(0);
+		run fencer(1);
+		run node(0);
+		run node(1)
 	}
-}
-
-/* The one thing that must not be, looked at after every step. */
-active proctype monitor()
-{
-	assert(!(gate[0] && gate[1]))
 }
