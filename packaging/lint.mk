@@ -54,6 +54,11 @@ lint-packaging: deb
 reproducible:
 	$(Q)packaging/check-reproducible $(O)
 
+# Installed, upgraded, removed and purged in a clean chroot; needs root.
+.PHONY: check-install
+check-install: deb
+	$(Q)packaging/check-install $(O)
+
 # Each check lists what it found and ends with 1 if there was anything.
 ARCHIVES = $(wildcard $(BUILD)/lib*.a)
 lint-policy: compile

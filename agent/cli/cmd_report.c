@@ -71,11 +71,9 @@ static const char *const files[] = { "/etc/corosync/corosync.conf", "/proc/drbd"
 static int put_clean(const struct report *report, const char *name, const char *clean, struct err *err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", report->dir, name);
-	_cleanup_fclose_ FILE *f = fopen(path, "we");
+	int rc = file_replace(path, clean, strlen(clean), 0600);
 
-	if (!f || fputs(clean, f) < 0 || fflush(f) != 0)
-		return err_errno(err, -errno, "%s", path);
-	return 0;
+	return rc < 0 ? err_errno(err, rc, "%s", path) : 0;
 }
 
 static int put(const struct report *report, const char *name, const char *text, struct err *err)

@@ -90,3 +90,32 @@ def test_second_agent_on_a_node_is_refused(agents):
     second = one.node.run([os.path.join(one.build_dir, "lunwardd")], check=False)
     assert second.returncode != 0 and "another lunwardd is running" in second.stderr
     one.expect("up", "up", "up")
+
+
+def test_each_group_has_one_master(agents, tmp_path):
+    """Groups of which the agents can make nothing, without storage: who may ask for what is decided before."""
+    one, two, three = agents
+    document = tmp_path / "document.json"
+    document.write_text(json.dumps({
+        "lunward": 1, "cluster": "netns", "nodes": {f"n{i}": {"id": i} for i in (1, 2, 3)},
+        "groups": {"ours": {"backend": "local", "nodes": ["n1"]},
+                   "theirs": {"backend": "local", "nodes": ["n1"], "placement": "pacemaker"}}}))
+    done = one.lunward("apply", "--no-wait", str(document))
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: len(two.status().get("groups", [])) == 2, 60, "the document on n2")
+    assert {g["name"]: g["placement"] for g in two.status()["groups"]} == {"ours": "auto", "theirs": "pacemaker"}
+    for verb in (("move", "theirs", "n1"), ("release", "theirs")):
+        done = two.lunward(*verb)
+        assert done.returncode == 1 and "Pacemaker places it" in done.stderr
+    for verb in ("promote", "demote"):
+        done = one.lunward("resource", verb, "ours", "--timeout", "3")
+        assert done.returncode == 4 and "its placement is auto" in done.stderr
+    # A node without a copy cannot have it, and gives up what it does not have at once.
+    done = three.lunward("resource", "promote", "theirs", "--timeout", "3")
+    assert done.returncode != 0 and "no copy" in done.stderr
+    assert three.lunward("resource", "demote", "theirs", "--timeout", "3").returncode == 0
+    assert three.lunward("resource", "role", "theirs", "--timeout", "3").stdout == "none pacemaker\n"
+    # Without storage n1 does not get ready for it; that may pass, so it is waited for, and the reason told at the end.
+    done = one.lunward("resource", "promote", "theirs", "--timeout", "3")
+    assert done.returncode == 3 and "cannot move to n1: its storage or target is not ready" in done.stderr
+    assert next(g for g in two.status()["groups"] if g["name"] == "theirs")["phase"] == "free"

@@ -269,6 +269,10 @@ def test_metrics_values(fake):
         spares = [n for n in group["current"] if n in group["ready"] and n != group["owner"]]
         assert families["lunward_group_spares"]["samples"][(("group", group["name"]),)] == len(spares)
         assert families["lunward_group_epoch_total"]["samples"][(("group", group["name"]),)] == group["epoch"]
+    status = state("healthy")
+    status["groups"][0].update(owner="n1", current=["n1", "n2"], ready=["n1"])
+    fake.close()
+    assert metrics(fake.start(status={"result": status}))["lunward_group_spares"]["samples"][(("group", status["groups"][0]["name"]),)] == 0
     failing = state("fencing-failing")
     fake.close()
     families = metrics(fake.start(status={"result": failing}))
