@@ -236,6 +236,9 @@ static int current_yes_check(const struct replica *replica, const struct ha_stat
 {
 	if (set_has(group->current, command->nodeid))
 		return -EALREADY;
+	/* One that was said before a copy was taken out and comes after it; CPG keeps one sender's order, a second try may not. */
+	if ((uint32_t)command->result != group->outdates)
+		return -ESTALE;
 	/* Only who has every acknowledged write can vouch for another copy, and nobody while another may be writing. */
 	if (!set_has(group->current, origin) || !set_has(group->spec.nodes, command->nodeid))
 		return -EPERM;
@@ -270,10 +273,12 @@ static void current_apply(struct replica *replica, uint32_t origin, const struct
 	struct ha_state_group *group = state_group(&replica->state, command->group);
 
 	(void)origin;
-	if (command->yes)
+	if (command->yes) {
 		set_add(group->current, command->nodeid);
-	else
+	} else {
 		set_del(group->current, command->nodeid);
+		group->outdates++;
+	}
 	replica_note(replica, group, !command->yes, "the copy on %s is %s", node_name(replica->settings, command->nodeid),
 		     command->yes ? "current" : "no longer current");
 }

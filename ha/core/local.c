@@ -133,12 +133,12 @@ static void see_epoch(struct local_group *local, const struct ha_state_group *gr
 static void want_copy(struct ha_core *core, struct local_copy *copy, const struct ha_state_group *group)
 {
 	struct ha_command command = { .type = HA_CMD_CURRENT, .nodeid = copy->nodeid, .number = group->epoch,
-				      .yes = copy->level == COPY_YES };
+				      .yes = copy->level == COPY_YES, .result = copy->level == COPY_YES ? (int32_t)group->outdates : 0 };
 	bool is_no = copy->level == COPY_NO && (group->phase == HA_PHASE_OWNED || copy->nodeid == core_me(core));
 
 	memcpy(command.group, group->spec.name, sizeof(command.group));
 	if ((command.yes || is_no) && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
-		core_want(core, &copy->want, group->epoch * 2 + command.yes, &command);
+		core_want(core, &copy->want, (uint64_t)group->outdates << 40 ^ (group->epoch * 2 + command.yes), &command);
 	else
 		want_drop(core, &copy->want);
 }

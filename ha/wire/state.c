@@ -122,6 +122,7 @@ static void put_group(struct bytes_out *out, const struct ha_state_group *group)
 	bytes_put_u64(out, group->changed);
 	bytes_put_u8(out, group->losses);
 	bytes_put_u8(out, group->stays);
+	bytes_put_u32(out, group->outdates);
 	bytes_put_record_end(out, record);
 }
 
@@ -145,6 +146,7 @@ static void get_group(struct bytes_in *in, bool newer, struct ha_state_group *re
 	if (r.left > 0) {
 		ret->losses = bytes_get_u8(&r);
 		ret->stays = bytes_get_bool(&r);
+		ret->outdates = bytes_get_u32(&r);
 	}
 	if (bytes_get_end(&r, newer) < 0)
 		in->bad = true;

@@ -49,6 +49,7 @@ struct ha_state_group {
 	uint64_t changed;
 	/* since minor 1 */
 	uint8_t losses; /* owners lost since one of them has served for long enough (CALM), or an operator has moved it */
+	uint32_t outdates; /* how often a copy has been taken out of `current` by a CURRENT: an older yes is void */
 	bool stays;     /* giving it away by itself has failed: not tried again until something changes */
 };
 
