@@ -354,6 +354,7 @@ static const struct {
 	[HA_CMD_READY] = { ready_check, ready_apply },
 	[HA_CMD_PORTALS] = { portals_check, portals_apply },
 	[HA_CMD_GIVE_UP] = { give_up_check, give_up_apply },
+	[HA_CMD_RECORD] = { record_check, record_apply },
 };
 
 int replica_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)

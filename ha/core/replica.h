@@ -74,6 +74,9 @@ void replica_node_down(struct replica *replica, struct ha_state_node *node);
 bool is_candidate(const struct ha_state *state, const struct ha_state_group *group, uint32_t id);
 /* The rule applied after each command and install: places groups, hands portals over. */
 void replica_settle(struct replica *replica);
+int record_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err);
+void record_apply(struct replica *replica, uint32_t origin, const struct ha_command *command);
+void records_drop(struct ha_state *state); /* those of groups that are gone */
 int config_check(const struct replica *replica, const struct ha_command *command, struct err *err);
 void config_apply(struct replica *replica, const struct ha_command *command);
 

@@ -188,6 +188,8 @@ struct sim {
 	uint64_t n_asked, n_answered;
 	uint8_t config_acked[64];
 	int next_config;
+	uint64_t record_acked[256]; /* by number: the version that has it for sure; 0: not answered */
+	int next_record;
 	struct {
 		uint64_t term, version;
 		uint32_t crc;
@@ -199,7 +201,7 @@ struct sim {
 	int coverage[16]; /* how often what a good run needs has happened */
 };
 
-enum { COVER_TAKEOVER, COVER_MOVE, COVER_FENCE, COVER_OUTDATE, COVER_WRITE, COVER_TRANSITIONAL, COVER_SNAPSHOT, COVER_LOST, COVER_LATE_EVIDENCE, COVER_RESYNC };
+enum { COVER_TAKEOVER, COVER_MOVE, COVER_FENCE, COVER_OUTDATE, COVER_WRITE, COVER_TRANSITIONAL, COVER_SNAPSHOT, COVER_LOST, COVER_LATE_EVIDENCE, COVER_RESYNC, COVER_RECORD, COVER_STALE_RECORD };
 
 /* sim_main.c */
 uint32_t sim_random(struct sim *sim, uint32_t below);
@@ -260,5 +262,6 @@ void check_alone(struct sim *sim, const struct group *group, int side);
 void check_acquire(struct sim *sim, int group, int node, uint64_t epoch);
 bool check_well(struct sim *sim, bool loud); /* everything is as it should be in the end */
 void check_configs(struct sim *sim);
+void check_records(struct sim *sim, int group, int node, uint64_t version); /* what was answered until then is there */
 
 #endif

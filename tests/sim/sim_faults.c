@@ -6,7 +6,7 @@
 #include "base/xalloc.h"
 #include "tests/sim/sim.h"
 
-static event_fn ev_fault, ev_busy, ev_tempted, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
+static event_fn ev_fault, ev_busy, ev_record, ev_tempted, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
 
 static int any_node(struct sim *sim)
 {
@@ -220,6 +220,30 @@ static void ask_config(struct sim *sim)
 	    (uint64_t)sim->next_config++);
 }
 
+/* A node adds one number to what it knows of a group's record. Number i is of group i modulo their count. */
+static void ask_record(struct sim *sim)
+{
+	int number = sim->next_record, i = number % sim->n_groups, node = sim->groups[i].nodes[sim_random(sim, 2)];
+	uint8_t numbers[ARRAY_SIZE(sim->record_acked)] = { 0 };
+	struct ha_record_view record;
+	struct ha_core_view view;
+
+	if (number == (int)ARRAY_SIZE(sim->record_acked) || !agent_runs(sim, node))
+		return;
+	ha_core_view(sim->machines[node].core, &view);
+	if (ha_core_record(sim->machines[node].core, sim->groups[i].name, "key", &record) == 0) {
+		if (!record.settled)
+			return;
+		memcpy(numbers, record.data, sizeof(numbers));
+	}
+	numbers[number] = 1;
+	sim->next_record++;
+	ask(sim, node,
+	    &(struct ha_event){ .request = HA_REQ_RECORD, .group = sim->groups[i].name, .text = "key", .data = numbers,
+				.size = sizeof(numbers), .base_version = view.committed },
+	    (uint64_t)number);
+}
+
 /* An honest operator: the machine is off and stays off for a moment. */
 static void ask_confirm(struct sim *sim)
 {
@@ -312,6 +336,20 @@ static void ev_first_config(struct sim *sim, int node, uint64_t a, uint64_t b, v
 	ask_config(sim);
 }
 
+/* Now and then both nodes of a group at once, and while something else happens. */
+static void ev_record(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+{
+	(void)node;
+	(void)a;
+	(void)b;
+	(void)p;
+	if (sim->healing)
+		return;
+	for (uint32_t n = 1 + sim_random(sim, 3); n > 0; n--)
+		ask_record(sim);
+	sim_at(sim, sim_between(sim, 50, 1500), ev_record, 0, 0, 0, NULL);
+}
+
 static void ev_busy(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 {
 	(void)node;
@@ -382,4 +420,5 @@ void faults_start(struct sim *sim)
 	/* A calm start, so that there is something to lose. */
 	sim_at(sim, 4000, ev_fault, 0, 0, 0, NULL);
 	sim_at(sim, 2500, ev_first_config, 0, 0, 0, NULL);
+	sim_at(sim, 3500, ev_record, 0, 0, 0, NULL);
 }

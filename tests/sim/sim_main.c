@@ -175,6 +175,8 @@ static void run_seed(struct sim *sim)
 	}
 	(void)check_well(sim, true);
 	check_configs(sim);
+	for (int i = 0; i < sim->n_groups; i++)
+		check_records(sim, i, sim->groups[i].nodes[0], UINT64_MAX);
 }
 
 static void free_world(struct sim *sim)
@@ -278,14 +280,15 @@ static int run_many(uint64_t first, uint64_t n, unsigned int jobs, bool stop, st
 static void print_coverage(const struct tally *tally)
 {
 	printf("takeovers %llu, moves %llu, fencings %llu, outdated copies %llu, acknowledged writes %llu,\n"
-	       "one-sided deliveries %llu, snapshots %llu, new epochs in place %llu, late evidence %llu, resyncs %llu\n",
+	       "one-sided deliveries %llu, snapshots %llu, new epochs in place %llu, late evidence %llu, resyncs %llu, records %llu (overtaken %llu)\n",
 	       (unsigned long long)tally->coverage[COVER_TAKEOVER], (unsigned long long)tally->coverage[COVER_MOVE],
 	       (unsigned long long)tally->coverage[COVER_FENCE], (unsigned long long)tally->coverage[COVER_OUTDATE],
 	       (unsigned long long)tally->coverage[COVER_WRITE],
 	       (unsigned long long)tally->coverage[COVER_TRANSITIONAL],
 	       (unsigned long long)tally->coverage[COVER_SNAPSHOT], (unsigned long long)tally->coverage[COVER_LOST],
 	       (unsigned long long)tally->coverage[COVER_LATE_EVIDENCE],
-	       (unsigned long long)tally->coverage[COVER_RESYNC]);
+	       (unsigned long long)tally->coverage[COVER_RESYNC], (unsigned long long)tally->coverage[COVER_RECORD],
+	       (unsigned long long)tally->coverage[COVER_STALE_RECORD]);
 }
 
 int main(int argc, char **argv)

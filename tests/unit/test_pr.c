@@ -160,7 +160,8 @@ static void what_lio_does_not_write_is_refused(void **unused)
 		if (pr_table_parse(text, strlen(text) + 1, &table, NULL) == 0)
 			fail_msg("taken: %s for %s", faults[i].to, faults[i].from);
 	}
-	parse_fails(BLOCK("0", REGISTRATION_A) BLOCK("1", REGISTRATION_A), strlen(one) * 2 + 1); /* a path twice */
+	parse_fails(BLOCK("0", REGISTRATION_A) BLOCK("1", REGISTRATION_A), strlen(one) * 2 + 1); /* two holders */
+	parse_fails(BLOCK("0", REGISTRATION_B) BLOCK("1", REGISTRATION_B), strlen(BLOCK("0", REGISTRATION_B)) * 2 + 1); /* a path twice */
 	parse_fails("No Registrations or Reservations\n\n", 35);
 	parse_fails("", 1);
 	parse_fails("", 0);
