@@ -27,15 +27,7 @@ static size_t record_place(const struct ha_state *state, const char *group, cons
 	return low;
 }
 
-static const struct ha_state_record *find_record(const struct ha_state *state, const char *group, const char *key)
-{
-	bool there;
-	size_t at = record_place(state, group, key, &there);
-
-	return there ? &state->records[at] : NULL;
-}
-
-static int check_room(const struct ha_state *state, const struct ha_state_record *old, const struct ha_command *command, struct err *err)
+static int check_room(const struct ha_state *state, bool is_new, size_t old_size, const struct ha_command *command, struct err *err)
 {
 	size_t total = command->document_size;
 
@@ -43,8 +35,9 @@ static int check_room(const struct ha_state *state, const struct ha_state_record
 		return err_set(err, -E2BIG, "group %s: a record of %zu bytes, the limit is %u", command->group, command->document_size,
 			       HA_RECORD_SIZE_MAX);
 	for (size_t i = 0; i < state->n_records; i++)
-		total += &state->records[i] == old ? 0 : state->records[i].size;
-	if (total > HA_RECORDS_SIZE_MAX || (!old && state->n_records == HA_RECORDS_MAX))
+		total += state->records[i].size;
+	total -= old_size;
+	if (total > HA_RECORDS_SIZE_MAX || (is_new && state->n_records == HA_RECORDS_MAX))
 		return err_set(err, -ENOSPC, "group %s: the records of all groups would take %zu bytes, the limit is %u: remove some "
 			       "(reservations of hosts that are gone)", command->group, total, HA_RECORDS_SIZE_MAX);
 	return 0;
@@ -54,17 +47,20 @@ int record_check(const struct replica *replica, uint32_t origin, const struct ha
 {
 	const struct ha_state_group *group = state_group(&replica->state, command->group);
 	const struct ha_state_record *old;
+	bool there;
+	size_t at;
 
 	if (!group)
 		return err_set(err, -ENOENT, "group %s: there is no such group", command->group);
 	if (!set_has(group->spec.nodes, origin))
 		return err_set(err, -EPERM, "group %s: %s has no copy of it", command->group, node_name(replica->settings, origin));
-	old = find_record(&replica->state, command->group, command->text);
-	if (group->changed > command->number || (old && old->changed > command->number))
+	at = record_place(&replica->state, command->group, command->text, &there);
+	old = there ? &replica->state.records[at] : NULL;
+	if (group->changed > command->number || (there && old->changed > command->number))
 		return err_set(err, -ESTALE, "group %s: record %s or the owner has changed meanwhile", command->group, command->text);
-	if (old ? old->size == command->document_size && memcmp(old->data, command->document, old->size) == 0 : !command->document_size)
+	if (there ? old->size == command->document_size && memcmp(old->data, command->document, old->size) == 0 : !command->document_size)
 		return -EALREADY;
-	return check_room(&replica->state, old, command, err);
+	return check_room(&replica->state, !there, there ? old->size : 0, command, err);
 }
 
 static void remove_at(struct ha_state *state, size_t at)
@@ -111,10 +107,13 @@ void records_drop(struct ha_state *state)
 
 int ha_core_record(const struct ha_core *core, const char *group, const char *key, struct ha_record_view *ret)
 {
-	const struct ha_state_record *record = find_record(&core->replica.state, group, key);
+	const struct ha_state_record *record;
+	bool there;
+	size_t at = record_place(&core->replica.state, group, key, &there);
 
-	if (!record)
+	if (!there)
 		return -ENOENT;
+	record = &core->replica.state.records[at];
 	*ret = (struct ha_record_view){ .key = record->key, .data = record->data, .size = record->size, .changed = record->changed,
 					.settled = core_is_settled(core, record->changed) };
 	return 0;

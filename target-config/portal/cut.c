@@ -64,11 +64,11 @@ static bool is_address(const struct inet_diag_msg *msg, int family, const void *
 }
 
 /* 1: the dump has ended. */
-static int take_messages(const void *buffer, size_t size, int family, const void *address, struct connections *found)
+static int take_messages(void *buffer, size_t size, int family, const void *address, struct connections *found)
 {
 	unsigned int left = (unsigned int)size;
 
-	for (const struct nlmsghdr *h = buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+	for (struct nlmsghdr *h = buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 		const struct inet_diag_msg *msg = NLMSG_DATA(h);
 
 		if (h->nlmsg_type == NLMSG_DONE)

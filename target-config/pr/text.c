@@ -94,7 +94,7 @@ static bool is_type(uint64_t type)
 
 static int take_reservation(struct reader *in, struct pr_table *table, struct pr_registration *r)
 {
-	uint64_t holder, type, scope;
+	uint64_t holder = 0, type = 0, scope = 0;
 	int rc = take_number(in, "res_holder=", 10, 1, &holder);
 
 	if (rc < 0 || !holder)

@@ -155,9 +155,9 @@ static void what_lio_does_not_write_is_refused(void **unused)
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
 		const char *text = replace(one, faults[i].from, faults[i].to);
-		struct pr_table table = { 0 };
+		struct pr_table taken = { 0 };
 
-		if (pr_table_parse(text, strlen(text) + 1, &table, NULL) == 0)
+		if (pr_table_parse(text, strlen(text) + 1, &taken, NULL) == 0)
 			fail_msg("taken: %s for %s", faults[i].to, faults[i].from);
 	}
 	parse_fails(BLOCK("0", REGISTRATION_A) BLOCK("1", REGISTRATION_A), strlen(one) * 2 + 1); /* two holders */
@@ -185,7 +185,6 @@ static void a_cut_text_is_refused(void **unused)
 static void bounds_hold(void **unused)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
-	_cleanup_pr_table_ struct pr_table table = { 0 };
 	_cleanup_free_ char *large = xcalloc(1, PR_TEXT_MAX + 2);
 	char name[PR_NAME_SIZE + 1];
 
