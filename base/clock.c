@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/clock.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 int64_t clock_now_us(void)
@@ -14,4 +15,13 @@ int64_t clock_now_us(void)
 int64_t clock_now_ms(void)
 {
 	return clock_now_us() / 1000;
+}
+
+int64_t clock_wall_s(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_REALTIME, &ts) < 0)
+		abort();
+	return ts.tv_sec;
 }

@@ -40,9 +40,19 @@ lint-shell:
 lint-python:
 	$(Q)tests/policy/scripts python | xargs -r $(PYTHON) -m pyflakes
 
-# Debian's view of the package; what it may say nothing about is in debian/*.lintian-overrides.
+# Debian's view of the packages (the project has no mailing list, and packages of debug symbols take no overrides), rpm's view of the
+# spec, Prometheus' view of the alerts.
+NO_MAIL := bogus-mail-host,bogus-mail-host-in-debian-changelog
 lint-packaging: deb
-	$(Q)lintian --allow-root --fail-on error,warning --tag-display-limit 0 $(O)/deb/*.deb
+	$(Q)lintian --allow-root --fail-on error,warning --tag-display-limit 0 --suppress-tags $(NO_MAIL) $(O)/deb/*.deb
+	$(Q)rpmspec --define '_topdir $(CURDIR)/$(O)/rpm' --parse packaging/rpm/lunward.spec >/dev/null
+	$(Q)rpmlint --config packaging/rpm/rpmlint.toml packaging/rpm/lunward.spec
+	$(Q)cd packaging/metrics && promtool check rules lunward-alerts.yml && promtool test rules lunward-alerts-test.yml
+
+# Built twice, at other times and in other folders: the same bytes.
+.PHONY: reproducible
+reproducible:
+	$(Q)packaging/check-reproducible $(O)
 
 # Each check lists what it found and ends with 1 if there was anything.
 ARCHIVES = $(wildcard $(BUILD)/lib*.a)

@@ -1,9 +1,14 @@
 # Tests that are neither unit tests nor the lab's.
-.PHONY: netns
+.PHONY: netns netns-stable
 
-# Real Corosync in network namespaces; needs root.
+# Real Corosync in network namespaces; needs root. T=word: only tests with that in their names.
 netns: $(NETNS_PROGRAMS) $(PROGRAMS)
-	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider tests/netns
+	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider --durations=10 $(if $(T),-k '$(T)') tests/netns
+
+# Each fault script ten times in a row; the first flake ends it.
+netns-stable: $(NETNS_PROGRAMS) $(PROGRAMS)
+	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -x -rs -p no:cacheprovider --times $(or $(TIMES),10) $(if $(T),-k '$(T)') \
+		tests/netns/test_faults.py
 
 compile: $(NETNS_PROGRAMS)
 

@@ -38,7 +38,9 @@ enum cli_exit {
 	X(NO_WAIT, "no-wait", NULL, "do not wait until the nodes have done it, only until they have agreed on it")     \
 	X(SECRETS, "secrets", NULL, "show CHAP secrets and fencing passwords (root only)")                             \
 	X(WATCH, "watch", NULL, "show it again whenever it changes")                                                   \
-	X(YES, "yes", NULL, "vouch without being asked")
+	X(YES, "yes", NULL, "vouch without being asked")                                                               \
+	X(HTTP, "http", NULL, "answer one HTTP request on standard input")                                             \
+	X(FACTS, "facts", "FILE", "judge what was collected elsewhere instead of this node")
 enum cli_option_id {
 #define X(id, name, arg, help) CLI_OPTION_##id,
 	CLI_OPTIONS(X)
@@ -75,6 +77,7 @@ struct cli {
 	unsigned int options;
 	bool json;
 	const char *socket;
+	const char *facts;
 	int timeout_s;
 };
 
@@ -103,8 +106,15 @@ enum cli_exit cmd_status(struct cli *cli);
 enum cli_exit cmd_move(struct cli *cli);
 enum cli_exit cmd_release(struct cli *cli);
 enum cli_exit cmd_confirm_down(struct cli *cli);
+enum cli_exit cmd_maintenance(struct cli *cli);
 enum cli_exit cmd_check(struct cli *cli);
 enum cli_exit cmd_version(struct cli *cli);
+enum cli_exit cmd_resource_role(struct cli *cli);
+enum cli_exit cmd_resource_promote(struct cli *cli);
+enum cli_exit cmd_resource_demote(struct cli *cli);
+enum cli_exit cmd_doctor(struct cli *cli);
+enum cli_exit cmd_report(struct cli *cli);
+enum cli_exit cmd_metrics(struct cli *cli);
 enum cli_exit cmd_help(struct cli *cli);
 
 /* help.c */

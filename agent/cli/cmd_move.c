@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* move, release, node confirm-down: who serves. */
+/* move, release, node maintenance, node confirm-down: who serves. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +81,19 @@ enum cli_exit cmd_release(struct cli *cli)
 	if (rc == 0 && !cli->json)
 		printf("%s is served by nobody; `lunward move %s NODE` ends that\n", cli->args[0], cli->args[0]);
 	return finish(cli, rc, result, &err, cli->args[0], NULL);
+}
+
+enum cli_exit cmd_maintenance(struct cli *cli)
+{
+	json_auto_t *result = NULL;
+	struct err err = ERR_INIT;
+	const char *node = cli->args[0], *state = cli->args[1];
+	int rc = cli_call(cli, "maintenance", json_pack("{s:s, s:s}", "node", node, "state", state), &result, &err);
+
+	if (rc == 0 && !cli->json)
+		printf(strcmp(state, "off") == 0 ? "%s may serve again; `lunward move` brings groups back\n" :
+						   "%s serves nothing and gets nothing\n", node);
+	return finish(cli, rc, result, &err, NULL, node);
 }
 
 /* --- node confirm-down ------------------------------------------------------------------------------------------------*/

@@ -89,6 +89,8 @@ static enum cli_exit take_option(struct cli *cli, enum cli_option_id option, con
 	cli->options |= 1u << option;
 	if (option == CLI_OPTION_SOCKET) {
 		cli->socket = value;
+	} else if (option == CLI_OPTION_FACTS) {
+		cli->facts = value;
 	} else if (option == CLI_OPTION_FORMAT) {
 		if (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
 			return usage("--format must be text or json, not \"%s\"", value);

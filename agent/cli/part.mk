@@ -6,8 +6,9 @@ PKGS += jansson
 $(eval $(call unit_test,test_cli_render,tests/unit/test_cli_render.c,cli ctl base,jansson))
 $(eval $(call prog,tests/unit/test_cli_server,tests/unit/test_cli_server.c,ctl base,jansson))
 
-# tests/run-unit runs programs: a program that runs the Python tests against this build.
-$(BUILD)/tests/unit/test_cli: $(BUILD)/lunward $(BUILD)/tests/unit/test_cli_server
-	@printf '#!/bin/sh\nBUILD=%s exec %s %s/tests/unit/test_cli.py "$$@"\n' '$(BUILD)' '$(PYTHON)' '$(CURDIR)' >$@
+# tests/run-unit runs programs: programs that run the Python tests against this build.
+$(BUILD)/tests/unit/test_cli $(BUILD)/tests/unit/test_cli_site: $(BUILD)/lunward $(BUILD)/tests/unit/test_cli_server
+	@printf '#!/bin/sh\nBUILD=%s exec %s %s/tests/unit/$(@F).py "$$@"\n' '$(BUILD)' '$(PYTHON)' '$(CURDIR)' >$@
 	@chmod +x $@
-UNIT_TESTS += $(BUILD)/tests/unit/test_cli
+UNIT_TESTS += $(BUILD)/tests/unit/test_cli $(BUILD)/tests/unit/test_cli_site
+$(eval $(call unit_test,test_flow,tests/unit/test_flow.c,cli ctl base,jansson))

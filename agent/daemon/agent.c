@@ -153,8 +153,19 @@ static void drain_actions(struct agent *agent)
 {
 	struct ha_action action;
 
-	while (ha_core_next_action(agent->core, &action))
+	while (ha_core_next_action(agent->core, &action)) {
+		trace_action(agent->trace, &action);
 		perform(agent, &action);
+	}
+	trace_flush(agent->trace);
+}
+
+static void step_core(struct agent *agent, const struct ha_event *event)
+{
+	int64_t now_ms = clock_now_ms();
+
+	trace_event(agent->trace, event, now_ms);
+	ha_core_step(agent->core, event, now_ms);
 }
 
 void agent_step(struct agent *agent, const struct ha_event *event)
@@ -166,7 +177,7 @@ void agent_step(struct agent *agent, const struct ha_event *event)
 	}
 	agent->stepping = true;
 	if (event)
-		ha_core_step(agent->core, event, clock_now_ms());
+		step_core(agent, event);
 	drain_actions(agent);
 	while (agent->queue) {
 		struct queued_event *q = agent->queue;
@@ -174,7 +185,7 @@ void agent_step(struct agent *agent, const struct ha_event *event)
 		agent->queue = q->next;
 		if (!agent->queue)
 			agent->queue_tail = &agent->queue;
-		ha_core_step(agent->core, &q->event, clock_now_ms());
+		step_core(agent, &q->event);
 		free(q);
 		drain_actions(agent);
 	}

@@ -18,6 +18,7 @@
 #include "agent/daemon/roles.h"
 #include "agent/daemon/settings.h"
 #include "agent/daemon/timeline.h"
+#include "agent/daemon/trace.h"
 #include "ha/core/core.h"
 #include "target-config/backend/backend.h"
 
@@ -83,6 +84,7 @@ struct agent {
 	struct loop *loop;
 	struct settings settings;
 	struct ha_core *core;
+	struct trace *trace; /* NULL: none is wanted */
 	struct cluster *cluster;
 	struct ctl_server *ctl;
 	struct config_ref *config; /* the committed document, parsed; NULL before the first */
@@ -122,6 +124,7 @@ void agent_turn_by(struct agent *agent, int64_t deadline_ms);
 uint32_t agent_me(const struct agent *agent);
 const char *agent_node_name(const struct agent *agent, uint32_t nodeid); /* "nobody" for 0 */
 struct agroup *agent_group(struct agent *agent, const char *name);
+bool agent_pacemaker_places(const struct agent *agent, const char *group); /* by the document */
 
 /* groups.c */
 void groups_sync_list(struct agent *agent); /* after a new document */

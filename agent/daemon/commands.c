@@ -18,8 +18,9 @@
 
 #define APPLY_PATIENCE_MS 600000 /* zeroing large volumes takes time; progress is shown meanwhile */
 #define MOVE_PATIENCE_MS 120000
+#define EVACUATION_PATIENCE_MS 1800000 /* a planned move for each group, one after the other; progress is shown meanwhile */
 
-enum waiter_kind { WAIT_REPLY, WAIT_MOVE, WAIT_APPLY, WATCH };
+enum waiter_kind { WAIT_REPLY, WAIT_MOVE, WAIT_EVACUATED, WAIT_APPLY, WATCH };
 
 /* An operator's command that is not answered yet. */
 struct waiter {
@@ -212,7 +213,9 @@ static void group_specs(const struct config *config, struct ha_group_spec *ret)
 	for (size_t i = 0; i < config->n_groups; i++) {
 		const struct config_group *group = &config->groups[i];
 
-		ret[i] = (struct ha_group_spec){ .prefer = group->prefer,
+		ret[i] = (struct ha_group_spec){ .prefer = group->prefer, .weight = group->weight,
+						 .failback_s = group->failback == CONFIG_FAILBACK_AUTO ? group->failback_delay_s : 0,
+						 .losses_max = (uint8_t)group->takeover_limit,
 						 .placement = group->placement == CONFIG_PLACEMENT_AUTO ?
 								      HA_PLACEMENT_AUTO :
 								      HA_PLACEMENT_PACEMAKER };
@@ -270,15 +273,27 @@ static void cmd_apply(void *ctx, struct ctl_request *request, const json_t *args
 	config_free(config);
 }
 
-static void request_move(struct agent *agent, struct ctl_request *request, const char *name, uint32_t to)
+/* Two that move one group undo each other's work: each group has one master, the agents with the operator, or Pacemaker. */
+static int check_master(const struct agent *agent, const char *name, bool pacemaker, struct ha_group_view *ret_group, struct err *err)
+{
+	if (!name || ha_core_find_group(agent->core, name, ret_group) < 0)
+		return err_set(err, -ENOENT, "no group \"%s\"; see `lunward status`", name ? name : "");
+	if (pacemaker && !agent_pacemaker_places(agent, name))
+		return err_set(err, -EINVAL, "group %s: its placement is auto: not for Pacemaker to move; give it \"placement\": "
+			       "\"pacemaker\" in the document", name);
+	if (!pacemaker && agent_pacemaker_places(agent, name))
+		return err_set(err, -EBUSY, "group %s: Pacemaker places it: move its resource, with crm or pcs", name);
+	return 0;
+}
+
+static void request_move(struct agent *agent, struct ctl_request *request, const char *name, uint32_t to, bool pacemaker)
 {
 	struct ha_group_view group;
+	struct err err = ERR_INIT;
 	struct waiter *waiter;
-	char text[128];
 
-	if (!name || ha_core_find_group(agent->core, name, &group) < 0) {
-		snprintf(text, sizeof(text), "no group \"%s\"; see `lunward status`", name ? name : "");
-		fail(request, -ENOENT, text);
+	if (check_master(agent, name, pacemaker, &group, &err) < 0) {
+		fail(request, err.code, err.text);
 		return;
 	}
 	waiter = add_waiter(agent, WAIT_MOVE, request, MOVE_PATIENCE_MS);
@@ -300,12 +315,45 @@ static void cmd_move(void *ctx, struct ctl_request *request, const json_t *args)
 		fail(request, -ENOENT, text);
 		return;
 	}
-	request_move(ctx, request, string_arg(args, "group"), to);
+	request_move(ctx, request, string_arg(args, "group"), to, false);
 }
 
 static void cmd_release(void *ctx, struct ctl_request *request, const json_t *args)
 {
-	request_move(ctx, request, string_arg(args, "group"), 0);
+	request_move(ctx, request, string_arg(args, "group"), 0, false);
+}
+
+/* For the resource agent: this node, whoever asks. */
+static void cmd_promote(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	request_move(ctx, request, string_arg(args, "group"), agent_me(ctx), true);
+}
+
+/* Nothing of the group is open here, nothing is about to be, and without quorum nothing will. */
+static bool is_shut(const struct agent *agent, const struct agroup *group)
+{
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	return !view.quorate && group && group->inspected && !group->serving && !group->job && group->duty == DUTY_NONE;
+}
+
+static void cmd_demote(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	const char *name = string_arg(args, "group");
+	struct ha_group_view group;
+	struct ha_core_view view;
+	struct err err = ERR_INIT;
+
+	ha_core_view(agent->core, &view);
+	if (check_master(agent, name, true, &group, &err) < 0)
+		fail(request, err.code, err.text);
+	else if (is_shut(agent, agent_group(agent, name)) ||
+		 (view.active && group.settled && group.owner != agent_me(agent)))
+		ctl_request_ok(request, json_object());
+	else
+		request_move(agent, request, name, 0, true);
 }
 
 static void cmd_confirm_down(void *ctx, struct ctl_request *request, const json_t *args)
@@ -325,6 +373,39 @@ static void cmd_confirm_down(void *ctx, struct ctl_request *request, const json_
 	waiter = add_waiter(agent, WAIT_REPLY, request, MOVE_PATIENCE_MS);
 	agent_step(agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_CONFIRM_DOWN, .nodeid = nodeid,
 					      .request_id = waiter->request_id });
+}
+
+static int maintenance_by_name(const char *name)
+{
+	for (int i = 0; name && i < HA_MAINTENANCE_COUNT; i++) {
+		if (strcmp(name, ha_maintenance_name((enum ha_maintenance)i)) == 0)
+			return i;
+	}
+	return -EINVAL;
+}
+
+static void cmd_maintenance(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	const char *node = string_arg(args, "node"), *state = string_arg(args, "state");
+	uint32_t nodeid = node && strcmp(node, "self") == 0 ? agent_me(agent) : node_by_name(agent, node);
+	int maintenance = maintenance_by_name(state);
+	struct waiter *waiter;
+	char text[128];
+
+	if (!nodeid || maintenance < 0) {
+		if (!nodeid)
+			snprintf(text, sizeof(text), "no node \"%s\"; see `lunward status`", node ? node : "");
+		else
+			snprintf(text, sizeof(text), "maintenance is on, off or until-restart, not \"%.40s\"", state ? state : "");
+		fail(request, nodeid ? -EINVAL : -ENOENT, text);
+		return;
+	}
+	waiter = add_waiter(agent, maintenance ? WAIT_EVACUATED : WAIT_REPLY, request,
+			    maintenance ? EVACUATION_PATIENCE_MS : MOVE_PATIENCE_MS);
+	waiter->to = nodeid;
+	agent_step(agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MAINTENANCE, .nodeid = nodeid,
+					      .maintenance = (enum ha_maintenance)maintenance, .request_id = waiter->request_id });
 }
 
 /* DRBD has lost the peer of a resource and asks whether it may go on (docs/PROTOCOL.md, "DRBD's questions"). */
@@ -404,6 +485,78 @@ static void check_move(struct agent *agent, struct waiter *waiter)
 	}
 }
 
+static bool can_leave(const struct ha_group_view *group, uint32_t from)
+{
+	if (group->phase == HA_PHASE_RELEASING)
+		return true;
+	for (size_t i = 0; i < HA_COPIES_MAX && group->nodes[i]; i++) {
+		uint32_t id = group->nodes[i];
+		bool current = false, ready = false;
+
+		for (size_t k = 0; k < HA_COPIES_MAX; k++) {
+			current |= group->current[k] == id;
+			ready |= group->ready[k] == id;
+		}
+		if (id != from && current && ready && !group->stays)
+			return true;
+	}
+	return false;
+}
+
+/* Whether its portals, or others that it holds, are still to be handed over. */
+static bool holds_portals(const struct agent *agent, uint32_t nodeid)
+{
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_nodes; i++) {
+		struct ha_node_view node;
+
+		ha_core_node(agent->core, i, &node);
+		if (node.portal_holder == nodeid && node.portal_next && node.portal_next != nodeid)
+			return true;
+	}
+	return false;
+}
+
+/* Until the node serves nothing, or only what nobody else can take now. */
+static void check_evacuated(struct agent *agent, struct waiter *waiter)
+{
+	const char *node = agent_node_name(agent, waiter->to);
+	char text[HA_TEXT_SIZE + 256];
+	size_t n_left = 0, n_leaving = 0;
+	struct ha_group_view stuck = { 0 };
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_groups; i++) {
+		struct ha_group_view group;
+
+		ha_core_group(agent->core, i, &group);
+		if (group.owner != waiter->to)
+			continue;
+		n_left++;
+		if (can_leave(&group, waiter->to))
+			n_leaving++;
+		else
+			stuck = group;
+	}
+	if (n_left == 0 && holds_portals(agent, waiter->to)) {
+		say(waiter, "handing its portals over");
+	} else if (n_left == 0) {
+		answer(agent, waiter, 0, "");
+	} else if (n_leaving == 0) {
+		snprintf(text, sizeof(text), "node %s goes on serving %zu group%s, of them %s: %s; it gets no other group, and gives %s away as "
+			 "soon as another node can take %s", node, n_left, n_left == 1 ? "" : "s", stuck.name,
+			 stuck.stays && stuck.reason[0] ? stuck.reason : "no other node is ready with a current copy",
+			 n_left == 1 ? "it" : "them", n_left == 1 ? "it" : "them");
+		answer(agent, waiter, -EIO, text);
+	} else {
+		snprintf(text, sizeof(text), "%zu group%s to go", n_left, n_left == 1 ? "" : "s");
+		say(waiter, text);
+	}
+}
+
 static void check_apply(struct agent *agent, struct waiter *waiter)
 {
 	struct ha_core_view view;
@@ -430,8 +583,8 @@ static void check_apply(struct agent *agent, struct waiter *waiter)
 		ha_core_group(agent->core, i, &group);
 		if (group.phase == HA_PHASE_OWNED && group.ready[0])
 			continue;
-		if (group.phase == HA_PHASE_FREE && group.epoch > 0)
-			continue; /* was released: stays so */
+		if (group.phase == HA_PHASE_FREE && (group.epoch > 0 || agent_pacemaker_places(agent, group.name)))
+			continue; /* was released: stays so; or Pacemaker's to place */
 		snprintf(text, sizeof(text), "group %s: %s", group.name,
 			 group.phase == HA_PHASE_FREE ? "preparing storage" : ha_phase_name(group.phase));
 		say(waiter, text);
@@ -467,6 +620,8 @@ void commands_turn(struct agent *agent)
 			answer(agent, w, -ETIMEDOUT, "the cluster has not finished yet; see `lunward status`");
 		else if (w->kind == WAIT_MOVE && !w->request_id)
 			check_move(agent, w);
+		else if (w->kind == WAIT_EVACUATED && !w->request_id)
+			check_evacuated(agent, w);
 		else if (w->kind == WAIT_APPLY && !w->request_id)
 			check_apply(agent, w);
 	}
@@ -517,7 +672,10 @@ int commands_start(struct agent *agent, struct err *err)
 		{ "apply", false, cmd_apply },
 		{ "move", false, cmd_move },
 		{ "release", false, cmd_release },
+		{ "promote", false, cmd_promote },
+		{ "demote", false, cmd_demote },
 		{ "confirm-down", false, cmd_confirm_down },
+		{ "maintenance", false, cmd_maintenance },
 		{ "fence-peer", false, cmd_fence_peer },
 	};
 	_cleanup_free_ char *path = xasprintf("%s/control", agent->settings.run_dir);

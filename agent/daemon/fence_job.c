@@ -2,7 +2,9 @@
 #include "agent/daemon/fence_job.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
@@ -13,7 +15,7 @@
 
 struct fence_job {
 	struct config_ref *ref;
-	const char *dir;
+	const char *dir, *state_dir;
 	uint32_t nodeid;
 	uint64_t down_seq;
 	int64_t started_ms;
@@ -28,6 +30,16 @@ static struct fence_option *options_of(const struct config_option *options, size
 	return ret;
 }
 
+/* When it last worked, for `lunward doctor`: the time of an empty file. Not worth waiting for the disk. */
+static void remember(const struct fence_job *job, const char *node)
+{
+	_cleanup_free_ char *path = xasprintf("%s/fenced-%s", job->state_dir, node);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0 || futimens(fd, NULL) < 0)
+		log_info("%s: cannot be written: fencing counts as never tested", path);
+}
+
 static int run(void *ctx, struct err *err)
 {
 	struct fence_job *job = ctx;
@@ -35,6 +47,7 @@ static int run(void *ctx, struct err *err)
 	const struct config_node *node = job->ref ? config_node_by_id(job->ref->config, job->nodeid) : NULL;
 	_cleanup_free_ struct fence_option *options = NULL, *node_options = NULL;
 	struct fence_request request;
+	int rc;
 
 	if (!fencing || !fencing->agent || !node)
 		return err_set(err, -ENOSYS, "no fence agent is configured");
@@ -43,7 +56,10 @@ static int run(void *ctx, struct err *err)
 	request = (struct fence_request){ .dir = job->dir, .agent = fencing->agent, .action = "off", .options = options,
 					  .n_options = fencing->n_options, .node_options = node_options,
 					  .n_node_options = node->n_fence, .deadline_ms = fencing->timeout_s * 1000 };
-	return fence_run(&request, err);
+	rc = fence_run(&request, err);
+	if (rc == 0)
+		remember(job, node->name);
+	return rc;
 }
 
 static void mark_groups(struct agent *agent, uint32_t nodeid, const char *step, int64_t took_ms)
@@ -80,8 +96,8 @@ void fence_job_start(struct agent *agent, uint32_t nodeid, uint64_t down_seq)
 	struct fence_job *job = xcalloc(1, sizeof(*job));
 	_cleanup_free_ char *what = xasprintf("fencing %s", agent_node_name(agent, nodeid));
 
-	*job = (struct fence_job){ .ref = config_ref_get(agent->config), .dir = agent->settings.fence_dir, .nodeid = nodeid,
-				   .down_seq = down_seq, .started_ms = clock_now_ms() };
+	*job = (struct fence_job){ .ref = config_ref_get(agent->config), .dir = agent->settings.fence_dir,
+				   .state_dir = agent->settings.state_dir, .nodeid = nodeid, .down_seq = down_seq, .started_ms = clock_now_ms() };
 	log_notice("%s", what);
 	mark_groups(agent, nodeid, "fencing", 0);
 	/* fence_run() has a deadline of its own, from the document. */

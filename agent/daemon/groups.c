@@ -345,6 +345,13 @@ struct agroup *agent_group(struct agent *agent, const char *name)
 	return find_group(agent, name);
 }
 
+bool agent_pacemaker_places(const struct agent *agent, const char *group)
+{
+	const struct config_group *spec = agent->config ? config_group_by_name(agent->config->config, group) : NULL;
+
+	return spec && spec->placement == CONFIG_PLACEMENT_PACEMAKER;
+}
+
 static void drop_gone_groups(struct agent *agent)
 {
 	size_t kept = 0;

@@ -64,8 +64,10 @@ static void publish(void *ctx)
 
 	agent->info_dirty = false;
 	store(agent, agent_me(agent), info);
-	if (text)
+	if (text) {
+		trace_info(agent->trace, text, strlen(text));
 		ha_core_send_info(agent->core, text, strlen(text));
+	}
 	agent_step(agent, NULL);
 }
 

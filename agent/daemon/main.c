@@ -86,6 +86,13 @@ static int start_core(struct agent *agent, struct ha_settings *settings, struct 
 	if (rc < 0)
 		return rc;
 	settings->incarnation = random_incarnation();
+	if (agent->settings.trace) {
+		rc = trace_open(agent->settings.trace, settings, &agent->trace, err);
+		if (rc < 0) {
+			free(data);
+			return rc;
+		}
+	}
 	agent->nodeid = settings->nodeid;
 	agent->core = ha_core_new(settings);
 	agent_step(agent, &(struct ha_event){ .type = HA_EV_START, .data = data, .size = size });
@@ -96,7 +103,8 @@ static int start_core(struct agent *agent, struct ha_settings *settings, struct 
 
 static int run(struct agent *agent, struct err *err)
 {
-	struct ha_settings core_settings = { .install_wait_ms = 2000, .away_limit_ms = 30000, .fence_retry_ms = 10000 };
+	struct ha_settings core_settings = { .install_wait_ms = 2000, .away_limit_ms = 30000, .fence_retry_ms = 10000,
+					     .calm_ms = 600000 };
 	struct watchdog watchdog;
 	int rc;
 

@@ -17,6 +17,7 @@ static const char usage[] =
 	"  --run-dir DIR        control socket and run-time files (default /run/lunward)\n"
 	"  --configfs PATH      the kernel target's tree (default /sys/kernel/config/target)\n"
 	"  --fence-dir DIR      where fence agents are (default /usr/sbin)\n"
+	"  --trace FILE         what the state machine is told and answers, for tests and bug reports (holds secrets)\n"
 	"  --help, --version\n";
 
 static int parse_level(const char *name, enum log_level *ret_level)
@@ -41,12 +42,13 @@ static int parse_level(const char *name, enum log_level *ret_level)
 
 int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 {
-	enum { OPT_LEVEL = 1, OPT_STATE, OPT_RUN, OPT_CONFIGFS, OPT_FENCE, OPT_HELP, OPT_VERSION };
+	enum { OPT_LEVEL = 1, OPT_STATE, OPT_RUN, OPT_CONFIGFS, OPT_FENCE, OPT_TRACE, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
 		{ "log-level", required_argument, NULL, OPT_LEVEL }, { "state-dir", required_argument, NULL, OPT_STATE },
 		{ "run-dir", required_argument, NULL, OPT_RUN },     { "configfs", required_argument, NULL, OPT_CONFIGFS },
-		{ "fence-dir", required_argument, NULL, OPT_FENCE }, { "help", no_argument, NULL, OPT_HELP },
-		{ "version", no_argument, NULL, OPT_VERSION },       { 0 },
+		{ "fence-dir", required_argument, NULL, OPT_FENCE }, { "trace", required_argument, NULL, OPT_TRACE },
+		{ "help", no_argument, NULL, OPT_HELP },	     { "version", no_argument, NULL, OPT_VERSION },
+		{ 0 },
 	};
 	int opt;
 
@@ -76,6 +78,9 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 			break;
 		case OPT_FENCE:
 			ret->fence_dir = optarg;
+			break;
+		case OPT_TRACE:
+			ret->trace = optarg;
 			break;
 		case OPT_HELP:
 			fputs(usage, stdout);

@@ -81,6 +81,12 @@ static void node_problems(struct report *report, const struct ha_node_view *node
 			free(text);
 		}
 	}
+	if (node->maintenance) {
+		remedy = xasprintf("`lunward node maintenance %s off` when it may serve again", node->name);
+		problem(report, "warning", object, node->maintenance == HA_MAINTENANCE_ON ? "in maintenance: it takes nothing over" :
+			"in maintenance until it has been restarted: it takes nothing over", remedy);
+		free(remedy);
+	}
 	json_array_foreach (errors, i, error)
 		problem(report, "error", object, json_string_value(error), "see the journal of lunwardd there; it tries again by itself");
 	free(object);
@@ -118,9 +124,9 @@ static json_t *node_json(struct report *report, size_t index)
 	ha_core_node(agent->core, index, &node);
 	errors = node_errors(agent, &node);
 	node_problems(report, &node, errors);
-	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:I, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
+	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
 			 "role", role_name(agent, node.nodeid), "state", ha_node_state_name(node.state), "evidence",
-			 ha_evidence_name(node.evidence), "reason", node.reason, "portals_at",
+			 ha_evidence_name(node.evidence), "reason", node.reason, "maintenance", ha_maintenance_name(node.maintenance), "portals_at",
 			 name_or_null(agent, node.portal_holder), "config_applied",
 			 (json_int_t)json_integer_value(json_object_get(info_of(agent, node.nodeid), "config_applied")),
 			 "errors", errors);
@@ -257,7 +263,9 @@ static void group_problems(struct report *report, const struct ha_group_view *gr
 	case HA_PHASE_FREE:
 		problem(report, "error", object,
 			group->reason[0] ? group->reason : "not served: no node is ready with a current copy",
-			"see the nodes' problems; `lunward move GROUP NODE` once a node is ready");
+			agent_pacemaker_places(report->agent, group->name) ?
+				"Pacemaker places it: see `crm_mon`" :
+				"see the nodes' problems; `lunward move GROUP NODE` once a node is ready");
 		break;
 	case HA_PHASE_ACQUIRING:
 	case HA_PHASE_RELEASING:
@@ -288,7 +296,8 @@ static json_t *group_json(struct report *report, size_t index)
 
 	ha_core_group(agent->core, index, &group);
 	group_problems(report, &group);
-	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", group.name, "phase",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", group.name,
+			 "placement", agent_pacemaker_places(agent, group.name) ? "pacemaker" : "auto", "phase",
 			 ha_phase_name(group.phase), "owner", name_or_null(agent, group.owner), "to",
 			 name_or_null(agent, group.to), "epoch", (json_int_t)group.epoch, "reason", group.reason, "nodes",
 			 names(agent, group.nodes), "current", names(agent, group.current), "ready",

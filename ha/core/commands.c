@@ -37,6 +37,9 @@ static int check_target(const struct replica *replica, const struct ha_state_gro
 		return err_set(err, -EHOSTDOWN, "group %s: cannot move to %s: its agent is not part of the cluster (is %s): "
 			       "start lunwardd there", name, node,
 			       state_node_is(&replica->state, to, HA_NODE_AWAY) ? "away" : "down");
+	if (state_node(&replica->state, to)->maintenance)
+		return err_set(err, -EBUSY, "group %s: cannot move to %s: it is in maintenance: lunward node maintenance %s off", name, node,
+			       node);
 	if (!set_has(group->current, to))
 		return err_set(err, -ESTALE, "group %s: cannot move to %s: its copy is not current: wait until it is "
 			       "resynchronised", name, node);
@@ -51,9 +54,11 @@ static int move_check(const struct replica *replica, uint32_t origin, const stru
 	const struct ha_state_group *group = state_group(&replica->state, command->group);
 	uint32_t to = command->nodeid;
 
-	(void)origin;
 	if (!group)
 		return err_set(err, -ENOENT, "group %s: there is no such group", command->group);
+	/* A failback was decided on what was so at that epoch; an operator means the group as it is. */
+	if (command->yes && (group->epoch != command->number || group->phase != HA_PHASE_OWNED || group->owner != origin))
+		return -ESTALE;
 	switch (group->phase) {
 	case HA_PHASE_ACQUIRING:
 		if (to && group->owner == to)
@@ -93,6 +98,9 @@ static void move_apply(struct replica *replica, uint32_t origin, const struct ha
 	set_reason(group, "");
 	group->held = command->nodeid == 0;
 	group->from = 0;
+	group->stays = false;
+	if (!command->yes)
+		group->losses = 0;
 	if (group->phase == HA_PHASE_OWNED) {
 		group->to = command->nodeid;
 		replica_enter(replica, group, HA_PHASE_RELEASING, group->owner);
@@ -121,6 +129,7 @@ static void released_apply(struct replica *replica, uint32_t origin, const struc
 	set_reason(group, command->text);
 	if (command->result) {
 		group->held = false;
+		group->stays = true;
 		replica_resume(replica, group);
 		return;
 	}
@@ -131,7 +140,7 @@ static void released_apply(struct replica *replica, uint32_t origin, const struc
 		replica_acquire(replica, group, to);
 	} else if (to) {
 		set_reason(group, "the node it was to move to cannot take it any more");
-		if (is_candidate(&replica->state, group, origin))
+		if (is_able(&replica->state, group, origin))
 			replica_acquire(replica, group, origin);
 	}
 }
@@ -157,6 +166,7 @@ static void acquired_apply(struct replica *replica, uint32_t origin, const struc
 		return;
 	}
 	set_clear(group->failed);
+	group->stays = group->stays || group->from == origin; /* it came back from where it was to go */
 	group->from = 0;
 	group->lost = false;
 	replica_enter(replica, group, HA_PHASE_OWNED, origin);
@@ -285,6 +295,7 @@ static void ready_apply(struct replica *replica, uint32_t origin, const struct h
 	if (command->yes) {
 		set_add(group->ready, origin);
 		set_del(group->failed, origin);
+		group->stays = false;
 	} else {
 		set_del(group->ready, origin);
 	}
@@ -314,7 +325,7 @@ static int give_up_check(const struct replica *replica, uint32_t origin, const s
 	(void)err;
 	if (!state_node_is(&replica->state, command->nodeid, HA_NODE_AWAY))
 		return -ESTALE;
-	return state_owes_answer(&replica->state, command->nodeid) ? 0 : -ESTALE;
+	return replica_tally(replica, command->nodeid)->owes ? 0 : -ESTALE;
 }
 
 static void give_up_apply(struct replica *replica, uint32_t origin, const struct ha_command *command)
@@ -323,6 +334,45 @@ static void give_up_apply(struct replica *replica, uint32_t origin, const struct
 	replica_note(replica, NULL, true, "node %s: is in the membership but owes an answer for too long: counts as down",
 		     node_name(replica->settings, command->nodeid));
 	replica_node_down(replica, state_node(&replica->state, command->nodeid));
+}
+
+static int maintenance_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)
+{
+	const struct ha_state_node *node = state_node(&replica->state, command->nodeid);
+
+	(void)origin;
+	if (!node)
+		return err_set(err, -ENOENT, "node %u: there is no such node", command->nodeid);
+	if (command->number >= HA_MAINTENANCE_COUNT)
+		return err_set(err, -EINVAL, "node %s: no such kind of maintenance", node_name(replica->settings, command->nodeid));
+	return node->maintenance == command->number ? -EALREADY : 0;
+}
+
+static void maintenance_apply(struct replica *replica, uint32_t origin, const struct ha_command *command)
+{
+	struct ha_state_node *node = state_node(&replica->state, command->nodeid);
+
+	(void)origin;
+	node->maintenance = (enum ha_maintenance)command->number;
+	node->changed = replica->state.version;
+	for (size_t i = 0; i < replica->state.n_groups; i++)
+		replica->state.groups[i].stays = false;
+	replica_note(replica, NULL, false, "node %s: maintenance is %s", node_name(replica->settings, node->nodeid),
+		     ha_maintenance_name(node->maintenance));
+}
+
+static int calm_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)
+{
+	const struct ha_state_group *group = answered_group(replica, origin, command);
+
+	(void)err;
+	return group && group->phase == HA_PHASE_OWNED && group->losses ? 0 : -ESTALE;
+}
+
+static void calm_apply(struct replica *replica, uint32_t origin, const struct ha_command *command)
+{
+	(void)origin;
+	state_group(&replica->state, command->group)->losses = 0;
 }
 
 /* --- dispatch ----------------------------------------------------------------------------------------------------------*/
@@ -343,18 +393,21 @@ static void config_apply_any(struct replica *replica, uint32_t origin, const str
 static const struct {
 	int (*check)(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err);
 	void (*apply)(struct replica *replica, uint32_t origin, const struct ha_command *command);
+	bool of_group; /* changes command.group and nothing else */
 } handlers[HA_CMD_COUNT] = {
 	[HA_CMD_CONFIG] = { config_check_any, config_apply_any },
-	[HA_CMD_MOVE] = { move_check, move_apply },
-	[HA_CMD_RELEASED] = { released_check, released_apply },
-	[HA_CMD_ACQUIRED] = { acquired_check, acquired_apply },
-	[HA_CMD_LOST] = { lost_check, lost_apply },
+	[HA_CMD_MOVE] = { move_check, move_apply, .of_group = true },
+	[HA_CMD_RELEASED] = { released_check, released_apply, .of_group = true },
+	[HA_CMD_ACQUIRED] = { acquired_check, acquired_apply, .of_group = true },
+	[HA_CMD_LOST] = { lost_check, lost_apply, .of_group = true },
 	[HA_CMD_EVIDENCE] = { evidence_check, evidence_apply },
-	[HA_CMD_CURRENT] = { current_check, current_apply },
-	[HA_CMD_READY] = { ready_check, ready_apply },
+	[HA_CMD_CURRENT] = { current_check, current_apply, .of_group = true },
+	[HA_CMD_READY] = { ready_check, ready_apply, .of_group = true },
 	[HA_CMD_PORTALS] = { portals_check, portals_apply },
 	[HA_CMD_GIVE_UP] = { give_up_check, give_up_apply },
-	[HA_CMD_RECORD] = { record_check, record_apply },
+	[HA_CMD_MAINTENANCE] = { maintenance_check, maintenance_apply },
+	[HA_CMD_CALM] = { calm_check, calm_apply, .of_group = true },
+	[HA_CMD_RECORD] = { record_check, record_apply, .of_group = true },
 };
 
 int replica_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)
@@ -372,6 +425,22 @@ static bool is_next_request(const struct ha_state_node *node, const struct ha_co
 	return command->seq == last + 1;
 }
 
+static void apply_and_settle(struct replica *replica, uint32_t origin, const struct ha_command *command)
+{
+	struct ha_state_group *group;
+
+	if (!handlers[command->type].of_group) {
+		handlers[command->type].apply(replica, origin, command);
+		replica_settle(replica);
+		return;
+	}
+	group = state_group(&replica->state, command->group);
+	replica_tally_group(replica, group, false);
+	handlers[command->type].apply(replica, origin, command);
+	replica_tally_group(replica, group, true);
+	replica_settle_one(replica, group);
+}
+
 int replica_apply(struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)
 {
 	struct ha_state_node *node = state_node(&replica->state, origin);
@@ -381,10 +450,8 @@ int replica_apply(struct replica *replica, uint32_t origin, const struct ha_comm
 	if (!node || (command->seq && !is_next_request(node, command)))
 		return -EILSEQ;
 	rc = replica_check(replica, origin, command, err);
-	if (rc == 0) {
-		handlers[command->type].apply(replica, origin, command);
-		replica_settle(replica);
-	}
+	if (rc == 0)
+		apply_and_settle(replica, origin, command);
 	if (rc == -EALREADY)
 		rc = 0;
 	if (command->seq) {

@@ -76,11 +76,15 @@ struct ha_core *ha_core_new(const struct ha_settings *settings)
 		core->settings.away_limit_ms = 30000;
 	if (!core->settings.fence_retry_ms)
 		core->settings.fence_retry_ms = 10000;
+	if (!core->settings.calm_ms)
+		core->settings.calm_ms = 600000;
 	core->replica.settings = &core->settings;
 	core->timer_ms = INT64_MAX;
 	core->begin_at_ms = INT64_MAX;
 	core->orders_tail = &core->orders;
 	core->requests_tail = &core->requests;
+	core->dirty_tail = &core->dirty;
+	core->groups_due_ms = INT64_MAX;
 	return core;
 }
 
@@ -92,9 +96,8 @@ void ha_core_free(struct ha_core *core)
 	free(core->actions);
 	round_reset(core);
 	requests_free(core);
-	ha_state_done(&core->replica.state);
-	free(core->replica.notes.items);
-	free(core->groups);
+	replica_done(&core->replica);
+	locals_free(core);
 	free(core);
 }
 
@@ -126,6 +129,7 @@ static void on_start(struct ha_core *core, const struct ha_event *event)
 	}
 	core->promised = saved.promised;
 	core->replica.state = saved.state;
+	replica_count(&core->replica);
 	core->durable.promised = saved.promised;
 	core->durable.term = saved.state.term;
 	core->durable.version = saved.state.version;
@@ -285,7 +289,6 @@ void ha_core_step(struct ha_core *core, const struct ha_event *event, int64_t no
 	actions_forget(core);
 	core->now_ms = now_ms;
 	core->wake_ms = INT64_MAX;
-	core->wants_something = false;
 	dispatch(core, event);
 	if (!core->started)
 		return;
@@ -296,6 +299,7 @@ void ha_core_step(struct ha_core *core, const struct ha_event *event, int64_t no
 	watch_pump(core);
 	request_pump(core);
 	order_pump(core);
+	round_pump_join(core);
 	tell_changed(core);
 	tell_timer(core);
 }

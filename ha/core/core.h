@@ -32,6 +32,7 @@ struct ha_settings {
 	int64_t install_wait_ms; /* see PROTOCOL.md; default 2000 */
 	int64_t away_limit_ms;   /* default 30000 */
 	int64_t fence_retry_ms;  /* default 10000 */
+	int64_t calm_ms;         /* an owner that has served so long forgives the losses before it; default 600000 */
 };
 
 /* --- events ---------------------------------------------------------------------------------------------------------*/
@@ -52,8 +53,10 @@ enum ha_event_type {
 };
 
 enum ha_request {
-	HA_REQ_CONFIG,       /* data/size = document, groups/n_groups, base_version */
+	HA_REQ_CONFIG,       /* data/size = document, groups/n_groups, base_version: of a document that was settled when it was
+			      * read (of one that was not another may get the same number) */
 	HA_REQ_MOVE,         /* group, nodeid (0: release and stay free) */
+	HA_REQ_MAINTENANCE,  /* nodeid, maintenance. Answered when it is noted; the groups leave one after the other, then portals */
 	HA_REQ_CONFIRM_DOWN, /* nodeid; the operator vouches that the node is off. `evidence`: its kind (0: OPERATOR) */
 	HA_REQ_RECORD,       /* group, text = key, data/size (0: remove), base_version: `committed` of the state it was decided on.
 			      * Refused with -ESTALE if the record, or who owns the group, has changed since; answered 0 once it is
@@ -103,6 +106,7 @@ struct ha_event {
 	uint64_t version;
 	enum ha_action_type action; /* of HA_EV_DONE */
 	enum ha_evidence evidence;  /* 0: the usual kind */
+	enum ha_maintenance maintenance;
 	int result;                 /* 0 or negative errno */
 	const char *text;
 	bool yes;
@@ -168,6 +172,7 @@ struct ha_node_view {
 	enum ha_evidence evidence;
 	const char *reason;       /* last fencing trouble, "" if none */
 	uint32_t portal_holder, portal_next;
+	enum ha_maintenance maintenance;
 	bool in_ring; /* in Corosync's membership as this node sees it right now, before any install */
 	bool settled;
 };
@@ -180,6 +185,7 @@ struct ha_group_view {
 	uint64_t epoch;
 	uint32_t nodes[HA_COPIES_MAX];
 	uint32_t current[HA_COPIES_MAX], ready[HA_COPIES_MAX], failed[HA_COPIES_MAX]; /* 0-terminated if shorter */
+	bool stays;  /* the last try to give it away by itself has failed, see reason */
 	const char *reason;
 	bool owner_lost; /* the owner is not in Corosync's membership as seen right now: hosts should be held */
 	bool settled;

@@ -21,6 +21,7 @@ enum answer { UNKNOWN, NO, YES };
 
 /* Something this node wants ordered, until the state shows it. Zero while it does not. */
 struct want {
+	bool active; /* counted in ha_core.n_wants */
 	uint64_t term, tag;
 	int64_t sent_ms;
 };
@@ -41,6 +42,7 @@ struct round {
 	struct ha_round id;  /* term 0: none since the last membership change */
 	int64_t since_ms;
 	bool installed;      /* this node takes part and has applied the install */
+	int64_t installed_ms;
 	bool left_out;       /* an install came without this node: a new round is needed */
 	bool has_install;    /* INSTALL was delivered, this node takes part */
 	struct ha_install install;
@@ -84,8 +86,17 @@ struct duty { /* an ACQUIRE or a RELEASE; type 0 (SEND): none */
 	uint64_t epoch;
 };
 
+/*
+ * A group is looked at again only if something it depends on may have changed (local_pump()): a step costs what has changed,
+ * not what there is.
+ */
 struct local_group {
 	char name[HA_NAME_SIZE];
+	struct local_group *next_dirty, *next_unsettled;
+	bool dirty;     /* is in ha_core.dirty: something in here was changed */
+	bool unsettled; /* is in ha_core.unsettled: waits for a commit */
+	bool waiting;   /* is in ha_core.waiting */
+	int64_t wake_ms; /* wants to be looked at then, INT64_MAX: no need */
 	enum serving serving;
 	struct duty running;
 	struct duty started;  /* the last one */
@@ -107,6 +118,9 @@ struct local_group {
 	} told;
 	int64_t owed_since_ms; /* watch.c: how long its owner has owed an answer at this epoch; 0: it does not */
 	uint64_t owed_epoch;
+	int64_t owned_since_ms, failback_since_ms; /* watch.c: this node's, 0: not; at the epoch of: */
+	uint64_t owned_epoch;
+	struct want want_failback, want_calm;
 };
 
 struct local_node {
@@ -177,9 +191,11 @@ struct ha_core {
 	uint64_t ack_sent_version;
 	uint64_t committed;
 	bool was_active;
-	bool wants_something;     /* a command, in this step */
+	size_t n_wants;           /* commands it wants ordered and does not see yet */
 	int64_t unheard_since_ms; /* it has wanted since then and no order has come, 0: not */
 	int64_t gap_since_ms; /* an order came too early: one before it was missed; 0: no */
+	int64_t uncommitted_since_ms; /* something is, and nothing above this was committed since then; 0: not */
+	uint64_t uncommitted_above;
 	char blocked[HA_TEXT_SIZE]; /* why a round that everybody answered installs nothing */
 
 	/* leader */
@@ -187,8 +203,19 @@ struct ha_core {
 	size_t n_orders;
 	int64_t orders_sent_ms;
 
-	struct local_group *groups; /* ascending by name */
+	struct local_group **groups; /* ascending by name */
 	size_t n_groups, cap_groups;
+	struct local_group *dirty, **dirty_tail, *unsettled;
+	struct local_group **waiting;
+	size_t n_waiting, cap_waiting;
+	int64_t groups_due_ms; /* none of the waiting is due before */
+	bool all_dirty;
+	struct { /* what all groups depend on, as they were last looked at */
+		bool active;
+		enum answer quorum;
+		uint64_t committed;
+	} pumped;
+	uint64_t n_pumped; /* groups looked at, ever: what the tests measure */
 	struct local_node nodes[HA_NODES_MAX];
 	size_t n_nodes;
 
@@ -226,6 +253,7 @@ void round_on_install(struct ha_core *core, uint32_t sender, const struct ha_msg
 void round_on_snapshot(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
 void round_on_join(struct ha_core *core, uint32_t sender);
 void round_pump(struct ha_core *core);
+void round_pump_join(struct ha_core *core); /* after all who may want one */
 bool round_sees_snapshot(const struct ha_core *core); /* the snapshot of the installed view is still being sent */
 struct ha_ids settings_electorate(const struct ha_core *core);
 
@@ -241,18 +269,22 @@ void order_pump(struct ha_core *core);
 struct ha_ids state_electorate(const struct ha_state *state);
 /* Sends the command until *want is told otherwise: call on every step while it is wanted, want_drop() when it is not. */
 void core_want(struct ha_core *core, struct want *want, uint64_t tag, const struct ha_command *command);
-void want_drop(struct want *want);
+void want_drop(struct ha_core *core, struct want *want);
 
 /* local.c */
 void local_on_done(struct ha_core *core, const struct ha_event *event);
 void local_on_local(struct ha_core *core, const struct ha_event *event);
 void local_on_outdate(struct ha_core *core, const char *group, uint32_t nodeid);
 void local_pump(struct ha_core *core);
-struct local_group *local_group(struct ha_core *core, const char *name); /* made if it is not there */
+struct local_group *local_group(struct ha_core *core, const char *name); /* made if it is not there; not yet looked at */
+void local_dirty(struct ha_core *core, struct local_group *local);       /* look at it in this step */
+void locals_free(struct ha_core *core);
 struct local_node *local_node(struct ha_core *core, uint32_t nodeid);    /* NULL: too many */
 
 /* watch.c */
 void watch_on_fenced(struct ha_core *core, const struct ha_event *event);
+void watch_owner(struct ha_core *core, struct local_group *local, const struct ha_state_group *group); /* NULL: unknown */
+void watch_own_group(struct ha_core *core, struct local_group *local, const struct ha_state_group *group); /* likewise */
 void watch_pump(struct ha_core *core);
 
 /* request.c */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/xalloc.h"
@@ -13,19 +14,45 @@
 
 struct local_group *local_group(struct ha_core *core, const char *name)
 {
-	size_t at = 0;
+	size_t low = 0, high = core->n_groups;
 	struct local_group *local;
 
-	while (at < core->n_groups && strcmp(core->groups[at].name, name) < 0)
-		at++;
-	if (at < core->n_groups && strcmp(core->groups[at].name, name) == 0)
-		return &core->groups[at];
-	(void)array_push(core->groups, core->n_groups, core->cap_groups);
-	local = &core->groups[at];
-	memmove(local + 1, local, (core->n_groups - 1 - at) * sizeof(*local));
-	memset(local, 0, sizeof(*local));
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		int order = strcmp(name, core->groups[mid]->name);
+
+		if (order == 0)
+			return core->groups[mid];
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	local = xcalloc(1, sizeof(*local));
+	local->wake_ms = INT64_MAX;
 	snprintf(local->name, sizeof(local->name), "%s", name);
+	(void)array_push(core->groups, core->n_groups, core->cap_groups);
+	memmove(&core->groups[low + 1], &core->groups[low], (core->n_groups - 1 - low) * sizeof(*core->groups));
+	core->groups[low] = local;
 	return local;
+}
+
+void locals_free(struct ha_core *core)
+{
+	for (size_t i = 0; i < core->n_groups; i++)
+		free(core->groups[i]);
+	free(core->groups);
+	free(core->waiting);
+}
+
+void local_dirty(struct ha_core *core, struct local_group *local)
+{
+	if (local->dirty)
+		return;
+	local->dirty = true;
+	local->next_dirty = NULL;
+	*core->dirty_tail = local;
+	core->dirty_tail = &local->next_dirty;
 }
 
 struct local_node *local_node(struct ha_core *core, uint32_t nodeid)
@@ -56,13 +83,19 @@ static struct local_copy *find_copy(struct local_group *local, uint32_t nodeid)
 	return NULL;
 }
 
-static void sync_copies(struct local_group *local, const struct ha_state_group *group)
+static void forget_copy(struct ha_core *core, struct local_copy *copy)
+{
+	want_drop(core, &copy->want);
+	memset(copy, 0, sizeof(*copy));
+}
+
+static void sync_copies(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
 	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
 		struct local_copy *copy = &local->copies[i];
 
 		if (copy->nodeid && !set_has(group->spec.nodes, copy->nodeid))
-			memset(copy, 0, sizeof(*copy));
+			forget_copy(core, copy);
 	}
 	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
 		if (group->spec.nodes[i] && !find_copy(local, group->spec.nodes[i]))
@@ -78,10 +111,12 @@ static void make_stale(struct local_copy *copy)
 
 void local_on_outdate(struct ha_core *core, const char *group, uint32_t nodeid)
 {
-	struct local_copy *copy = find_copy(local_group(core, group), nodeid);
+	struct local_group *local = local_group(core, group);
+	struct local_copy *copy = find_copy(local, nodeid);
 
 	if (copy && nodeid)
 		make_stale(copy);
+	local_dirty(core, local);
 }
 
 static void see_epoch(struct local_group *local, const struct ha_state_group *group)
@@ -105,7 +140,7 @@ static void want_copy(struct ha_core *core, struct local_copy *copy, const struc
 	if ((command.yes || is_no) && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
 		core_want(core, &copy->want, group->epoch * 2 + command.yes, &command);
 	else
-		want_drop(&copy->want);
+		want_drop(core, &copy->want);
 }
 
 /* --- events -----------------------------------------------------------------------------------------------------------------*/
@@ -132,6 +167,7 @@ void local_on_done(struct ha_core *core, const struct ha_event *event)
 	if (!event->group)
 		return;
 	local = local_group(core, event->group);
+	local_dirty(core, local);
 	if (event->action == HA_ACT_STAND_DOWN) {
 		if (local->stand_down_runs)
 			on_stood_down(core, local, event);
@@ -194,6 +230,7 @@ void local_on_local(struct ha_core *core, const struct ha_event *event)
 	if (!event->group)
 		return;
 	local = local_group(core, event->group);
+	local_dirty(core, local);
 	if (event->local == HA_LOCAL_SERVING) {
 		on_local_serving(local, event->yes, event->result < 0);
 	} else if (event->local == HA_LOCAL_READY) {
@@ -202,7 +239,7 @@ void local_on_local(struct ha_core *core, const struct ha_event *event)
 		const struct ha_state_group *group = state_group(&core->replica.state, event->group);
 
 		if (group)
-			sync_copies(local, group);
+			sync_copies(core, local, group);
 		on_local_current(local, event->nodeid, event->yes);
 	}
 }
@@ -301,7 +338,7 @@ static void releasing(struct ha_core *core, struct local_group *local, const str
 static void serve(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
 	if (!group_is_at(group, core_me(core)) || !core_is_settled(core, group->changed)) {
-		want_drop(&local->want_answer);
+		want_drop(core, &local->want_answer);
 		return;
 	}
 	if (group->phase == HA_PHASE_ACQUIRING)
@@ -322,27 +359,28 @@ static void want_ready(struct ha_core *core, struct local_group *local, const st
 	if (local->ready != UNKNOWN && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
 		core_want(core, &local->want_ready, command.yes, &command);
 	else
-		want_drop(&local->want_ready);
+		want_drop(core, &local->want_ready);
 }
 
-static void forget_group(struct local_group *local)
+static void forget_group(struct ha_core *core, struct local_group *local)
 {
 	local->ready = UNKNOWN;
 	local->seen_epoch = 0;
-	memset(local->copies, 0, sizeof(local->copies));
-	want_drop(&local->want_ready);
-	want_drop(&local->want_answer);
+	for (size_t i = 0; i < HA_COPIES_MAX; i++)
+		forget_copy(core, &local->copies[i]);
+	want_drop(core, &local->want_ready);
+	want_drop(core, &local->want_answer);
+	want_drop(core, &local->want_failback);
+	want_drop(core, &local->want_calm);
 }
 
-static void pump_group(struct ha_core *core, struct local_group *local)
+static void pump_group(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
-	const struct ha_state_group *group = state_group(&core->replica.state, local->name);
-
 	if (group) {
-		sync_copies(local, group);
+		sync_copies(core, local, group);
 		see_epoch(local, group);
 	} else {
-		forget_group(local);
+		forget_group(core, local);
 	}
 	if ((local->serving == SERVING_YES || local->serving == SERVING_MAYBE) && must_close(core, local, group))
 		close_group(core, local, group);
@@ -369,21 +407,117 @@ static void pump_portals(struct ha_core *core, const struct ha_state_node *node)
 	if (local->portals_down)
 		core_want(core, &local->want_portals, node->changed, &command);
 	else
-		want_drop(&local->want_portals);
+		want_drop(core, &local->want_portals);
+}
+
+/* --- which groups ----------------------------------------------------------------------------------------------------------*/
+
+static void look_at(struct ha_core *core, struct local_group *local)
+{
+	const struct ha_state *state = &core->replica.state;
+	const struct ha_state_group *group = state_group(state, local->name);
+	int64_t wake_ms = core->wake_ms;
+
+	core->n_pumped++;
+	core->wake_ms = INT64_MAX;
+	pump_group(core, local, group);
+	watch_owner(core, local, group);
+	watch_own_group(core, local, group);
+	local->wake_ms = core->wake_ms;
+	core->wake_ms = wake_ms;
+	if (!core_is_settled(core, group ? group->changed : state->config_changed) && !local->unsettled) {
+		local->unsettled = true;
+		local->next_unsettled = core->unsettled;
+		core->unsettled = local;
+	}
+	if (local->wake_ms == INT64_MAX)
+		return;
+	core->groups_due_ms = MIN(core->groups_due_ms, local->wake_ms);
+	if (!local->waiting)
+		*array_push(core->waiting, core->n_waiting, core->cap_waiting) = local;
+	local->waiting = true;
+}
+
+static void find_touched(struct ha_core *core)
+{
+	struct replica *replica = &core->replica;
+
+	for (size_t i = 0; i < replica->n_touched && !replica->touched_all; i++)
+		local_dirty(core, local_group(core, replica->state.groups[replica->touched[i]].spec.name));
+	core->all_dirty = core->all_dirty || replica->touched_all;
+	replica->touched_all = false;
+	replica->n_touched = 0;
+}
+
+static void find_settled(struct ha_core *core)
+{
+	struct local_group *local = core->unsettled;
+
+	if (core->pumped.committed == core->committed)
+		return;
+	core->pumped.committed = core->committed;
+	core->unsettled = NULL;
+	for (; local; local = local->next_unsettled) {
+		local->unsettled = false;
+		local_dirty(core, local);
+	}
+}
+
+/* Whoever is due; of the others, when the next one is. */
+static void find_due(struct ha_core *core)
+{
+	size_t kept = 0;
+
+	if (core->now_ms < core->groups_due_ms)
+		return;
+	core->groups_due_ms = INT64_MAX;
+	for (size_t i = 0; i < core->n_waiting; i++) {
+		struct local_group *local = core->waiting[i];
+
+		local->waiting = local->wake_ms != INT64_MAX && local->wake_ms > core->now_ms;
+		if (local->waiting) {
+			core->waiting[kept++] = local;
+			core->groups_due_ms = MIN(core->groups_due_ms, local->wake_ms);
+		} else if (local->wake_ms != INT64_MAX) {
+			local_dirty(core, local);
+		}
+	}
+	core->n_waiting = kept;
+}
+
+static void find_all(struct ha_core *core)
+{
+	const struct ha_state *state = &core->replica.state;
+	bool active = core_is_active(core);
+
+	if (core->pumped.active == active && core->pumped.quorum == core->quorum && !core->all_dirty)
+		return;
+	core->pumped.active = active;
+	core->pumped.quorum = core->quorum;
+	core->all_dirty = false;
+	for (size_t i = 0; i < state->n_groups; i++)
+		(void)local_group(core, state->groups[i].spec.name);
+	for (size_t i = 0; i < core->n_groups; i++)
+		local_dirty(core, core->groups[i]);
 }
 
 void local_pump(struct ha_core *core)
 {
 	const struct ha_state *state = &core->replica.state;
+	struct local_group *local;
 
-	for (size_t i = 0, k = 0; i < state->n_groups; i++) {
-		while (k < core->n_groups && strcmp(core->groups[k].name, state->groups[i].spec.name) < 0)
-			k++;
-		if (k == core->n_groups || strcmp(core->groups[k].name, state->groups[i].spec.name) != 0)
-			(void)local_group(core, state->groups[i].spec.name);
+	find_touched(core);
+	find_all(core);
+	find_settled(core);
+	find_due(core);
+	local = core->dirty;
+	core->dirty = NULL;
+	core->dirty_tail = &core->dirty;
+	for (; local; local = local->next_dirty) {
+		local->dirty = false;
+		look_at(core, local);
 	}
-	for (size_t i = 0; i < core->n_groups; i++)
-		pump_group(core, &core->groups[i]);
+	core_wake(core, core->groups_due_ms);
 	for (size_t i = 0; i < state->n_nodes; i++)
 		pump_portals(core, &state->nodes[i]);
 }

@@ -117,6 +117,12 @@ static void drop_delivered_order(struct ha_core *core)
 	core->orders_sent_ms = core->orders ? core->now_ms : 0;
 }
 
+static void see_gap(struct ha_core *core)
+{
+	if (!core->gap_since_ms)
+		core->gap_since_ms = core->now_ms;
+}
+
 /* --- everybody ---------------------------------------------------------------------------------------------------------------*/
 
 void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *msg)
@@ -129,8 +135,7 @@ void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *
 	    msg->version <= state->version)
 		return;
 	if (msg->version != state->version + 1) { /* one before it was refused by CPG and will come again */
-		if (!core->gap_since_ms)
-			core->gap_since_ms = core->now_ms;
+		see_gap(core);
 		return;
 	}
 	core->gap_since_ms = core->unheard_since_ms = 0;
@@ -176,8 +181,13 @@ void order_on_ack(struct ha_core *core, uint32_t sender, const struct ha_msg *ms
 {
 	struct round *round = &core->round;
 
+	if (msg->term > core->promised) /* of a round whose BEGIN has not come here */
+		see_gap(core);
 	if (!round->id.term || msg->term != round->id.term)
 		return;
+	/* Somebody has made durable what has not come here: if it was the last for a while, no later order would tell. */
+	if (round->installed && msg->version > core->replica.state.version)
+		see_gap(core);
 	ids_add(&round->ackers, sender);
 	for (size_t i = 0; i < round->ackers.n; i++) {
 		if (round->ackers.ids[i] == sender)
@@ -269,18 +279,41 @@ static void pump_gap(struct ha_core *core)
 		core_wake(core, limit_ms);
 }
 
+/* What is agreed and stays uncommitted: acknowledgements were lost, or a majority cannot write. A round collects them anew. */
+static void pump_uncommitted(struct ha_core *core)
+{
+	int64_t limit_ms;
+
+	if (!core->round.installed || core->replica.state.version == core->committed) {
+		core->uncommitted_since_ms = 0;
+		return;
+	}
+	if (!core->uncommitted_since_ms || core->uncommitted_above != core->committed) {
+		core->uncommitted_since_ms = MAX(core->now_ms, 1);
+		core->uncommitted_above = core->committed;
+	}
+	limit_ms = core->uncommitted_since_ms + core->settings.away_limit_ms;
+	if (core->now_ms >= limit_ms)
+		core->join_wanted = true;
+	else
+		core_wake(core, limit_ms);
+}
+
 /* The leader is silent while this node has something to say: a new round finds another. */
 static void pump_silence(struct ha_core *core)
 {
-	int64_t limit_ms = core->unheard_since_ms + 2 * core->settings.install_wait_ms;
+	int64_t limit_ms;
 
+	if (!core->unheard_since_ms && core->n_wants)
+		core->unheard_since_ms = core->now_ms;
 	if (!core->unheard_since_ms)
 		return;
+	limit_ms = core->unheard_since_ms + 2 * core->settings.install_wait_ms;
 	if (core->now_ms < limit_ms) {
 		core_wake(core, limit_ms);
 		return;
 	}
-	core->join_wanted = core->join_wanted || core->wants_something;
+	core->join_wanted = core->join_wanted || core->n_wants;
 	core->unheard_since_ms = 0;
 }
 
@@ -289,14 +322,16 @@ void order_pump(struct ha_core *core)
 	pump_silence(core);
 	pump_orders(core);
 	pump_gap(core);
+	pump_uncommitted(core);
 	pump_write(core);
 	pump_ack(core);
 }
 
 /* --- wishes ------------------------------------------------------------------------------------------------------------------*/
 
-void want_drop(struct want *want)
+void want_drop(struct ha_core *core, struct want *want)
 {
+	core->n_wants -= want->active;
 	memset(want, 0, sizeof(*want));
 }
 
@@ -305,14 +340,14 @@ void core_want(struct ha_core *core, struct want *want, uint64_t tag, const stru
 	uint64_t term = core->replica.state.term;
 
 	if (!core_is_active(core)) {
-		want_drop(want);
+		want_drop(core, want);
 		return;
 	}
-	core->wants_something = true;
-	if (want->term != term || want->tag != tag)
-		*want = (struct want){ .term = term, .tag = tag };
-	if (!core->unheard_since_ms)
-		core->unheard_since_ms = core->now_ms;
+	if (want->term != term || want->tag != tag) {
+		want_drop(core, want);
+		*want = (struct want){ .active = true, .term = term, .tag = tag };
+		core->n_wants++;
+	}
 	if (!core_is_due(core, &want->sent_ms, COMMAND_RESEND_MS))
 		return;
 	if (!is_leader(core)) {

@@ -2,6 +2,7 @@
 /* Transitions of groups and nodes, the installation of a view, and taking over another node's state. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/xalloc.h"
@@ -87,8 +88,11 @@ void replica_node_down(struct replica *replica, struct ha_state_node *node)
 		struct ha_state_group *group = &state->groups[i];
 
 		set_del(group->ready, node->nodeid);
-		if (group_is_at(group, node->nodeid))
-			replica_enter(replica, group, HA_PHASE_ORPHANED, node->nodeid);
+		if (!group_is_at(group, node->nodeid))
+			continue;
+		if (group->losses < UINT8_MAX)
+			group->losses++;
+		replica_enter(replica, group, HA_PHASE_ORPHANED, node->nodeid);
 	}
 }
 
@@ -129,6 +133,8 @@ static void node_up(struct replica *replica, struct ha_state_node *node)
 
 	if (node->state == HA_NODE_UP)
 		return;
+	if (node->state == HA_NODE_DOWN && node->maintenance == HA_MAINTENANCE_UNTIL_RESTART)
+		node->maintenance = HA_MAINTENANCE_OFF;
 	node->state = HA_NODE_UP;
 	node->evidence = HA_EVIDENCE_NONE;
 	node->reason[0] = '\0';
@@ -138,6 +144,7 @@ static void node_up(struct replica *replica, struct ha_state_node *node)
 		struct ha_state_group *group = &state->groups[i];
 
 		set_clear(group->failed);
+		group->stays = false;
 		if (group->phase == HA_PHASE_ORPHANED && group->owner == node->nodeid)
 			owner_is_back(replica, group, was_proven_down);
 	}
@@ -161,9 +168,11 @@ static bool ids_have(const struct ha_ids *ids, uint32_t id)
 	return false;
 }
 
-static bool is_referred_to(const struct ha_state *state, uint32_t id)
+static bool is_referred_to(const struct replica *replica, uint32_t id)
 {
-	if (state_has_copies(state, id))
+	const struct ha_state *state = &replica->state;
+
+	if (replica_tally(replica, id)->copies)
 		return true;
 	for (size_t i = 0; i < state->n_nodes; i++) {
 		if (state->nodes[i].nodeid != id && state->nodes[i].portal_holder == id)
@@ -186,15 +195,16 @@ static void add_node(struct ha_state *state, uint32_t id)
 	state->n_nodes++;
 }
 
-static void take_electorate(struct ha_state *state, const struct ha_ids *electorate)
+static void take_electorate(struct replica *replica, const struct ha_ids *electorate)
 {
+	struct ha_state *state = &replica->state;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < state->n_nodes; i++) {
 		struct ha_state_node *node = &state->nodes[i];
 
 		node->elects = ids_have(electorate, node->nodeid);
-		if (node->elects || is_referred_to(state, node->nodeid))
+		if (node->elects || is_referred_to(replica, node->nodeid))
 			state->nodes[kept++] = *node;
 	}
 	memset(&state->nodes[kept], 0, (HA_NODES_MAX - kept) * sizeof(state->nodes[0]));
@@ -212,7 +222,7 @@ void replica_install(struct replica *replica, uint64_t term, const struct ha_ins
 
 	state->term = term;
 	state->version++;
-	take_electorate(state, &install->electorate);
+	take_electorate(replica, &install->electorate);
 	/* First who is gone, then who is back: what the former leave behind is settled with all of the latter. */
 	for (size_t i = 0; i < state->n_nodes; i++) {
 		struct ha_state_node *node = &state->nodes[i];
@@ -237,4 +247,12 @@ void replica_adopt(struct replica *replica, struct ha_state *state)
 	replica->state = *state;
 	memset(state, 0, sizeof(*state));
 	replica->notes.n = 0;
+	replica_count(replica);
+}
+
+void replica_done(struct replica *replica)
+{
+	ha_state_done(&replica->state);
+	free(replica->notes.items);
+	free(replica->touched);
 }

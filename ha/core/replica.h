@@ -28,10 +28,24 @@ struct notes {
 	size_t n, cap;
 };
 
+/* How many groups stand how with one node: kept up, so that nobody need walk all groups to know. */
+struct tally {
+	uint32_t nodeid;
+	size_t copies, ready; /* groups with a copy here; of those, ready here */
+	size_t at, owes;      /* owned here and not lost; of those, ACQUIRING or RELEASING */
+	size_t load;          /* the weights of those */
+	size_t orphaned;      /* lost with this owner */
+};
+
 struct replica {
 	struct ha_state state;
 	struct notes notes; /* since somebody took them */
 	const struct ha_settings *settings;
+	struct tally tallies[HA_NODES_MAX];
+	size_t n_tallies;
+	bool touched_all;   /* since somebody looked: any group may have changed, or there are others */
+	size_t *touched;    /* else those at these indices */
+	size_t n_touched, cap_touched;
 };
 
 /* --- sets of node ids, 0-filled, ascending ---*/
@@ -46,10 +60,13 @@ struct ha_state_node *state_node(const struct ha_state *state, uint32_t id);    
 struct ha_state_group *state_group(const struct ha_state *state, const char *name); /* NULL: unknown */
 bool state_node_is(const struct ha_state *state, uint32_t id, enum ha_node_state what);
 bool state_has_evidence(const struct ha_state *state, uint32_t id); /* DOWN, and proven */
-bool state_has_copies(const struct ha_state *state, uint32_t id);
-bool state_owes_answer(const struct ha_state *state, uint32_t id); /* owns a group that is ACQUIRING or RELEASING */
 bool group_is_at(const struct ha_state_group *group, uint32_t id); /* ACQUIRING, OWNED or RELEASING with this owner */
 const char *node_name(const struct ha_settings *settings, uint32_t id); /* "nobody" for 0 */
+
+/* --- tallies ---*/
+/* Counts anew and counts all groups as touched: after the state was changed from outside. */
+void replica_count(struct replica *replica);
+const struct tally *replica_tally(const struct replica *replica, uint32_t id); /* all zero for an unknown node */
 
 /* --- changes ---*/
 
@@ -72,11 +89,17 @@ void replica_note(struct replica *replica, const struct ha_state_group *group, b
 	printf_like(4, 5);
 void replica_node_down(struct replica *replica, struct ha_state_node *node);
 bool is_candidate(const struct ha_state *state, const struct ha_state_group *group, uint32_t id);
-/* The rule applied after each command and install: places groups, hands portals over. */
+/* The same, but maintenance is no hindrance: for a node that the group comes back to. */
+bool is_able(const struct ha_state *state, const struct ha_state_group *group, uint32_t id);
+/* The rule applied after each install and command: places groups, hands portals over. The second form suffices when of all
+ * groups only that one has changed, and no node: what places a group is its own fields and the nodes. */
 void replica_settle(struct replica *replica);
 int record_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err);
 void record_apply(struct replica *replica, uint32_t origin, const struct ha_command *command);
 void records_drop(struct ha_state *state); /* those of groups that are gone */
+void replica_settle_one(struct replica *replica, struct ha_state_group *group);
+void replica_tally_group(struct replica *replica, const struct ha_state_group *group, bool up);
+void replica_done(struct replica *replica);
 int config_check(const struct replica *replica, const struct ha_command *command, struct err *err);
 void config_apply(struct replica *replica, const struct ha_command *command);
 

@@ -122,6 +122,10 @@ static int fill_command(const struct ha_core *core, const struct ha_event *event
 	case HA_REQ_MOVE:
 		command->type = HA_CMD_MOVE;
 		break;
+	case HA_REQ_MAINTENANCE:
+		command->type = HA_CMD_MAINTENANCE;
+		command->number = event->maintenance;
+		break;
 	case HA_REQ_CONFIRM_DOWN:
 		rc = check_confirm(core, event, err);
 		node = state_node(&core->replica.state, event->nodeid);
@@ -193,7 +197,7 @@ void request_on_install(struct ha_core *core)
 	uint64_t last = node && node->request_incarnation == core->settings.incarnation ? node->request_seq : 0;
 
 	for (struct request *request = core->requests; request; request = request->next) {
-		want_drop(&request->want);
+		want_drop(core, &request->want);
 		if (!request->seq || request->seq > last) {
 			request->seq = 0;
 			request->ordered = false;
@@ -256,7 +260,7 @@ static void finish_ordered(struct ha_core *core, struct request *request)
 	if (request->kind == HA_REQ_OUTDATE && request->result == -ESTALE) {
 		request->ordered = false; /* the epoch has changed under it: ask again */
 		request->seq = 0;
-		want_drop(&request->want);
+		want_drop(core, &request->want);
 		return;
 	}
 	if (request->result == 0 && request->kind == HA_REQ_OUTDATE && !is_outdated(core, request))
@@ -335,6 +339,7 @@ void request_pump(struct ha_core *core)
 			continue;
 		}
 		*at = request->next;
+		want_drop(core, &request->want);
 		free_request(request);
 	}
 	core->requests_tail = at;

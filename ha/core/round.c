@@ -134,6 +134,7 @@ static void apply_install(struct ha_core *core)
 	round->install_version = core->replica.state.version;
 	core->join_wait_ms = 0;
 	round->installed = true;
+	round->installed_ms = core->now_ms;
 	core->unreadable = false;
 	core->blocked[0] = '\0';
 	core->begin_at_ms = INT64_MAX;
@@ -417,7 +418,7 @@ static void pump_snapshot(struct ha_core *core)
 
 /* A round stops the others for a moment: one who cannot keep up (a slow disk) asks for it less and less often, and one who
  * could not answer does not ask at all. */
-static void pump_join(struct ha_core *core)
+void round_pump_join(struct ha_core *core)
 {
 	if (!core->connected || !is_durable(core) || (!core->round.left_out && !core->join_wanted))
 		return;
@@ -442,6 +443,5 @@ void round_pump(struct ha_core *core)
 			core_send_bytes(core, &round->install_bytes);
 	}
 	pump_snapshot(core);
-	pump_join(core);
 	maybe_begin(core);
 }

@@ -92,28 +92,10 @@ bool state_has_evidence(const struct ha_state *state, uint32_t id)
 	return node && node->state == HA_NODE_DOWN && node->evidence != HA_EVIDENCE_NONE;
 }
 
-bool state_has_copies(const struct ha_state *state, uint32_t id)
-{
-	for (size_t i = 0; i < state->n_groups; i++) {
-		if (set_has(state->groups[i].spec.nodes, id))
-			return true;
-	}
-	return false;
-}
-
 bool group_is_at(const struct ha_state_group *group, uint32_t id)
 {
 	return group->owner == id && (group->phase == HA_PHASE_ACQUIRING || group->phase == HA_PHASE_OWNED ||
 				      group->phase == HA_PHASE_RELEASING);
-}
-
-bool state_owes_answer(const struct ha_state *state, uint32_t id)
-{
-	for (size_t i = 0; i < state->n_groups; i++) {
-		if (group_is_at(&state->groups[i], id) && state->groups[i].phase != HA_PHASE_OWNED)
-			return true;
-	}
-	return false;
 }
 
 const char *node_name(const struct ha_settings *settings, uint32_t id)

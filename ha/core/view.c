@@ -39,6 +39,7 @@ void ha_core_node(const struct ha_core *core, size_t index, struct ha_node_view 
 		.reason = node->reason,
 		.portal_holder = node->portal_holder,
 		.portal_next = node->portal_next,
+		.maintenance = node->maintenance,
 		.in_ring = ids_has(&core->ring, node->nodeid),
 		.settled = core_is_settled(core, node->changed),
 	};
@@ -52,6 +53,7 @@ static void fill_group(const struct ha_core *core, const struct ha_state_group *
 		.owner = group->owner,
 		.to = group->to,
 		.held = group->held,
+		.stays = group->stays,
 		.epoch = group->epoch,
 		.reason = group->reason,
 		.owner_lost = group->owner && core->connected && !ids_has(&core->ring, group->owner),

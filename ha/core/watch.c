@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Duties of the lowest UP node: fencing, giving up on a node that owes an answer. And of all: noticing silence. */
+/* Duties of the lowest UP node: fencing, giving up on a node that owes an answer. Of all: noticing silence. Of owners: what takes time. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,14 +19,14 @@ static bool am_lowest_up(const struct ha_core *core)
 
 /* --- fencing --------------------------------------------------------------------------------------------------------------*/
 
-static bool holds_something(const struct ha_state *state, uint32_t id)
+static bool holds_something(const struct replica *replica, uint32_t id)
 {
-	for (size_t i = 0; i < state->n_groups; i++) {
-		if (state->groups[i].phase == HA_PHASE_ORPHANED && state->groups[i].owner == id)
-			return true;
-	}
+	const struct ha_state *state = &replica->state;
+
+	if (replica_tally(replica, id)->orphaned)
+		return true;
 	for (size_t i = 0; i < state->n_nodes; i++) {
-		if (state->nodes[i].portal_holder == id && state_has_copies(state, state->nodes[i].nodeid))
+		if (state->nodes[i].portal_holder == id && replica_tally(replica, state->nodes[i].nodeid)->copies)
 			return true;
 	}
 	return false;
@@ -56,7 +56,19 @@ static void want_evidence(struct ha_core *core, struct local_node *local, const 
 	if (local->fence_answered && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
 		core_want(core, &local->want_evidence, local->fence_seq * 2 + (local->fence_result < 0), &command);
 	else
-		want_drop(&local->want_evidence);
+		want_drop(core, &local->want_evidence);
+}
+
+/* A member that took no part in the install may be slow and asks to come in. One that stays silent has been stopped, and
+ * CPG keeps it: without this limit a node that was given up would never be fenced. */
+static bool may_still_come(struct ha_core *core, uint32_t nodeid)
+{
+	int64_t limit_ms = core->round.installed_ms + core->settings.away_limit_ms;
+
+	if (!ids_has(&core->members, nodeid) || core->now_ms >= limit_ms)
+		return false;
+	core_wake(core, limit_ms);
+	return true;
 }
 
 static void fence(struct ha_core *core, struct local_node *local, const struct ha_state_node *node)
@@ -65,8 +77,8 @@ static void fence(struct ha_core *core, struct local_node *local, const struct h
 
 	if (!core_is_active(core) || !am_lowest_up(core) || !core_is_settled(core, node->changed) || local->fence_runs)
 		return;
-	if (node->state != HA_NODE_DOWN || node->evidence != HA_EVIDENCE_NONE || ids_has(&core->members, node->nodeid) ||
-	    !holds_something(&core->replica.state, node->nodeid))
+	if (node->state != HA_NODE_DOWN || node->evidence != HA_EVIDENCE_NONE || !holds_something(&core->replica, node->nodeid) ||
+	    may_still_come(core, node->nodeid))
 		return;
 	if (local->fence_answered && local->fence_seq == node->down_seq) {
 		if (local->fence_result == 0)
@@ -92,7 +104,7 @@ static void give_up(struct ha_core *core, struct local_node *local, const struct
 
 	if (!core_is_active(core) || replica_check(&core->replica, core_me(core), &command, NULL) < 0) {
 		local->away_since_ms = 0;
-		want_drop(&local->want_give_up);
+		want_drop(core, &local->want_give_up);
 		return;
 	}
 	if (!local->away_since_ms)
@@ -104,9 +116,8 @@ static void give_up(struct ha_core *core, struct local_node *local, const struct
 }
 
 /* An owner that is UP and owes an answer for long may have fallen silent since the last install: a new round tells. */
-static void watch_owner(struct ha_core *core, struct local_group *local)
+void watch_owner(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
-	const struct ha_state_group *group = state_group(&core->replica.state, local->name);
 	bool owes = group && core_is_active(core) && state_node_is(&core->replica.state, group->owner, HA_NODE_UP) &&
 		    (group->phase == HA_PHASE_ACQUIRING || group->phase == HA_PHASE_RELEASING);
 
@@ -115,14 +126,63 @@ static void watch_owner(struct ha_core *core, struct local_group *local)
 		return;
 	}
 	if (!local->owed_since_ms || local->owed_epoch != group->epoch)
-		local->owed_since_ms = core->now_ms;
+		local->owed_since_ms = MAX(core->now_ms, 1); /* 0 means never; the clock may begin at 0 */
 	local->owed_epoch = group->epoch;
 	if (core->now_ms < local->owed_since_ms + core->settings.away_limit_ms) {
 		core_wake(core, local->owed_since_ms + core->settings.away_limit_ms);
 		return;
 	}
 	local->owed_since_ms = core->now_ms;
+	core_wake(core, core->now_ms + core->settings.away_limit_ms);
 	core->join_wanted = true;
+}
+
+/* --- an owner's own clock -------------------------------------------------------------------------------------------------------*/
+
+/* Since when, by *since_ms, has it been so? Wakes the machine when it will have been for `for_ms`. */
+static bool has_lasted(struct ha_core *core, bool is_so, int64_t *since_ms, int64_t for_ms)
+{
+	if (!is_so) {
+		*since_ms = 0;
+		return false;
+	}
+	if (!*since_ms)
+		*since_ms = core->now_ms;
+	if (core->now_ms >= *since_ms + for_ms)
+		return true;
+	core_wake(core, *since_ms + for_ms);
+	return false;
+}
+
+static void want_own(struct ha_core *core, struct want *want, bool due, const struct ha_command *command)
+{
+	if (due && replica_check(&core->replica, core_me(core), command, NULL) == 0)
+		core_want(core, want, command->number, command);
+	else
+		want_drop(core, want);
+}
+
+/* Goes back to the preferred node when that could have had it for long enough, and forgives losses when it has served long enough. */
+void watch_own_group(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+{
+	bool mine = group && core_is_active(core) && group->phase == HA_PHASE_OWNED && group->owner == core_me(core);
+	struct ha_command calm = { .type = HA_CMD_CALM }, failback = { .type = HA_CMD_MOVE, .yes = true };
+	bool may_go;
+
+	if (mine && local->owned_epoch != group->epoch) {
+		local->owned_epoch = group->epoch;
+		local->owned_since_ms = local->failback_since_ms = 0;
+	}
+	calm.number = failback.number = local->owned_epoch;
+	memcpy(calm.group, local->name, sizeof(calm.group));
+	memcpy(failback.group, local->name, sizeof(failback.group));
+	want_own(core, &local->want_calm, has_lasted(core, mine && group->losses, &local->owned_since_ms, core->settings.calm_ms), &calm);
+
+	may_go = mine && group->spec.failback_s && !group->stays && group->spec.placement == HA_PLACEMENT_AUTO &&
+		 group->spec.prefer != group->owner && is_candidate(&core->replica.state, group, group->spec.prefer);
+	failback.nodeid = may_go ? group->spec.prefer : 0;
+	want_own(core, &local->want_failback,
+		 has_lasted(core, may_go, &local->failback_since_ms, may_go ? group->spec.failback_s * 1000ll : 0), &failback);
 }
 
 void watch_pump(struct ha_core *core)
@@ -139,6 +199,4 @@ void watch_pump(struct ha_core *core)
 		fence(core, local, node);
 		give_up(core, local, node);
 	}
-	for (size_t i = 0; i < core->n_groups; i++)
-		watch_owner(core, &core->groups[i]);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ha/wire/bytes.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,9 @@ static void put(struct bytes_out *out, const void *p, size_t size)
 
 static void put_le(struct bytes_out *out, uint64_t v, size_t size)
 {
-	uint8_t raw[8];
+	uint64_t raw = htole64(v);
 
-	for (size_t i = 0; i < size; i++)
-		raw[i] = (uint8_t)(v >> (8 * i));
-	put(out, raw, size);
+	put(out, &raw, size);
 }
 
 void bytes_put_u8(struct bytes_out *out, uint8_t v)
@@ -104,9 +103,9 @@ static uint64_t get_le(struct bytes_in *in, size_t size)
 	const uint8_t *p = take(in, size);
 	uint64_t v = 0;
 
-	for (size_t i = 0; p && i < size; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
+	if (p)
+		memcpy(&v, p, size);
+	return le64toh(v);
 }
 
 uint8_t bytes_get_u8(struct bytes_in *in)
@@ -194,19 +193,36 @@ size_t bytes_get_count(struct bytes_in *in, size_t max, size_t each)
 	return 0;
 }
 
-uint32_t bytes_crc32(const void *data, size_t size)
-{
-	const uint8_t *p = data;
-	uint32_t table[256], crc = ~0u;
+/* The remainders of all bytes, and of all bytes with up to seven zero bytes behind them: eight bytes are taken at once. */
+static uint32_t crc_table[8][256];
 
+__attribute__((constructor)) static void fill_crc_table(void)
+{
 	for (uint32_t i = 0; i < 256; i++) {
 		uint32_t c = i;
 
 		for (int k = 0; k < 8; k++)
 			c = c & 1 ? (c >> 1) ^ 0xedb88320u : c >> 1;
-		table[i] = c;
+		crc_table[0][i] = c;
 	}
-	for (size_t i = 0; i < size; i++)
-		crc = table[(crc ^ p[i]) & 0xff] ^ (crc >> 8);
+	for (int k = 1; k < 8; k++) {
+		for (uint32_t i = 0; i < 256; i++)
+			crc_table[k][i] = (crc_table[k - 1][i] >> 8) ^ crc_table[0][crc_table[k - 1][i] & 0xff];
+	}
+}
+
+uint32_t bytes_crc32(const void *data, size_t size)
+{
+	const uint8_t *p = data;
+	uint32_t crc = ~0u;
+
+	for (; size >= 8; size -= 8, p += 8) {
+		crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+		crc = crc_table[7][crc & 0xff] ^ crc_table[6][(crc >> 8) & 0xff] ^ crc_table[5][(crc >> 16) & 0xff] ^
+		      crc_table[4][crc >> 24] ^ crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^
+		      crc_table[0][p[7]];
+	}
+	for (; size; size--, p++)
+		crc = crc_table[0][(crc ^ *p) & 0xff] ^ (crc >> 8);
 	return ~crc;
 }

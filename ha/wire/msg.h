@@ -15,7 +15,7 @@
 #define HA_STATE_SIZE_MAX (8u << 20)
 
 #define HA_COMMANDS(X)                                                                                                 \
-	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP) X(RECORD)
+	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP) X(MAINTENANCE) X(CALM) X(RECORD)
 enum ha_command_type {
 	HA_CMD_NONE,
 #define X(id) HA_CMD_##id,

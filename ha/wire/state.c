@@ -43,6 +43,9 @@ void ha_group_spec_encode(const struct ha_group_spec *spec, struct bytes_out *ou
 	put_set(out, spec->nodes);
 	bytes_put_u32(out, spec->prefer);
 	bytes_put_u8(out, (uint8_t)spec->placement);
+	bytes_put_u16(out, spec->weight);
+	bytes_put_u32(out, spec->failback_s);
+	bytes_put_u8(out, spec->losses_max);
 	bytes_put_record_end(out, record);
 }
 
@@ -54,6 +57,11 @@ void ha_group_spec_decode(struct bytes_in *in, bool newer, struct ha_group_spec 
 	get_set(&r, ret->nodes);
 	ret->prefer = bytes_get_u32(&r);
 	ret->placement = bytes_get_enum(&r, HA_PLACEMENT_PACEMAKER + 1);
+	if (r.left > 0) { /* since minor 1 */
+		ret->weight = bytes_get_u16(&r);
+		ret->failback_s = bytes_get_u32(&r);
+		ret->losses_max = bytes_get_u8(&r);
+	}
 	if (bytes_get_end(&r, newer) < 0 || !ret->name[0])
 		in->bad = true;
 }
@@ -74,6 +82,7 @@ static void put_node(struct bytes_out *out, const struct ha_state_node *node)
 	bytes_put_u64(out, node->request_seq);
 	bytes_put_u32(out, (uint32_t)node->request_result);
 	bytes_put_u64(out, node->changed);
+	bytes_put_u8(out, (uint8_t)node->maintenance);
 	bytes_put_record_end(out, record);
 }
 
@@ -93,6 +102,8 @@ static void get_node(struct bytes_in *in, bool newer, struct ha_state_node *ret)
 	ret->request_seq = bytes_get_u64(&r);
 	ret->request_result = (int32_t)bytes_get_u32(&r);
 	ret->changed = bytes_get_u64(&r);
+	if (r.left > 0)
+		ret->maintenance = bytes_get_enum(&r, HA_MAINTENANCE_COUNT);
 	if (bytes_get_end(&r, newer) < 0 || !ret->nodeid)
 		in->bad = true;
 }
@@ -114,6 +125,8 @@ static void put_group(struct bytes_out *out, const struct ha_state_group *group)
 	put_set(out, group->failed);
 	bytes_put_str(out, group->reason);
 	bytes_put_u64(out, group->changed);
+	bytes_put_u8(out, group->losses);
+	bytes_put_u8(out, group->stays);
 	bytes_put_record_end(out, record);
 }
 
@@ -134,6 +147,10 @@ static void get_group(struct bytes_in *in, bool newer, struct ha_state_group *re
 	get_set(&r, ret->failed);
 	bytes_get_str(&r, ret->reason, sizeof(ret->reason));
 	ret->changed = bytes_get_u64(&r);
+	if (r.left > 0) {
+		ret->losses = bytes_get_u8(&r);
+		ret->stays = bytes_get_bool(&r);
+	}
 	if (bytes_get_end(&r, newer) < 0)
 		in->bad = true;
 }

@@ -16,7 +16,9 @@
 
 /* A reader refuses another major version and skips what a newer minor version has added at the end of a record. */
 #define HA_WIRE_MAJOR 1
-#define HA_WIRE_MINOR 1 /* 1: records */
+#ifndef HA_WIRE_MINOR /* else a test of mixed versions */
+#define HA_WIRE_MINOR 1
+#endif
 
 struct ha_state_node {
 	uint32_t nodeid;
@@ -30,6 +32,7 @@ struct ha_state_node {
 	uint64_t request_seq;
 	int32_t request_result;
 	uint64_t changed;           /* version of the last change that others act upon */
+	enum ha_maintenance maintenance; /* since minor 1: gets nothing, and gives away what it has */
 };
 
 struct ha_state_group {
@@ -43,6 +46,9 @@ struct ha_state_group {
 	uint32_t current[HA_COPIES_MAX], ready[HA_COPIES_MAX], failed[HA_COPIES_MAX]; /* sets, ascending, 0-filled */
 	char reason[HA_TEXT_SIZE];
 	uint64_t changed;
+	/* since minor 1 */
+	uint8_t losses; /* owners lost since one of them has served for long enough (CALM), or an operator has moved it */
+	bool stays;     /* giving it away by itself has failed: not tried again until something changes */
 };
 
 /* Opaque bytes that the copies of a group keep for it, say a volume's reservations by its serial. */

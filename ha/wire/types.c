@@ -28,6 +28,17 @@ const char *ha_node_state_name(enum ha_node_state state)
 	return (size_t)state < ARRAY_SIZE(names) ? names[state] : "?";
 }
 
+const char *ha_maintenance_name(enum ha_maintenance maintenance)
+{
+	static const char *const names[] = {
+#define X(id, name) [HA_MAINTENANCE_##id] = name,
+		HA_MAINTENANCES(X)
+#undef X
+	};
+
+	return (size_t)maintenance < ARRAY_SIZE(names) ? names[maintenance] : "?";
+}
+
 const char *ha_evidence_name(enum ha_evidence evidence)
 {
 	static const char *const names[] = {

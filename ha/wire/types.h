@@ -25,6 +25,9 @@ struct ha_group_spec {
 	uint32_t nodes[HA_COPIES_MAX]; /* 0-terminated if shorter */
 	uint32_t prefer;               /* 0: no preference */
 	enum ha_placement placement;
+	uint16_t weight;               /* of its load, against other groups; 0 counts as 1 */
+	uint32_t failback_s;           /* goes back to `prefer` once that could have it for so long; 0: only when told */
+	uint8_t losses_max;            /* so many owners lost one after the other, and it stays where it is; 0: no limit */
 };
 
 #define HA_PHASES(X) X(FREE, "free") X(ACQUIRING, "acquiring") X(OWNED, "owned") X(RELEASING, "releasing") X(ORPHANED, "orphaned")
@@ -48,6 +51,14 @@ enum ha_evidence {
 #undef X
 };
 
+#define HA_MAINTENANCES(X) X(OFF, "off") X(ON, "on") X(UNTIL_RESTART, "until-restart")
+enum ha_maintenance {
+#define X(id, name) HA_MAINTENANCE_##id,
+	HA_MAINTENANCES(X)
+#undef X
+};
+
+#define HA_MAINTENANCE_COUNT (HA_MAINTENANCE_UNTIL_RESTART + 1)
 #define HA_PHASE_COUNT (HA_PHASE_ORPHANED + 1)
 #define HA_NODE_STATE_COUNT (HA_NODE_UP + 1)
 #define HA_EVIDENCE_COUNT (HA_EVIDENCE_PACEMAKER + 1)
@@ -55,5 +66,6 @@ enum ha_evidence {
 const char *ha_phase_name(enum ha_phase phase);
 const char *ha_node_state_name(enum ha_node_state state);
 const char *ha_evidence_name(enum ha_evidence evidence);
+const char *ha_maintenance_name(enum ha_maintenance maintenance);
 
 #endif

@@ -173,6 +173,53 @@ int dm_list(void (*fn)(void *ctx, const char *name), void *ctx)
 	return -E2BIG;
 }
 
+/* --- what tables lead to -----------------------------------------------------------------------------------------------*/
+
+int dm_number(const char *path, char ret_number[32])
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISBLK(st.st_mode))
+		return -ENOTBLK;
+	snprintf(ret_number, 32, "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	return 0;
+}
+
+int dm_path(const char *params, char ret_path[64])
+{
+	_cleanup_free_ char *uevent = xasprintf("/sys/dev/block/%.*s/uevent", (int)strcspn(params, " "), params);
+	_cleanup_free_ char *text = NULL;
+	int rc = file_read(uevent, 4096, &text, NULL);
+	const char *name;
+
+	if (rc < 0)
+		return rc;
+	name = strstr(text, "DEVNAME=");
+	if (!name)
+		return -ENODEV;
+	name += strlen("DEVNAME=");
+	snprintf(ret_path, 64, "/dev/%.*s", (int)MIN(strcspn(name, "\n"), (size_t)58), name);
+	return 0;
+}
+
+int dm_flush(const char *params)
+{
+	char path[64];
+	int fd, rc = dm_path(params, path);
+
+	if (rc < 0)
+		return rc;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
 /* --- changing ----------------------------------------------------------------------------------------------------------*/
 
 int dm_create(const char *name, const char *uuid)

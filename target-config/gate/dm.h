@@ -45,6 +45,12 @@ int dm_resume(const char *name) must_check;
 int dm_remove(const char *name) must_check;
 /* Makes /dev/mapper/<name> lead to the device. */
 int dm_make_node(const char *name, const struct dm_info *info) must_check;
+/* "/dev/loop7" -> "7:7": a table by number needs no node at the moment it is loaded. */
+int dm_number(const char *path, char ret_number[32]) must_check;
+/* The device that a line's params begin with: "147:3 0" -> "/dev/drbd3", as devtmpfs names it. */
+int dm_path(const char *params, char ret_path[64]) must_check;
+/* What that device has acknowledged goes to stable storage. */
+int dm_flush(const char *params) must_check;
 int dm_list(void (*fn)(void *ctx, const char *name), void *ctx) must_check;
 
 #endif

@@ -3,14 +3,10 @@
 #include "target-config/gate/gate.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -82,19 +78,6 @@ static void gate_name(const char *volume, char ret_name[64])
 	snprintf(ret_name, 64, PREFIX "%s", volume);
 }
 
-/* "/dev/loop7" -> "7:7": a table by number needs no node at the moment it is loaded. */
-static int device_number(const char *path, char ret_number[32])
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return -errno;
-	if (!S_ISBLK(st.st_mode))
-		return -ENOTBLK;
-	snprintf(ret_number, 32, "%u:%u", major(st.st_rdev), minor(st.st_rdev));
-	return 0;
-}
-
 /* Closed, or holding: dm-delay lets go of all it holds when it is suspended (delay_presuspend), to where the template fails. */
 static int load_shut(const char *name, uint64_t sectors, const char *template_path, enum gate_state state)
 {
@@ -104,7 +87,7 @@ static int load_shut(const char *name, uint64_t sectors, const char *template_pa
 	};
 	struct dm_target_line holding = { .start = 0, .length = sectors, .type = "delay" };
 	char number[32];
-	int rc = device_number(template_path, number);
+	int rc = dm_number(template_path, number);
 
 	if (rc < 0)
 		return rc;
@@ -159,42 +142,6 @@ static int inspect(const char *volume, struct dm_info *ret_info, struct err *err
 
 /* --- closing -----------------------------------------------------------------------------------------------------------*/
 
-/* "147:3 0" -> "/dev/drbd3", as devtmpfs names it. */
-static int device_of(const char *params, char ret_path[64])
-{
-	_cleanup_free_ char *uevent = xasprintf("/sys/dev/block/%.*s/uevent", (int)strcspn(params, " "), params);
-	_cleanup_free_ char *text = NULL;
-	int rc = file_read(uevent, 4096, &text, NULL);
-	const char *name;
-
-	if (rc < 0)
-		return rc;
-	name = strstr(text, "DEVNAME=");
-	if (!name)
-		return -ENODEV;
-	name += strlen("DEVNAME=");
-	snprintf(ret_path, 64, "/dev/%.*s", (int)MIN(strcspn(name, "\n"), (size_t)58), name);
-	return 0;
-}
-
-/* What a backing has acknowledged goes to stable storage: from here on SYNCHRONIZE CACHE meets the closed table, where a flush
- * has nothing to do and succeeds. */
-static int flush(const struct dm_info *info)
-{
-	char path[64];
-	int fd, rc = device_of(info->lines[0].params, path);
-
-	if (rc < 0)
-		return rc;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
 /*
  * Order: load first, it may fail and changes nothing; drain, so that no acknowledged write is behind the flush; flush; swap; and
  * look whether it is closed. The device never stays suspended: if the swap fails it goes on with the table it has.
@@ -216,7 +163,8 @@ static int swap_shut(const char *volume, const struct dm_info *info, uint64_t se
 		rc = info->suspended ? 0 : dm_suspend(name);
 		if (rc < 0)
 			return err_errno(err, rc, "volume %s: cannot drain its gate", volume);
-		flushed = flush(info);
+		/* From here on SYNCHRONIZE CACHE meets the closed table, where a flush has nothing to do and succeeds. */
+		flushed = dm_flush(info->lines[0].params);
 	}
 	rc = dm_resume(name);
 	if (rc < 0) {
@@ -334,7 +282,7 @@ int gate_open(const char *volume, uint64_t sectors, const char *backing, struct 
 		return rc;
 	if (!info.exists)
 		return err_set(err, -ENODEV, "volume %s has no gate on this node", volume);
-	rc = device_number(backing, number);
+	rc = dm_number(backing, number);
 	if (rc < 0)
 		return err_errno(err, rc, "volume %s: cannot use %s", volume, backing);
 	snprintf(params, sizeof(params), "%s 0", number);
@@ -390,7 +338,7 @@ int gate_inspect(const char *volume, enum gate_state *ret_state, uint64_t *ret_s
 		*ret_state = GATE_ABSENT;
 	else
 		*ret_state = is_open(&info) ? GATE_OPEN : is_holding(&info) ? GATE_HOLDING : GATE_CLOSED;
-	if (ret_backing && is_open(&info) && device_of(info.lines[0].params, ret_backing) < 0)
+	if (ret_backing && is_open(&info) && dm_path(info.lines[0].params, ret_backing) < 0)
 		snprintf(ret_backing, 64, "%s", info.lines[0].params); /* the device is going away */
 	if (ret_sectors)
 		*ret_sectors = sectors_of(&info);

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,6 +17,8 @@
 
 #define ATTR_SIZE_MAX 65536 /* configfs gives at most a page, sysfs too */
 #define LINK_SIZE_MAX 4096
+#define CONFIGFS_MOUNT "/sys/kernel/config"
+#define CONFIGFS_MAGIC 0x62656570 /* fs/configfs/mount.c */
 
 static bool kernel_exists(struct cfs *fs, const char *path)
 {
@@ -111,6 +115,17 @@ static const struct cfs_ops kernel_ops = {
 	.readlink = kernel_readlink,
 	.list = kernel_list,
 };
+
+int cfs_mount(struct err *err)
+{
+	struct statfs st;
+
+	if (statfs(CONFIGFS_MOUNT, &st) == 0 && st.f_type == CONFIGFS_MAGIC)
+		return 0;
+	if (mount("configfs", CONFIGFS_MOUNT, "configfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 && errno != EBUSY)
+		return err_errno(err, -errno, "cannot mount configfs on " CONFIGFS_MOUNT);
+	return 0;
+}
 
 struct cfs *cfs_kernel(void)
 {

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/compiler.h"
+#include "base/err.h"
 
 struct cfs;
 
@@ -33,6 +34,8 @@ struct cfs { /* first member of whatever stands behind */
 };
 
 struct cfs *cfs_kernel(void);
+/* The kernel's is there to be used. */
+int cfs_mount(struct err *err) must_check;
 
 void cfs_names_free(char **names, size_t n);
 

@@ -2,8 +2,6 @@
 /* What the kernel target needs before the first backstore: modules, configfs, and its folder for reservations. */
 #include <errno.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -13,19 +11,6 @@
 #include "target-config/lio/tree.h"
 
 #define MODPROBE_DEADLINE_MS 30000
-#define CONFIGFS_MOUNT "/sys/kernel/config"
-#define CONFIGFS_MAGIC 0x62656570 /* fs/configfs/mount.c */
-
-static int mount_configfs(struct err *err)
-{
-	struct statfs st;
-
-	if (statfs(CONFIGFS_MOUNT, &st) == 0 && st.f_type == CONFIGFS_MAGIC)
-		return 0;
-	if (mount("configfs", CONFIGFS_MOUNT, "configfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 && errno != EBUSY)
-		return err_errno(err, -errno, "cannot mount configfs on " CONFIGFS_MOUNT);
-	return 0;
-}
 
 static int load_modules(bool want_iser, struct err *err)
 {
@@ -80,7 +65,7 @@ int lio_prepare(const struct lio_roots *roots, bool want_iser, struct err *err)
 	if (!roots->cfs) { /* else there is no kernel to prepare */
 		rc = load_modules(want_iser, err);
 		if (rc == 0)
-			rc = mount_configfs(err);
+			rc = cfs_mount(err);
 	}
 	if (rc == 0)
 		rc = make_dbroot(roots->dbroot, err);

@@ -394,14 +394,15 @@ static void build_acls(struct lio_tree *tree, const struct config *config, const
 	}
 }
 
-static void build_portals(struct lio_tree *tree, const struct config_target *target, uint32_t nodeid)
+/* An address that Lunward does not manage stays with its node: nobody else can listen at it. */
+static void build_portals(struct lio_tree *tree, const struct lio_scope *scope, const struct config_target *target, uint32_t nodeid)
 {
 	for (size_t i = 0; i < target->n_portals; i++) {
 		const struct config_portal *portal = &target->portals[i];
 		bool ipv6 = strchr(portal->address, ':');
 		char *np;
 
-		if (portal->nodeid != nodeid)
+		if (portal->nodeid != nodeid || (nodeid != scope->nodeid && !portal->prefix_len))
 			continue;
 		next_chain(tree);
 		np = xasprintf("iscsi/%s/tpgt_%u/np/%s%s%s:%u", target->iqn, nodeid, ipv6 ? "[" : "", portal->address,
@@ -457,7 +458,7 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 		break;
 	case LIO_STAGE_PORTAL:
 		if (serves_portals_of(scope, nodeid))
-			build_portals(tree, target, nodeid);
+			build_portals(tree, scope, target, nodeid);
 		break;
 	case LIO_STAGE_ENABLE:
 		next_chain(tree);

@@ -25,11 +25,15 @@
 #define CONFIG_GROUPS_MAX 4096
 #define CONFIG_VOLUMES_MAX 65536
 #define CONFIG_LUN_MAX 16383        /* 14 bits: flat space addressing, SAM-5 4.7.7.4 */
+#define CONFIG_WEIGHT_DEFAULT 1
+#define CONFIG_FAILBACK_DELAY_DEFAULT_S 300
+#define CONFIG_TAKEOVER_LIMIT_DEFAULT 3
 #define CONFIG_PORT_FIRST 7788      /* DRBD ports and minors are assigned from here upwards */
 #define CONFIG_MINOR_FIRST 100      /* below: an administrator's own DRBD resources */
 
 enum config_role { CONFIG_ROLE_STORAGE, CONFIG_ROLE_WITNESS };
 enum config_backend { CONFIG_BACKEND_DRBD, CONFIG_BACKEND_SHARED, CONFIG_BACKEND_LOCAL };
+enum config_failback { CONFIG_FAILBACK_MANUAL, CONFIG_FAILBACK_AUTO };
 enum config_placement { CONFIG_PLACEMENT_AUTO, CONFIG_PLACEMENT_PACEMAKER };
 enum config_profile { CONFIG_PROFILE_LINUX, CONFIG_PROFILE_ESXI, CONFIG_PROFILE_WINDOWS };
 
@@ -59,6 +63,10 @@ struct config_group {
 	enum config_placement placement;
 	uint32_t nodes[CONFIG_COPIES_MAX]; /* node ids as written, 0-terminated if shorter; drbd: exactly 2 */
 	uint32_t prefer;                   /* 0: none */
+	uint16_t weight;                   /* default 1 */
+	enum config_failback failback;
+	uint32_t failback_delay_s;         /* default 300 */
+	uint32_t takeover_limit;           /* default 3; 0: none */
 	uint16_t lu_gp_id;                 /* assigned, 1.., unique */
 	uint16_t port;                     /* assigned unless written: DRBD's TCP port, unique; 0 unless backend drbd */
 };
@@ -174,6 +182,7 @@ const struct config_host *config_host_by_name(const struct config *config, const
 const char *config_role_name(enum config_role role);
 const char *config_backend_name(enum config_backend backend);
 const char *config_placement_name(enum config_placement placement);
+const char *config_failback_name(enum config_failback failback);
 const char *config_profile_name(enum config_profile profile);
 bool config_group_has_node(const struct config_group *group, uint32_t nodeid);
 /* The NAA-6 id LIO derives from a serial (target_core_spc.c, spc_parse_naa_6h_vendor_specific): 32 hex digits + NUL. */

@@ -257,6 +257,10 @@ static void change_group(struct diff *diff, const void *x, const void *y)
 		    group->prefer ? config_node_name(diff->new_config, group->prefer) : NULL);
 	change_text(&changes, "placement", config_placement_name(old->placement),
 		    config_placement_name(group->placement));
+	change_number(&changes, "weight", old->weight, group->weight);
+	change_text(&changes, "failback", config_failback_name(old->failback), config_failback_name(group->failback));
+	change_number(&changes, "failback_delay_s", old->failback_delay_s, group->failback_delay_s);
+	change_number(&changes, "takeover_limit", old->takeover_limit, group->takeover_limit);
 	change_number(&changes, "port", old->port, group->port);
 	change_number(&changes, "lu_gp_id", old->lu_gp_id, group->lu_gp_id);
 	end_changes(&changes);

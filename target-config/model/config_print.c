@@ -64,6 +64,14 @@ static void add_group(struct strbuf *sb, const struct config *config, const stru
 	if (group->prefer)
 		strbuf_addf(sb, ", \"prefer\": \"%s\"", config_node_name(config, group->prefer));
 	strbuf_addf(sb, ", \"placement\": \"%s\"", config_placement_name(group->placement));
+	if (group->weight != CONFIG_WEIGHT_DEFAULT)
+		strbuf_addf(sb, ", \"weight\": %u", group->weight);
+	if (group->failback != CONFIG_FAILBACK_MANUAL)
+		strbuf_addf(sb, ", \"failback\": \"%s\"", config_failback_name(group->failback));
+	if (group->failback_delay_s != CONFIG_FAILBACK_DELAY_DEFAULT_S)
+		strbuf_addf(sb, ", \"failback_delay_s\": %u", group->failback_delay_s);
+	if (group->takeover_limit != CONFIG_TAKEOVER_LIMIT_DEFAULT)
+		strbuf_addf(sb, ", \"takeover_limit\": %u", group->takeover_limit);
 	if (group->port)
 		strbuf_addf(sb, ", \"port\": %u", group->port);
 	strbuf_addf(sb, ", \"lu_gp_id\": %u}", group->lu_gp_id);

@@ -8,6 +8,7 @@
 #include "target-config/model/config_read.h"
 
 static const char *const backend_words[] = { "drbd", "shared", "local", NULL };
+static const char *const failback_words[] = { "manual", "auto", NULL };
 static const char *const placement_words[] = { "auto", "pacemaker", NULL };
 
 const char *config_backend_name(enum config_backend backend)
@@ -18,6 +19,11 @@ const char *config_backend_name(enum config_backend backend)
 const char *config_placement_name(enum config_placement placement)
 {
 	return placement_words[placement];
+}
+
+const char *config_failback_name(enum config_failback failback)
+{
+	return failback_words[failback];
 }
 
 /* --- pools ---*/
@@ -68,6 +74,10 @@ static const struct reader_key group_keys[] = {
 	CONFIG_KEY("nodes", read_group_nodes, struct config_group, nodes, .example = "[\"n1\", \"n2\"]"),
 	CONFIG_KEY("prefer", config_read_node_reference, struct config_group, prefer),
 	CONFIG_KEY("placement", reader_word, struct config_group, placement, .words = placement_words),
+	CONFIG_KEY("weight", reader_u16, struct config_group, weight, .min = 1, .max = 1000),
+	CONFIG_KEY("failback", reader_word, struct config_group, failback, .words = failback_words),
+	CONFIG_KEY("failback_delay_s", reader_u32, struct config_group, failback_delay_s, .min = 1, .max = 604800),
+	CONFIG_KEY("takeover_limit", reader_u32, struct config_group, takeover_limit, .min = 0, .max = 255),
 	CONFIG_KEY("port", reader_u16, struct config_group, port, .min = 1, .max = 65535),
 	CONFIG_KEY("lu_gp_id", reader_u16, struct config_group, lu_gp_id, .min = 1, .max = 65535),
 };
@@ -106,6 +116,10 @@ static int finish_group(struct reader *r, void *item)
 	if (group->prefer && !config_group_has_node(group, group->prefer))
 		return reader_refuse_key(r, "prefer", "node %s has no copy of this group; name one of its nodes",
 					 config_node_name(r->config, group->prefer));
+	if (group->failback == CONFIG_FAILBACK_AUTO && !group->prefer)
+		return reader_refuse_key(r, "failback", "there is no node to go back to; add prefer");
+	if (group->failback == CONFIG_FAILBACK_AUTO && group->placement != CONFIG_PLACEMENT_AUTO)
+		return reader_refuse_key(r, "failback", "Pacemaker places this group; use its resource-stickiness");
 	if (group->backend == CONFIG_BACKEND_DRBD)
 		return finish_drbd_group(r, group);
 	if (group->port)
@@ -119,11 +133,21 @@ static int finish_group(struct reader *r, void *item)
 	return 0;
 }
 
+static void set_group_defaults(void *item)
+{
+	struct config_group *group = item;
+
+	group->weight = CONFIG_WEIGHT_DEFAULT;
+	group->failback_delay_s = CONFIG_FAILBACK_DELAY_DEFAULT_S;
+	group->takeover_limit = CONFIG_TAKEOVER_LIMIT_DEFAULT;
+}
+
 int config_read_groups(struct reader *r, const struct reader_key *key, json_t *value, void *where)
 {
 	static const struct config_section section = {
 		CONFIG_SECTION_OF(groups), .max = CONFIG_GROUPS_MAX,         .check_name = config_text_name,
 		.keys = group_keys,        .n_keys = ARRAY_SIZE(group_keys), .finish = finish_group,
+		.set_defaults = set_group_defaults,
 	};
 
 	(void)key, (void)where;

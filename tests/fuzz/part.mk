@@ -3,7 +3,6 @@
 #
 #   make fuzz T=config [FUZZ_SECONDS=600]     new inputs that reach new code go to $(O)/fuzz/<target>, crashes beside them
 
-T ?= config
 FUZZ_SECONDS ?= 60
 # $(call fuzz_target,NAME,PARTS,PKG-CONFIG NAMES,SOURCES OF THE PARTS)
 define fuzz_target
@@ -18,9 +17,9 @@ $(eval $(call fuzz_target,pr,pr base,,$(wildcard target-config/pr/*.c base/*.c))
 
 .PHONY: fuzz
 fuzz:
-	@mkdir -p $(O)/fuzz/$(T)
-	$(call say,FUZZ,$(T))
+	@mkdir -p $(O)/fuzz/$(or $(T),config)
+	$(call say,FUZZ,$(or $(T),config))
 	$(Q)clang -std=gnu11 -I. -O1 -g -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread \
-		$(PKG_CFLAGS) -o $(O)/fuzz/fuzz_$(T) tests/fuzz/fuzz_$(T).c $(FUZZ_SOURCES_$(T)) $(call pkg_libs,$(FUZZ_LIBS_$(T)))
-	$(Q)$(O)/fuzz/fuzz_$(T) -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(O)/fuzz/ \
-		$(if $(wildcard tests/fuzz/$(T).dict),-dict=tests/fuzz/$(T).dict) $(O)/fuzz/$(T) tests/fuzz/corpus/$(T)
+		$(PKG_CFLAGS) -o $(O)/fuzz/fuzz_$(or $(T),config) tests/fuzz/fuzz_$(or $(T),config).c $(FUZZ_SOURCES_$(or $(T),config)) $(call pkg_libs,$(FUZZ_LIBS_$(or $(T),config)))
+	$(Q)$(O)/fuzz/fuzz_$(or $(T),config) -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(O)/fuzz/ \
+		$(if $(wildcard tests/fuzz/$(or $(T),config).dict),-dict=tests/fuzz/$(or $(T),config).dict) $(O)/fuzz/$(or $(T),config) tests/fuzz/corpus/$(or $(T),config)

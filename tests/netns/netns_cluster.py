@@ -24,7 +24,7 @@ import threading
 import time
 
 TOKEN_MS = 1500
-PRIVATE_DIRS = ("etc/corosync", "var/lib/corosync", "var/lib/lunward")  # below the node's folder, mounted over /...
+PRIVATE_DIRS = ("etc/corosync", "var/lib/corosync", "var/lib/lunward", "etc/drbd.d")  # below the node's folder, mounted over /...
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -67,7 +67,8 @@ class Namespaces:
     def run(self, argv, check=True, **kwargs):
         kwargs.setdefault("capture_output", True)
         kwargs.setdefault("text", True)
-        done = subprocess.run(self.argv(argv), timeout=60, preexec_fn=die_with_parent, check=False, **kwargs)
+        kwargs.setdefault("timeout", 60)
+        done = subprocess.run(self.argv(argv), preexec_fn=die_with_parent, check=False, **kwargs)
         if check and done.returncode != 0:
             raise RuntimeError(f"{argv}: exit status {done.returncode}: {done.stderr}")
         return done

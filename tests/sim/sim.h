@@ -19,6 +19,7 @@
 #define MAX_WRITES 2048
 #define MAX_UUIDS 128
 #define FAULT_MS 60000  /* how long things go wrong */
+#define SINGLE_MS 200000 /* how long a single fault lasts */
 #define HEAL_MS 400000  /* how long it may take afterwards until all is well */
 
 #define BIT(n) (1u << (n))
@@ -34,6 +35,40 @@ struct event {
 	int node;
 	uint64_t a, b;
 	void *p;
+};
+
+/* --- what goes wrong ---*/
+
+#define FAULTS(X)                                                                                                      \
+	X(SPLIT, "split") X(JOIN, "join") X(OFF, "off") X(FREEZE, "freeze") X(STOP, "stop") X(KILL, "kill")            \
+	X(GLITCH, "glitch") X(DATA, "data") X(DISK, "disk") X(WIPE, "wipe") X(COROSYNC, "corosync")                    \
+	X(CONFIG, "config") X(CONFIRM, "confirm") X(MOVE, "move")
+enum fault_kind {
+#define X(id, name) FAULT_##id,
+	FAULTS(X)
+#undef X
+	FAULT_KINDS
+};
+
+/* All that a fault decides comes from its own parameter, so that it is the same in a run with fewer of them. */
+struct fault {
+	int64_t at_ms;
+	enum fault_kind kind;
+	uint32_t param;
+};
+
+#define COVERAGE(X)                                                                                                    \
+	X(TAKEOVER, "takeovers") X(MOVE, "moves") X(FENCE, "fencings") X(OUTDATE, "outdated copies")                   \
+	X(WRITE, "acknowledged writes") X(TRANSITIONAL, "one-sided deliveries") X(SNAPSHOT, "snapshots")               \
+	X(LOST, "new epochs in place") X(LATE_EVIDENCE, "late evidence") X(RESYNC, "resyncs")                          \
+	X(SINGLE, "single faults") X(HANG, "actions that never end") X(TIE, "decided by a tie-breaker")                \
+	X(COROSYNC, "deaths of Corosync") X(LIE, "lies of fencing") X(RECORD, "records")                                 \
+	X(STALE_RECORD, "overtaken records")
+enum {
+#define X(id, name) COVER_##id,
+	COVERAGE(X)
+#undef X
+	COVERS
 };
 
 /* --- Corosync ---*/
@@ -79,6 +114,7 @@ struct job {
 	bool lost;
 	enum job_step step;
 	int result;
+	bool hangs; /* never ends */
 };
 
 struct machine {
@@ -88,7 +124,8 @@ struct machine {
 	uint64_t life;      /* of the machine: counts boots */
 	int64_t boot_ms;
 	/* Corosync */
-	struct ring *ring;
+	bool corosync; /* it runs */
+	struct ring *ring; /* NULL: it does not */
 	size_t delivered;
 	struct entry *sendq, **sendq_tail;
 	uint32_t cpg; /* agents in the group, as told so far */
@@ -119,6 +156,12 @@ struct machine {
 	uint64_t told_epoch[MAX_GROUPS]; /* the last note of an owner that serves */
 	uint64_t request_incarnation[MAX_NODES], request_seq[MAX_NODES];
 	uint64_t checked_term, checked_version, checked_committed;
+	enum ha_command_type cause; /* of the change of the state that is looked at; NONE: an install */
+	struct {
+		bool known;
+		enum ha_phase phase;
+	} before[MAX_GROUPS];
+	uint64_t looked_term, looked_version;
 };
 
 /* --- storage ---*/
@@ -127,6 +170,7 @@ enum disk_state { DISK_UPTODATE, DISK_INCONSISTENT };
 
 struct copy {
 	uint8_t writes[MAX_WRITES / 8];
+	int latest; /* the write that a read of the block finds */
 	uint32_t uuid, history[MAX_UUIDS];
 	size_t n_history;
 	enum disk_state disk;
@@ -144,19 +188,31 @@ struct copy {
 struct group {
 	char name[HA_NAME_SIZE];
 	bool shared;      /* one disk that all nodes see: nothing but the gates keeps them apart */
+	bool quorum;      /* DRBD 9 with a diskless third: it decides itself who may go on, nobody is asked */
+	int tie;          /* the third, and what it remembers of the data */
+	uint32_t tie_uuid; /* 0: nothing */
 	int nodes[2];
 	struct copy copies[2];
 	bool connected, syncing;
 	int source;
 	uint64_t sync_id;
 	int acked[MAX_WRITES], n_acked;
+	int latest_acked;
 	uint64_t top_epoch;
 	int top_owner;
 };
 
 struct sim {
 	uint64_t seed, rng;
+	uint64_t trouble_rng; /* when which fault comes: apart, so that a script can take its place */
 	bool verbose;
+	bool liar;            /* fencing says that it has worked and has not: more than the protocol bears */
+	bool single;          /* one fault, for good: nobody may be needed */
+	bool scripted;
+	const struct fault *script;
+	size_t n_script;
+	struct fault *told;   /* what has gone wrong */
+	size_t n_told, cap_told;
 	int64_t now_ms;
 	struct event *heap;
 	size_t n_heap, cap_heap;
@@ -171,7 +227,7 @@ struct sim {
 	bool healing;
 	int fence_luck; /* percent of fencings that work */
 	int temper;     /* per mille of messages that provoke a fault */
-	bool tempted;
+	int64_t tempted_ms;
 	int disk_ms;    /* how slow disks are */
 	int token_ms;   /* how long a message waits for the token */
 	bool lossy;     /* CPG is worse than it is */
@@ -198,22 +254,49 @@ struct sim {
 
 	jmp_buf failed;
 	char failure[512];
-	int coverage[16]; /* how often what a good run needs has happened */
+	int coverage[COVERS]; /* how often what a good run needs has happened */
+	int transitions[HA_CMD_COUNT][HA_PHASE_COUNT][HA_PHASE_COUNT];
 };
 
-enum { COVER_TAKEOVER, COVER_MOVE, COVER_FENCE, COVER_OUTDATE, COVER_WRITE, COVER_TRANSITIONAL, COVER_SNAPSHOT, COVER_LOST, COVER_LATE_EVIDENCE, COVER_RESYNC, COVER_RECORD, COVER_STALE_RECORD };
+struct plan { /* one run */
+	uint64_t seed;
+	bool verbose, liar;
+	bool scripted;
+	const struct fault *script;
+	size_t n_script;
+};
+
+/* sim_script.c: a failing run as a short list of faults */
+int script_parse(const char *text, struct fault **ret, size_t *ret_n) must_check;
+void script_print(const struct fault *script, size_t n);
+void script_shrink(const struct plan *plan, const struct fault *told, size_t n_told);
+bool sim_fails(const struct plan *plan, char failure[512], struct fault **ret_told, size_t *ret_n_told); /* sim_main.c */
+
+/* sim_figures.c: numbers for whoever reads them; `name` may have one dot */
+int figures_put(const char *path, const char *const names[], const double values[], size_t n) must_check;
+
+/* sim_transitions.c */
+void transitions_before(struct sim *sim, int node, const struct ha_event *event);
+void transitions_after(struct sim *sim, int node);
+size_t transitions_print(const uint64_t seen[HA_CMD_COUNT][HA_PHASE_COUNT][HA_PHASE_COUNT], size_t *ret_missing);
+
 
 /* sim_main.c */
 uint32_t sim_random(struct sim *sim, uint32_t below);
 bool sim_chance(struct sim *sim, uint32_t percent);
 int64_t sim_between(struct sim *sim, int64_t low, int64_t high);
 void sim_at(struct sim *sim, int64_t delay_ms, event_fn *fn, int node, uint64_t a, uint64_t b, void *p);
+/* Before all else of that millisecond. */
+void sim_first_at(struct sim *sim, int64_t delay_ms, event_fn *fn, uint64_t a, void *p);
+uint64_t sim_next_random(uint64_t *state);
 void sim_log(struct sim *sim, const char *fmt, ...) printf_like(2, 3);
 _Noreturn void sim_fail(struct sim *sim, const char *fmt, ...) printf_like(2, 3);
 
 /* sim_cpg.c */
 void cpg_start(struct sim *sim, int node);        /* Corosync comes up: alone */
 void cpg_stop(struct sim *sim, int node);
+void cpg_die(struct sim *sim, int node, int64_t back_ms);
+void cpg_back(struct sim *sim, int node);
 void cpg_send(struct sim *sim, int node, enum entry_type type, const void *data, size_t size);
 void cpg_break(struct sim *sim, uint32_t nodes);  /* something has happened to these: their rings lose the token */
 void cpg_reform_in(struct sim *sim, int64_t delay_ms);
@@ -253,6 +336,7 @@ void storage_start(struct sim *sim);
 /* sim_faults.c */
 void faults_start(struct sim *sim);
 void faults_tempt(struct sim *sim); /* a message is sent: a good moment */
+extern const char *const fault_names[FAULT_KINDS];
 
 /* sim_check.c */
 void check_core(struct sim *sim, int node);
@@ -263,5 +347,6 @@ void check_acquire(struct sim *sim, int group, int node, uint64_t epoch);
 bool check_well(struct sim *sim, bool loud); /* everything is as it should be in the end */
 void check_configs(struct sim *sim);
 void check_records(struct sim *sim, int group, int node, uint64_t version); /* what was answered until then is there */
+void check_served(struct sim *sim);
 
 #endif

@@ -145,7 +145,13 @@ static void step_job(struct sim *sim, int node, int group)
 	struct job *job = &sim->machines[node].jobs[group];
 	int rc;
 
-	if (!sim->healing && sim_chance(sim, 4)) {
+	if (!sim->healing && !sim->single && sim_chance(sim, 4)) {
+		if (sim_chance(sim, 4)) { /* until the machine is off, or the agent dies */
+			sim->coverage[COVER_HANG]++;
+			sim_log(sim, "n%d %s: a job hangs", node, sim->groups[group].name);
+			job->hangs = true;
+			return;
+		}
 		job_ends(sim, node, group, -EIO);
 		return;
 	}
@@ -206,7 +212,7 @@ static void handler_answered(struct sim *sim, int node, int group, int result, b
 
 	if (result == 0 && still_valid)
 		storage_may_go_on(sim, group, node);
-	if (job->type != HA_ACT_ACQUIRE || job->step != JOB_ASK)
+	if (job->type != HA_ACT_ACQUIRE || job->step != JOB_ASK || job->hangs)
 		return;
 	if (result < 0) {
 		job_ends(sim, node, group, result);
@@ -298,15 +304,21 @@ static void ev_fenced(struct sim *sim, int node, uint64_t target, uint64_t epoch
 static void start_fence(struct sim *sim, int node, const struct ha_action *action)
 {
 	int target = node_of(sim, action->nodeid);
-	bool works = sim->healing || sim_chance(sim, (uint32_t)sim->fence_luck), kills = works || sim_chance(sim, 20);
+	bool works = sim->healing || sim->single || sim_chance(sim, (uint32_t)sim->fence_luck), kills = works || sim_chance(sim, 20);
 	int64_t kill_ms = sim_between(sim, 10, sim_chance(sim, 80) ? 2000 : 15000);
 	int64_t tell_ms = kill_ms + sim_between(sim, 1, sim_chance(sim, 70) ? 500 : 20000);
 	uintptr_t tag = (uintptr_t)(sim->machines[node].incarnation << 1) | !works;
 
 	if (target < 0 || target == node)
 		sim_fail(sim, "n%d: fences %u", node, action->nodeid);
+	if (sim->liar && !sim->healing) {
+		works = sim_chance(sim, 50);
+		kills = false;
+		tag = (uintptr_t)(sim->machines[node].incarnation << 1) | !works;
+		sim->coverage[COVER_LIE] += works;
+	}
 	sim_log(sim, "n%d fences n%d (down %llu): %s", node, target, (unsigned long long)action->epoch,
-		works ? "will work" : "will fail");
+		!works ? "will fail" : kills ? "will work" : "will lie");
 	if (kills)
 		sim_at(sim, kill_ms, ev_killed, node, (uint64_t)target, 0, NULL);
 	sim_at(sim, tell_ms, ev_fenced, node, (uint64_t)target, action->epoch, (void *)tag);
@@ -366,6 +378,7 @@ static void replied(struct sim *sim, int node, const struct ha_action *action)
 		break;
 	}
 	case HA_REQ_MOVE:
+	case HA_REQ_MAINTENANCE:
 	case HA_REQ_CONFIRM_DOWN:
 		break;
 	}
@@ -491,7 +504,9 @@ static void run_item(struct sim *sim, int node, struct item *item)
 	}
 	if (item->event.type == HA_EV_MESSAGE && sim->verbose)
 		log_message(sim, node, &item->event);
+	transitions_before(sim, node, &item->event);
 	step(sim, node, &item->event);
+	transitions_after(sim, node);
 }
 
 static void ev_run(struct sim *sim, int node, uint64_t incarnation, uint64_t b, void *p)
@@ -619,6 +634,7 @@ void agent_start(struct sim *sim, int node)
 	m->incarnation = ++sim->next_id;
 	m->unquorate_ms = 0;
 	memset(m->told_epoch, 0, sizeof(m->told_epoch));
+	memset(m->before, 0, sizeof(m->before));
 	settings = settings_for(sim, node);
 	m->core = ha_core_new(&settings);
 	step(sim, node, &(struct ha_event){ .type = HA_EV_START, .data = m->disk, .size = m->disk ? m->disk_size : 0 });
@@ -726,5 +742,6 @@ void machine_off(struct sim *sim, int node)
 	m->portals = 0;
 	m->life++;
 	cpg_reform_in(sim, sim_between(sim, 100, 4000));
-	sim_at(sim, sim_between(sim, 500, sim_chance(sim, 70) ? 8000 : 40000), ev_boot, node, m->life, 0, NULL);
+	if (!sim->single)
+		sim_at(sim, sim_between(sim, 500, sim_chance(sim, 70) ? 8000 : 40000), ev_boot, node, m->life, 0, NULL);
 }

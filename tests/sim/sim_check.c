@@ -99,6 +99,17 @@ static void check_groups(struct sim *sim, int node)
 	}
 }
 
+/* In spite of one fault each group is served, and nobody was needed for it. */
+void check_served(struct sim *sim)
+{
+	for (int i = 0; i < sim->n_groups; i++) {
+		const struct group *group = &sim->groups[i];
+
+		if (!storage_can_acknowledge(sim, group, 0) && !storage_can_acknowledge(sim, group, 1))
+			sim_fail(sim, "%s: is not served, after a single fault", group->name);
+	}
+}
+
 /* Without quorum all is closed in a while, unless closing itself fails or hangs. */
 static void check_quorum(struct sim *sim, int node)
 {
@@ -178,8 +189,8 @@ void check_alone(struct sim *sim, const struct group *group, int side)
 	const struct machine *m = &sim->machines[group->nodes[side]];
 	const struct ha_state_group *g;
 
-	if (!m->core || !core_is_active(m->core))
-		return; /* it may be behind */
+	if (group->quorum || !m->core || !core_is_active(m->core))
+		return; /* it need not ask; it may be behind */
 	g = state_group(&m->core->replica.state, group->name);
 	if (g && set_has(g->current, sim->machines[group->nodes[1 - side]].id))
 		sim_fail(sim, "%s: n%d acknowledges writes alone while n%d counts as current", group->name, group->nodes[side],

@@ -13,11 +13,11 @@
 #include "base/xalloc.h"
 #include "tests/sim/sim.h"
 
-static event_fn ev_receive, ev_token, ev_reform, ev_quorum;
+static event_fn ev_receive, ev_token, ev_reform, ev_quorum, ev_corosync_back;
 
 static bool node_acts(const struct sim *sim, int node)
 {
-	return sim->machines[node].power && !sim->machines[node].frozen;
+	return sim->machines[node].power && !sim->machines[node].frozen && sim->machines[node].corosync;
 }
 
 static void free_entry(struct entry *entry)
@@ -178,8 +178,11 @@ static void ev_token(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 void cpg_send(struct sim *sim, int node, enum entry_type type, const void *data, size_t size)
 {
 	struct machine *m = &sim->machines[node];
-	struct entry *entry = xcalloc(1, sizeof(*entry));
+	struct entry *entry;
 
+	if (!m->corosync)
+		return;
+	entry = xcalloc(1, sizeof(*entry));
 	entry->type = type;
 	entry->from = node;
 	entry->data = xmemdup(data ? data : "", size);
@@ -206,6 +209,7 @@ void cpg_start(struct sim *sim, int node)
 {
 	struct machine *m = &sim->machines[node];
 
+	m->corosync = true;
 	m->ring = new_ring(sim, BIT(node));
 	m->delivered = 0;
 	m->cpg = 0;
@@ -223,6 +227,44 @@ void cpg_stop(struct sim *sim, int node)
 		free_entry(entry);
 	m->ring = NULL;
 	m->cpg = 0;
+	m->corosync = m->joined = m->quorate = false;
+}
+
+/* It dies under its agent and is started again. */
+void cpg_die(struct sim *sim, int node, int64_t back_ms)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (!node_acts(sim, node))
+		return;
+	sim->coverage[COVER_COROSYNC]++;
+	sim_log(sim, "n%d: Corosync dies", node);
+	cpg_break(sim, BIT(node));
+	cpg_stop(sim, node);
+	agent_event(sim, node, &(struct ha_event){ .type = HA_EV_LEFT });
+	cpg_reform_in(sim, sim_between(sim, 100, 4000));
+	if (!sim->single)
+		sim_at(sim, back_ms, ev_corosync_back, node, m->life, 0, NULL);
+}
+
+void cpg_back(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (!m->power || m->corosync)
+		return;
+	sim_log(sim, "n%d: Corosync is back", node);
+	cpg_start(sim, node);
+	if (m->agent)
+		cpg_send(sim, node, ENTRY_JOIN, NULL, 0);
+}
+
+static void ev_corosync_back(struct sim *sim, int node, uint64_t life, uint64_t b, void *p)
+{
+	(void)b;
+	(void)p;
+	if (sim->machines[node].life == life)
+		cpg_back(sim, node);
 }
 
 /* Before the token is lost it may have been round: last messages reach all, some or nobody. */

@@ -6,7 +6,13 @@
 #include "base/xalloc.h"
 #include "tests/sim/sim.h"
 
-static event_fn ev_fault, ev_busy, ev_record, ev_tempted, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
+static event_fn ev_fault, ev_record, ev_trouble, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
+
+const char *const fault_names[FAULT_KINDS] = {
+#define X(id, name) [FAULT_##id] = name,
+	FAULTS(X)
+#undef X
+};
 
 static int any_node(struct sim *sim)
 {
@@ -32,8 +38,10 @@ static void split(struct sim *sim)
 	int parts = sim_chance(sim, 80) ? 2 : 3;
 	bool data_too = sim_chance(sim, 60);
 
+	int alone = any_node(sim);
+
 	for (int i = 0; i < sim->n; i++) {
-		sim->side[i] = (int)sim_random(sim, (uint32_t)parts);
+		sim->side[i] = sim->single ? i == alone : (int)sim_random(sim, (uint32_t)parts);
 		if (data_too)
 			sim->data_side[i] = sim->side[i];
 	}
@@ -73,7 +81,8 @@ static void freeze(struct sim *sim, int node)
 	m->frozen = true;
 	storage_network(sim);
 	cpg_reform_in(sim, sim_between(sim, 200, 4000));
-	sim_at(sim, sim_between(sim, 10, sim_chance(sim, 50) ? 3000 : 20000), ev_thaw, node, m->life, 0, NULL);
+	if (sim->n < 0)
+		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 50) ? 3000 : 20000), ev_thaw, node, m->life, 0, NULL);
 }
 
 static void ev_thaw(struct sim *sim, int node, uint64_t life, uint64_t b, void *p)
@@ -98,7 +107,8 @@ static void stop_agent(struct sim *sim, int node)
 		return;
 	sim_log(sim, "n%d: agent is stopped", node);
 	m->stopped = true;
-	sim_at(sim, sim_between(sim, 10, sim_chance(sim, 60) ? 5000 : 60000), ev_continue, node, m->incarnation, 0, NULL);
+	if (sim->n < 0)
+		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 60) ? 5000 : 60000), ev_continue, node, m->incarnation, 0, NULL);
 }
 
 static void ev_continue(struct sim *sim, int node, uint64_t incarnation, uint64_t b, void *p)
@@ -121,7 +131,8 @@ static void kill_agent(struct sim *sim, int node)
 	if (!m->agent || m->frozen)
 		return;
 	agent_crash(sim, node);
-	sim_at(sim, sim_between(sim, 10, sim_chance(sim, 70) ? 3000 : 50000), ev_agent_back, node, m->life, 0, NULL);
+	if (sim->n < 0)
+		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 70) ? 3000 : 50000), ev_agent_back, node, m->life, 0, NULL);
 }
 
 static void ev_agent_back(struct sim *sim, int node, uint64_t life, uint64_t b, void *p)
@@ -202,6 +213,8 @@ static void ask_config(struct sim *sim)
 	if (!agent_runs(sim, node) || sim->next_config == 64)
 		return;
 	ha_core_view(sim->machines[node].core, &view);
+	if (!view.config_settled)
+		return; /* never shown to anybody: another document may get the same number */
 	if (view.config_size == sizeof(document))
 		memcpy(document, view.config, sizeof(document));
 	document[sim->next_config] = 1;
@@ -254,77 +267,135 @@ static void ask_confirm(struct sim *sim)
 		    &(struct ha_event){ .request = HA_REQ_CONFIRM_DOWN, .nodeid = sim->machines[target].id }, 0);
 }
 
-static void one_fault(struct sim *sim)
+static void do_fault(struct sim *sim, enum fault_kind kind)
 {
 	int node = any_node(sim);
 
-	switch (sim_random(sim, 19)) {
-	case 0:
-	case 1:
-	case 2:
+	switch (kind) {
+	case FAULT_SPLIT:
 		split(sim);
 		break;
-	case 3:
-	case 4:
-	case 5:
+	case FAULT_JOIN:
 		join(sim);
 		break;
-	case 6:
-	case 7:
+	case FAULT_OFF:
 		machine_off(sim, node);
 		break;
-	case 8:
+	case FAULT_FREEZE:
 		freeze(sim, node);
 		break;
-	case 9:
+	case FAULT_STOP:
 		stop_agent(sim, node);
 		break;
-	case 10:
+	case FAULT_KILL:
 		kill_agent(sim, node);
 		break;
-	case 11:
+	case FAULT_GLITCH:
 		glitch(sim, node);
 		break;
-	case 12:
+	case FAULT_DATA:
 		split_data(sim);
 		break;
-	case 13:
-		sim->machines[node].disk_trouble = !sim->machines[node].disk_trouble && sim_chance(sim, 40);
+	case FAULT_DISK:
+		sim->machines[node].disk_trouble = !sim->machines[node].disk_trouble && sim_chance(sim, sim->single ? 100 : 40);
 		break;
-	case 14:
-		if (sim_chance(sim, 10))
-			wipe(sim, node);
+	case FAULT_WIPE:
+		wipe(sim, node);
 		break;
-	case 15:
+	case FAULT_COROSYNC:
+		cpg_die(sim, node, sim_between(sim, 300, sim_chance(sim, 70) ? 3000 : 30000));
+		break;
+	case FAULT_CONFIG:
 		ask_config(sim);
 		break;
-	case 16:
+	case FAULT_CONFIRM:
 		ask_confirm(sim);
 		break;
-	default:
-		ask_move(sim, true);
+	case FAULT_MOVE:
+		ask_move(sim, !sim->single);
+		break;
+	case FAULT_KINDS:
 		break;
 	}
 }
 
-static void ev_tempted(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+static void ev_fault(struct sim *sim, int node, uint64_t what, uint64_t b, void *p)
 {
+	struct fault fault = { .at_ms = sim->now_ms, .kind = (enum fault_kind)(what >> 32), .param = (uint32_t)what };
+	uint64_t rng = sim->rng;
+
 	(void)node;
-	(void)a;
 	(void)b;
 	(void)p;
-	sim->tempted = false;
-	if (!sim->healing)
-		one_fault(sim);
+	if (sim->healing)
+		return;
+	*array_push(sim->told, sim->n_told, sim->cap_told) = fault;
+	sim->rng = fault.param;
+	do_fault(sim, fault.kind);
+	sim->rng = rng;
+}
+
+/* --- when ---*/
+
+static uint32_t trouble_random(struct sim *sim, uint32_t below)
+{
+	return (uint32_t)(sim_next_random(&sim->trouble_rng) % below);
+}
+
+static void fault_in(struct sim *sim, int64_t delay_ms, enum fault_kind kind)
+{
+	sim_first_at(sim, delay_ms, ev_fault, (uint64_t)kind << 32 | (uint32_t)sim_next_random(&sim->trouble_rng), NULL);
+}
+
+static enum fault_kind any_kind(struct sim *sim)
+{
+	static const enum fault_kind kinds[] = {
+		FAULT_SPLIT, FAULT_SPLIT, FAULT_SPLIT, FAULT_JOIN, FAULT_JOIN, FAULT_JOIN, FAULT_OFF, FAULT_OFF, FAULT_FREEZE,
+		FAULT_STOP, FAULT_KILL, FAULT_GLITCH, FAULT_DATA, FAULT_DISK, FAULT_COROSYNC, FAULT_CONFIG, FAULT_CONFIRM,
+		FAULT_MOVE, FAULT_MOVE, FAULT_WIPE,
+	};
+	enum fault_kind kind = kinds[trouble_random(sim, ARRAY_SIZE(kinds))];
+
+	return kind == FAULT_WIPE && trouble_random(sim, 10) ? FAULT_MOVE : kind;
 }
 
 /* Things break when much is going on: that is where the interleavings are. */
 void faults_tempt(struct sim *sim)
 {
-	if (sim->healing || sim->now_ms < 3000 || sim->tempted || sim_random(sim, 1000) >= (uint32_t)sim->temper)
+	if (sim->healing || sim->scripted || sim->now_ms < 3000 || sim->now_ms < sim->tempted_ms ||
+	    trouble_random(sim, 1000) >= (uint32_t)sim->temper)
 		return;
-	sim->tempted = true;
-	sim_at(sim, sim_between(sim, 0, 6), ev_tempted, 0, 0, 0, NULL);
+	sim->tempted_ms = sim->now_ms + 1 + trouble_random(sim, 6);
+	fault_in(sim, sim->tempted_ms - sim->now_ms, any_kind(sim));
+}
+
+static void ev_trouble(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+{
+	(void)node;
+	(void)a;
+	(void)b;
+	(void)p;
+	if (sim->healing)
+		return;
+	fault_in(sim, 1, any_kind(sim));
+	while (sim->busy && trouble_random(sim, 100) < 88)
+		fault_in(sim, 1 + trouble_random(sim, 4000), FAULT_MOVE);
+	/* Troubles come in bursts. */
+	sim_first_at(sim, trouble_random(sim, 2) ? 1 + trouble_random(sim, 400) : 500 + trouble_random(sim, 7500), ev_trouble, 0,
+		     NULL);
+}
+
+/* The one thing that goes wrong, perhaps while a group is moving. */
+static void one_trouble(struct sim *sim)
+{
+	static const enum fault_kind kinds[] = { FAULT_SPLIT, FAULT_OFF, FAULT_FREEZE, FAULT_STOP, FAULT_KILL, FAULT_DATA,
+						 FAULT_DISK, FAULT_COROSYNC };
+	int64_t at_ms = 15000 + trouble_random(sim, 10000);
+
+	sim->coverage[COVER_SINGLE]++;
+	fault_in(sim, at_ms, kinds[trouble_random(sim, ARRAY_SIZE(kinds))]);
+	if (trouble_random(sim, 2))
+		fault_in(sim, at_ms - 300 + trouble_random(sim, 350), FAULT_MOVE);
 }
 
 static void ev_first_config(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
@@ -350,31 +421,6 @@ static void ev_record(struct sim *sim, int node, uint64_t a, uint64_t b, void *p
 	sim_at(sim, sim_between(sim, 50, 1500), ev_record, 0, 0, 0, NULL);
 }
 
-static void ev_busy(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
-{
-	(void)node;
-	(void)a;
-	(void)b;
-	(void)p;
-	if (!sim->healing)
-		ask_move(sim, true);
-}
-
-static void ev_fault(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
-{
-	(void)node;
-	(void)a;
-	(void)b;
-	(void)p;
-	if (sim->healing)
-		return;
-	one_fault(sim);
-	while (sim->busy && sim_chance(sim, 88))
-		sim_at(sim, sim_between(sim, 0, 4000), ev_busy, 0, 0, 0, NULL);
-	/* Troubles come in bursts. */
-	sim_at(sim, sim_chance(sim, 50) ? sim_between(sim, 0, 400) : sim_between(sim, 500, 8000), ev_fault, 0, 0, 0, NULL);
-}
-
 static void ev_heal(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 {
 	(void)node;
@@ -385,8 +431,19 @@ static void ev_heal(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 		struct machine *m = &sim->machines[i];
 
 		m->glitch = 0;
+		if (!m->power && sim->single)
+			machine_boot(sim, i);
 		if (!m->power)
 			continue; /* it boots when it boots */
+		for (int k = 0; k < sim->n_groups; k++) {
+			if (m->jobs[k].type && m->jobs[k].hangs) { /* only this helps, and an operator does it */
+				machine_off(sim, i);
+				break;
+			}
+		}
+		if (!m->power)
+			continue;
+		cpg_back(sim, i);
 		ev_thaw(sim, i, m->life, 0, NULL);
 		ev_continue(sim, i, m->incarnation, 0, NULL);
 		if (!m->agent && sim->now_ms > m->boot_ms + 20000)
@@ -418,7 +475,14 @@ void faults_start(struct sim *sim)
 		return;
 	}
 	/* A calm start, so that there is something to lose. */
-	sim_at(sim, 4000, ev_fault, 0, 0, 0, NULL);
 	sim_at(sim, 2500, ev_first_config, 0, 0, 0, NULL);
-	sim_at(sim, 3500, ev_record, 0, 0, 0, NULL);
+	sim_first_at(sim, 3500, ev_record, 0, NULL);
+	for (size_t i = 0; i < sim->n_script; i++)
+		sim_first_at(sim, sim->script[i].at_ms, ev_fault, (uint64_t)sim->script[i].kind << 32 | sim->script[i].param, NULL);
+	if (sim->scripted)
+		return;
+	if (sim->single)
+		one_trouble(sim);
+	else
+		sim_first_at(sim, 4000, ev_trouble, 0, NULL);
 }

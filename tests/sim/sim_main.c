@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Runs seeds: sim [--seeds N] [--first N] [--seed N] [--jobs N] [--verbose]. Ends with "N passed, N failed"; a failing seed is
- * printed with the line that replays it.
+ * Runs seeds: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] [--no-shrink] [--liar] [--figures FILE]
+ * [--verbose]. Ends with "N passed, N failed"; a failing seed is cut down to the faults it needs and printed as one line that
+ * replays it. --liar: fencing lies, which breaks what the protocol rests on; passes if that is noticed.
  */
 #include "tests/sim/sim.h"
 
@@ -11,13 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/xalloc.h"
 
 /* splitmix64: small, and good enough to decide what breaks next. */
-static uint64_t next_random(uint64_t *state)
+uint64_t sim_next_random(uint64_t *state)
 {
 	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
 
@@ -28,7 +32,7 @@ static uint64_t next_random(uint64_t *state)
 
 uint32_t sim_random(struct sim *sim, uint32_t below)
 {
-	return below ? (uint32_t)(next_random(&sim->rng) % below) : 0;
+	return below ? (uint32_t)(sim_next_random(&sim->rng) % below) : 0;
 }
 
 bool sim_chance(struct sim *sim, uint32_t percent)
@@ -79,17 +83,29 @@ static void swap(struct event *a, struct event *b)
 	*b = t;
 }
 
-void sim_at(struct sim *sim, int64_t delay_ms, event_fn *fn, int node, uint64_t a, uint64_t b, void *p)
+static void push_event(struct sim *sim, const struct event *event)
 {
-	struct event *event = array_push(sim->heap, sim->n_heap, sim->cap_heap);
-	size_t at = sim->n_heap - 1;
+	size_t at;
 
-	*event = (struct event){ .at_ms = sim->now_ms + delay_ms, .order = sim->order++, .fn = fn, .node = node, .a = a,
-				 .b = b, .p = p };
+	*array_push(sim->heap, sim->n_heap, sim->cap_heap) = *event;
+	at = sim->n_heap - 1;
 	while (at && is_before(&sim->heap[at], &sim->heap[(at - 1) / 2])) {
 		swap(&sim->heap[at], &sim->heap[(at - 1) / 2]);
 		at = (at - 1) / 2;
 	}
+}
+
+#define NOT_FIRST (1ull << 62)
+
+void sim_at(struct sim *sim, int64_t delay_ms, event_fn *fn, int node, uint64_t a, uint64_t b, void *p)
+{
+	push_event(sim, &(struct event){ .at_ms = sim->now_ms + delay_ms, .order = NOT_FIRST | sim->order++, .fn = fn,
+					 .node = node, .a = a, .b = b, .p = p });
+}
+
+void sim_first_at(struct sim *sim, int64_t delay_ms, event_fn *fn, uint64_t a, void *p)
+{
+	push_event(sim, &(struct event){ .at_ms = sim->now_ms + delay_ms, .order = sim->order++, .fn = fn, .a = a, .p = p });
 }
 
 static struct event take_first(struct sim *sim)
@@ -137,6 +153,12 @@ static void build_world(struct sim *sim)
 	sim->lossy = sim_chance(sim, 10);
 	sim->token_ms = sim_chance(sim, 70) ? 2 : 40;
 	sim->busy = sim_chance(sim, sim->lossy ? 80 : 25);
+	sim->single = !sim->liar && sim_chance(sim, 8);
+	if (sim->single) {
+		sim->disk_ms = 10;
+		sim->temper = sim->refused = 0;
+		sim->lossy = sim->busy = false;
+	}
 	sim->next_write = 1;
 	sim->next_uuid = 2;
 	for (int i = 0; i < sim->n; i++) {
@@ -150,8 +172,12 @@ static void build_world(struct sim *sim)
 
 		snprintf(group->name, sizeof(group->name), "g%d", i);
 		group->shared = sim_chance(sim, 30);
+		group->quorum = !group->shared && !sim->single && sim_chance(sim, 15);
 		group->nodes[0] = (int)sim_random(sim, (uint32_t)sim->n);
 		group->nodes[1] = (group->nodes[0] + 1 + (int)sim_random(sim, (uint32_t)sim->n - 1)) % sim->n;
+		do
+			group->tie = (int)sim_random(sim, (uint32_t)sim->n);
+		while (storage_side(group, group->tie) >= 0);
 		group->copies[0].uuid = group->copies[1].uuid = 1;
 		group->top_owner = -1;
 	}
@@ -163,12 +189,17 @@ static void build_world(struct sim *sim)
 
 static void run_seed(struct sim *sim)
 {
+	int64_t until_ms;
+
 	build_world(sim);
-	run_until(sim, FAULT_MS);
+	until_ms = sim->single ? SINGLE_MS : FAULT_MS;
+	run_until(sim, until_ms);
+	if (sim->single)
+		check_served(sim);
 	sim->healing = true;
 	sim_log(sim, "--- healing");
 	faults_start(sim);
-	for (int64_t at = FAULT_MS + 5000; at <= FAULT_MS + HEAL_MS; at += 5000) {
+	for (int64_t at = until_ms + 5000; at <= until_ms + HEAL_MS; at += 5000) {
 		run_until(sim, at);
 		if (check_well(sim, false))
 			break;
@@ -203,143 +234,277 @@ static void free_world(struct sim *sim)
 
 /* --- many ---*/
 
-static bool run_one(uint64_t seed, bool verbose, uint64_t coverage[16])
+struct totals {
+	uint64_t passed, failed;
+	uint64_t cpu_us;
+	uint64_t coverage[COVERS];
+	uint64_t transitions[HA_CMD_COUNT][HA_PHASE_COUNT][HA_PHASE_COUNT];
+};
+
+static struct sim *new_sim(const struct plan *plan)
 {
 	struct sim *sim = xcalloc(1, sizeof(*sim));
-	bool ok = true;
 
-	sim->seed = sim->rng = seed;
-	sim->verbose = verbose;
-	if (setjmp(sim->failed)) {
-		ok = false;
-		printf("seed %llu: at %.3f s: %s\n    replay: build/gcc/tests/sim/sim --seed %llu --verbose\n",
-		       (unsigned long long)seed, (double)sim->now_ms / 1000, sim->failure, (unsigned long long)seed);
-	} else {
-		run_seed(sim);
-	}
-	for (int i = 0; i < 16; i++)
-		coverage[i] += (uint64_t)sim->coverage[i];
-	if (verbose)
-		printf("%llu steps\n", (unsigned long long)sim->steps);
+	sim->seed = sim->rng = plan->seed;
+	sim->trouble_rng = ~plan->seed;
+	sim->verbose = plan->verbose;
+	sim->liar = plan->liar;
+	sim->scripted = plan->scripted;
+	sim->script = plan->script;
+	sim->n_script = plan->n_script;
+	return sim;
+}
+
+static void free_sim(struct sim *sim)
+{
 	free_world(sim);
+	free(sim->told);
 	free(sim);
+}
+
+/* False: something must not have happened; sim->failure says what. */
+static bool run_sim(struct sim *sim)
+{
+	if (setjmp(sim->failed))
+		return false;
+	run_seed(sim);
+	return true;
+}
+
+bool sim_fails(const struct plan *plan, char failure[512], struct fault **ret_told, size_t *ret_n_told)
+{
+	struct sim *sim = new_sim(plan);
+	bool fails = !run_sim(sim);
+
+	memcpy(failure, sim->failure, sizeof(sim->failure));
+	if (ret_told) {
+		*ret_told = steal_ptr(sim->told);
+		*ret_n_told = sim->n_told;
+	}
+	free_sim(sim);
+	return fails;
+}
+
+static bool run_one(const struct plan *plan, bool shrink, struct totals *totals)
+{
+	struct sim *sim = new_sim(plan);
+	bool ok = run_sim(sim);
+
+	for (int i = 0; i < COVERS; i++)
+		totals->coverage[i] += (uint64_t)sim->coverage[i];
+	for (size_t i = 0; i < sizeof(sim->transitions) / sizeof(int); i++)
+		(&totals->transitions[0][0][0])[i] += (uint64_t)(&sim->transitions[0][0][0])[i];
+	if (plan->verbose)
+		printf("%llu steps\n", (unsigned long long)sim->steps);
+	if (!ok && !plan->liar) {
+		printf("seed %llu: at %.3f s: %s\n    replay: build/gcc/tests/sim/sim --seed %llu%s --verbose\n",
+		       (unsigned long long)plan->seed, (double)sim->now_ms / 1000, sim->failure,
+		       (unsigned long long)plan->seed, plan->scripted ? " --script ..." : "");
+		if (shrink)
+			script_shrink(plan, sim->told, sim->n_told);
+		fflush(stdout);
+	}
+	ok ? totals->passed++ : totals->failed++;
+	free_sim(sim);
 	return ok;
 }
 
-struct tally {
-	uint64_t passed, failed;
-	uint64_t coverage[16];
+/* --- many ---*/
+
+#define SHRINKS_MAX 3 /* of failing seeds, by each worker: more tell nothing new */
+
+struct run {
+	uint64_t first, n;
+	unsigned int jobs;
+	bool stop, shrink, liar;
 };
 
-static void run_share(uint64_t first, uint64_t n, uint64_t share, uint64_t shares, bool stop, int fd)
+static uint64_t cpu_us(void)
 {
-	struct tally tally = { .passed = 0 };
+	struct rusage used;
 
-	for (uint64_t seed = first + share; seed < first + n && !(stop && tally.failed); seed += shares) {
-		if (run_one(seed, false, tally.coverage))
-			tally.passed++;
-		else
-			tally.failed++;
+	if (getrusage(RUSAGE_SELF, &used) < 0)
+		return 0;
+	return (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+}
+
+static void run_share(const struct run *run, uint64_t share, int fd)
+{
+	struct totals totals = { .passed = 0 };
+	uint64_t tenth = MAX(run->n / 10, 50000ull), said = tenth;
+
+	for (uint64_t i = share; i < run->n && !(run->stop && totals.failed); i += run->jobs) {
+		struct plan plan = { .seed = run->first + i, .liar = run->liar };
+
+		(void)run_one(&plan, run->shrink && totals.failed < SHRINKS_MAX, &totals);
+		if (share == 0 && i >= said) {
+			printf("%llu of %llu seeds\n", (unsigned long long)i, (unsigned long long)run->n);
+			fflush(stdout);
+			said += tenth;
+		}
 	}
+	totals.cpu_us = cpu_us();
 	fflush(stdout);
-	if (write(fd, &tally, sizeof(tally)) != sizeof(tally))
+	if (write(fd, &totals, sizeof(totals)) != sizeof(totals))
 		_exit(2);
 	_exit(0);
 }
 
-static int run_many(uint64_t first, uint64_t n, unsigned int jobs, bool stop, struct tally *ret)
+static void add_totals(struct totals *sum, const struct totals *more)
 {
-	int fds[2];
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		((uint64_t *)sum)[i] += ((const uint64_t *)more)[i];
+}
 
-	if (pipe(fds) < 0)
-		return -errno;
-	for (unsigned int i = 0; i < jobs; i++) {
-		if (fork() == 0)
-			run_share(first, n, i, jobs, stop, fds[1]);
-	}
-	close(fds[1]);
-	for (unsigned int i = 0; i < jobs; i++) {
-		struct tally tally;
+/* Each worker has a pipe of its own: what it writes at its end does not fit into one write that would be whole. */
+static int run_many(const struct run *run, struct totals *ret)
+{
+	int *fds = xcalloc(run->jobs, sizeof(*fds));
 
-		if (read(fds[0], &tally, sizeof(tally)) != sizeof(tally)) {
-			ret->failed++; /* one has crashed: what it had left is lost */
-			printf("a worker has crashed: run its seeds with --jobs 1\n");
-			continue;
+	fflush(stdout);
+	for (unsigned int i = 0; i < run->jobs; i++) {
+		int ends[2];
+
+		if (pipe(ends) < 0)
+			return -errno;
+		if (fork() == 0) {
+			close(ends[0]);
+			run_share(run, i, ends[1]);
 		}
-		ret->passed += tally.passed;
-		ret->failed += tally.failed;
-		for (int k = 0; k < 16; k++)
-			ret->coverage[k] += tally.coverage[k];
+		close(ends[1]);
+		fds[i] = ends[0];
+	}
+	for (unsigned int i = 0; i < run->jobs; i++) {
+		struct totals totals;
+
+		if (read(fds[i], &totals, sizeof(totals)) == sizeof(totals)) {
+			add_totals(ret, &totals);
+		} else {
+			ret->failed++; /* what it had left is lost */
+			printf("a worker has crashed: run its seeds with --jobs 1\n");
+		}
+		close(fds[i]);
 	}
 	while (wait(NULL) > 0)
 		;
-	close(fds[0]);
+	free(fds);
 	return 0;
 }
 
-static void print_coverage(const struct tally *tally)
+static void print_coverage(const struct totals *totals)
 {
-	printf("takeovers %llu, moves %llu, fencings %llu, outdated copies %llu, acknowledged writes %llu,\n"
-	       "one-sided deliveries %llu, snapshots %llu, new epochs in place %llu, late evidence %llu, resyncs %llu, records %llu (overtaken %llu)\n",
-	       (unsigned long long)tally->coverage[COVER_TAKEOVER], (unsigned long long)tally->coverage[COVER_MOVE],
-	       (unsigned long long)tally->coverage[COVER_FENCE], (unsigned long long)tally->coverage[COVER_OUTDATE],
-	       (unsigned long long)tally->coverage[COVER_WRITE],
-	       (unsigned long long)tally->coverage[COVER_TRANSITIONAL],
-	       (unsigned long long)tally->coverage[COVER_SNAPSHOT], (unsigned long long)tally->coverage[COVER_LOST],
-	       (unsigned long long)tally->coverage[COVER_LATE_EVIDENCE],
-	       (unsigned long long)tally->coverage[COVER_RESYNC], (unsigned long long)tally->coverage[COVER_RECORD],
-	       (unsigned long long)tally->coverage[COVER_STALE_RECORD]);
+	static const char *const names[COVERS] = {
+#define X(id, name) [COVER_##id] = name,
+		COVERAGE(X)
+#undef X
+	};
+
+	for (int i = 0; i < COVERS; i++)
+		printf("%s%s %llu", !i ? "" : i % 5 ? ", " : ",\n", names[i], (unsigned long long)totals->coverage[i]);
+	printf("\n");
+}
+
+static int judge(const struct totals *totals, int64_t wall_us, const char *figures)
+{
+	uint64_t n = totals->passed + totals->failed;
+	double per_second = (double)n * 1e6 / (double)MAX(wall_us, 1), per_core = (double)n * 1e6 / (double)MAX(totals->cpu_us, 1u);
+	size_t missing, seen = transitions_print(totals->transitions, &missing);
+	const char *const names[] = { "scenarios", "violations", "per_second", "per_second_per_core", "transitions", "transitions_missing" };
+	const double values[] = { (double)n, (double)totals->failed, per_second, per_core, (double)seen, (double)missing };
+
+	print_coverage(totals);
+	printf("%.0f scenarios a second, %.0f per second of one core\n", per_second, per_core);
+	if (figures && figures_put(figures, names, values, ARRAY_SIZE(names)) < 0)
+		return 2;
+	/* A story that is never told any more proves nothing: in many seeds each way from state to state must have been gone. */
+	if (n >= 20000 && missing) {
+		printf("%zu of the transitions that were seen before were not: does a fault not happen any more?\n", missing);
+		printf("%llu passed, %llu failed\n", (unsigned long long)totals->passed, (unsigned long long)totals->failed + 1);
+		return 1;
+	}
+	printf("%llu passed, %llu failed\n", (unsigned long long)totals->passed, (unsigned long long)totals->failed);
+	return totals->failed || !totals->passed ? 1 : 0;
+}
+
+/* The assumption, shown to be one: with evidence that is a lie there are two owners, and this program says so. */
+static int judge_liar(const struct totals *totals)
+{
+	printf("lies of fencing %llu; %llu of %llu seeds were broken by them\n",
+	       (unsigned long long)totals->coverage[COVER_LIE], (unsigned long long)totals->failed,
+	       (unsigned long long)(totals->passed + totals->failed));
+	printf("%d passed, %d failed\n", totals->failed ? 1 : 0, totals->failed ? 0 : 1);
+	return totals->failed ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "seeds", required_argument, NULL, 'n' },   { "first", required_argument, NULL, 'f' },
-		{ "seed", required_argument, NULL, 's' },    { "jobs", required_argument, NULL, 'j' },
-		{ "verbose", no_argument, NULL, 'v' },	     { "stop", no_argument, NULL, 'x' },
+		{ "seeds", required_argument, NULL, 'n' },  { "first", required_argument, NULL, 'f' },
+		{ "seed", required_argument, NULL, 's' },   { "jobs", required_argument, NULL, 'j' },
+		{ "script", required_argument, NULL, 'c' }, { "figures", required_argument, NULL, 'g' },
+		{ "verbose", no_argument, NULL, 'v' },	    { "stop", no_argument, NULL, 'x' },
+		{ "no-shrink", no_argument, NULL, 'k' },    { "liar", no_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
 	};
-	uint64_t first = 1, n = 1000;
-	unsigned int jobs = (unsigned int)MAX(1l, sysconf(_SC_NPROCESSORS_ONLN));
-	bool verbose = false, single = false, stop = false;
-	struct tally tally = { .passed = 0 };
+	struct run run = { .first = 1, .n = 1000, .shrink = true };
+	struct plan plan = { .verbose = false };
+	const char *figures = NULL;
+	bool single = false;
+	struct totals totals = { .passed = 0 };
+	struct fault *script = NULL;
+	int64_t start_us = clock_now_us();
 	int option;
 
+	run.jobs = (unsigned int)MAX(1l, sysconf(_SC_NPROCESSORS_ONLN));
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 'n':
-			n = strtoull(optarg, NULL, 0);
+			run.n = strtoull(optarg, NULL, 0);
 			break;
 		case 'f':
-			first = strtoull(optarg, NULL, 0);
+			run.first = strtoull(optarg, NULL, 0);
 			break;
 		case 's':
-			first = strtoull(optarg, NULL, 0);
+			plan.seed = strtoull(optarg, NULL, 0);
 			single = true;
 			break;
+		case 'c':
+			if (script_parse(optarg, &script, &plan.n_script) < 0) {
+				fprintf(stderr, "--script %s: cannot be read\n", optarg);
+				return 2;
+			}
+			plan.scripted = true;
+			break;
 		case 'j':
-			jobs = MAX(1u, (unsigned int)strtoul(optarg, NULL, 0));
+			run.jobs = MAX(1u, (unsigned int)strtoul(optarg, NULL, 0));
+			break;
+		case 'g':
+			figures = optarg;
 			break;
 		case 'v':
-			verbose = true;
+			plan.verbose = true;
 			break;
 		case 'x':
-			stop = true;
+			run.stop = true;
+			break;
+		case 'k':
+			run.shrink = false;
+			break;
+		case 'l':
+			run.liar = plan.liar = true;
 			break;
 		default:
-			fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--jobs N] [--stop] [--verbose]\n");
+			fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] "
+					"[--no-shrink] [--liar] [--figures FILE] [--verbose]\n");
 			return 2;
 		}
 	}
-	if (single) {
-		if (run_one(first, verbose, tally.coverage))
-			tally.passed = 1;
-		else
-			tally.failed = 1;
-	} else if (run_many(first, n, jobs, stop, &tally) < 0) {
+	plan.script = script;
+	if (single)
+		(void)run_one(&plan, run.shrink && !plan.scripted, &totals);
+	else if (run_many(&run, &totals) < 0)
 		return 2;
-	}
-	print_coverage(&tally);
-	printf("%llu passed, %llu failed\n", (unsigned long long)tally.passed, (unsigned long long)tally.failed);
-	return tally.failed || !tally.passed ? 1 : 0;
+	free(script);
+	return run.liar && !single ? judge_liar(&totals) : judge(&totals, clock_now_us() - start_us, figures);
 }

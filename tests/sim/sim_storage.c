@@ -10,6 +10,7 @@
 #include "tests/sim/sim.h"
 
 static event_fn ev_tell, ev_noticed, ev_synced, ev_write, ev_connect;
+static void ask_tie(struct sim *sim, int i, int node);
 
 int storage_side(const struct group *group, int node)
 {
@@ -30,6 +31,7 @@ static struct copy *peer_of(struct sim *sim, int group, int node)
 
 static void put_write(struct copy *copy, int write)
 {
+	copy->latest = write;
 	copy->writes[write / 8] |= (uint8_t)BIT(write % 8);
 }
 
@@ -37,6 +39,7 @@ static void ack(struct sim *sim, struct group *group, int write)
 {
 	sim->coverage[COVER_WRITE]++;
 	group->acked[group->n_acked++] = write;
+	group->latest_acked = MAX(group->latest_acked, write);
 }
 
 static void new_generation(struct sim *sim, struct copy *copy)
@@ -142,7 +145,10 @@ static void ev_noticed(struct sim *sim, int node, uint64_t i, uint64_t life, voi
 	if (!copy->primary)
 		return;
 	copy->suspended = true;
-	storage_ask(sim, (int)i, node);
+	if (group->quorum)
+		ask_tie(sim, (int)i, node);
+	else
+		storage_ask(sim, (int)i, node);
 }
 
 /* The handler's question. */
@@ -162,17 +168,8 @@ void storage_ask(struct sim *sim, int i, int node)
 				       .request_id = copy->ask_id << 16 | (uint64_t)i << 8 | HA_REQ_OUTDATE });
 }
 
-/* The handler has said: the peer is out. */
-void storage_may_go_on(struct sim *sim, int i, int node)
+static void go_on_alone(struct sim *sim, struct group *group, int node, struct copy *copy)
 {
-	struct group *group = &sim->groups[i];
-	struct copy *copy = storage_copy(sim, i, node);
-
-	if (group->connected || group->shared)
-		return;
-	copy->peer_outdated = true;
-	if (!copy->primary)
-		return;
 	copy->suspended = false;
 	if (!copy->alone)
 		new_generation(sim, copy);
@@ -181,6 +178,51 @@ void storage_may_go_on(struct sim *sim, int i, int node)
 	if (copy->inflight)
 		ack(sim, group, copy->inflight);
 	copy->inflight = 0;
+}
+
+/* The handler has said: the peer is out. */
+void storage_may_go_on(struct sim *sim, int i, int node)
+{
+	struct group *group = &sim->groups[i];
+	struct copy *copy = storage_copy(sim, i, node);
+
+	if (group->connected || group->shared || group->quorum)
+		return;
+	copy->peer_outdated = true;
+	if (copy->primary)
+		go_on_alone(sim, group, node, copy);
+}
+
+/* --- DRBD with quorum: two of three, and the third knows which data it has seen acknowledged ---*/
+
+/* The third gives a copy the majority if it has been there since both copies were the same, and knows of no newer data. */
+static bool tie_agrees(const struct sim *sim, const struct group *group, int node)
+{
+	const struct copy *copy = &group->copies[storage_side(group, node)];
+
+	return node_up(sim, group->tie) && sim->data_side[node] == sim->data_side[group->tie] && group->tie_uuid &&
+	       (copy->uuid == group->tie_uuid || knows(copy, group->tie_uuid));
+}
+
+static void ask_tie(struct sim *sim, int i, int node)
+{
+	struct group *group = &sim->groups[i];
+	struct copy *copy = storage_copy(sim, i, node);
+
+	if (!copy->primary || !copy->suspended || group->connected || !copy->seen_down || !tie_agrees(sim, group, node))
+		return;
+	sim->coverage[COVER_TIE]++;
+	go_on_alone(sim, group, node, copy);
+	group->tie_uuid = copy->uuid;
+}
+
+static void meet_tie(struct sim *sim, struct group *group)
+{
+	int a = group->nodes[0];
+
+	if (group->quorum && group->connected && !group->syncing && node_up(sim, group->tie) && node_up(sim, a) &&
+	    sim->data_side[a] == sim->data_side[group->tie])
+		group->tie_uuid = group->copies[0].uuid;
 }
 
 static void finish_connect(struct sim *sim, int i)
@@ -198,6 +240,7 @@ static void finish_connect(struct sim *sim, int i)
 			copy->inflight = 0;
 		}
 	}
+	meet_tie(sim, group);
 	for (int side = 0; side < 2; side++)
 		tell_agent(sim, i, group->nodes[side]);
 }
@@ -207,6 +250,7 @@ static void copy_all(struct copy *to, const struct copy *from)
 	memcpy(to->writes, from->writes, sizeof(to->writes));
 	memcpy(to->history, from->history, sizeof(to->history));
 	to->n_history = from->n_history;
+	to->latest = from->latest;
 	to->uuid = from->uuid;
 	to->disk = from->disk;
 }
@@ -287,6 +331,9 @@ static void ev_connect(struct sim *sim, int node, uint64_t i, uint64_t b, void *
 	if (!group->connected && link_ok(sim, group) && group->copies[0].seen_down && group->copies[1].seen_down &&
 	    !(group->copies[0].primary && group->copies[1].primary))
 		connect(sim, (int)i);
+	for (int side = 0; group->quorum && side < 2; side++)
+		ask_tie(sim, (int)i, group->nodes[side]);
+	meet_tie(sim, group);
 	sim_at(sim, sim_between(sim, 200, 2000), ev_connect, 0, i, 0, NULL);
 }
 
@@ -329,12 +376,16 @@ int storage_promote(struct sim *sim, int i, int node, bool lost)
 	}
 	if (!copy->seen_down)
 		return 0;
-	if (!copy->peer_outdated)
+	if (group->quorum && !tie_agrees(sim, group, node))
+		return -1;
+	if (!group->quorum && !copy->peer_outdated)
 		return 2;
 	check_opening(sim, i, node);
 	copy->primary = true;
 	copy->alone = true;
 	new_generation(sim, copy);
+	if (group->quorum)
+		group->tie_uuid = copy->uuid;
 	return 1;
 }
 
@@ -376,6 +427,8 @@ void storage_off(struct sim *sim, int node)
 	for (int i = 0; i < sim->n_groups; i++) {
 		struct copy *copy = storage_copy(sim, i, node);
 
+		if (sim->groups[i].tie == node)
+			sim->groups[i].tie_uuid = 0;
 		if (!copy)
 			continue;
 		disconnect(sim, i);
@@ -405,6 +458,10 @@ static void write_once(struct sim *sim, struct group *group, int side)
 
 	if (!storage_can_acknowledge(sim, group, side) || sim->machines[group->nodes[side]].frozen || sim->next_write >= MAX_WRITES)
 		return;
+	/* Compare and write: the host knows what was acknowledged to it, and that nothing older is there. */
+	if (copy->latest < group->latest_acked)
+		sim_fail(sim, "%s: compare-and-write at n%d finds write %d, after %d was acknowledged", group->name,
+			 group->nodes[side], copy->latest, group->latest_acked);
 	write = sim->next_write++;
 	put_write(copy, write);
 	if (group->shared || group->connected)

@@ -45,6 +45,7 @@ static void add_portal(struct config_target *target, uint32_t nodeid, unsigned i
 
 	portal->nodeid = nodeid;
 	portal->address = xasprintf("10.77.0.%u", nodeid);
+	portal->prefix_len = 24;
 	portal->port = (uint16_t)port;
 	portal->transports = transports;
 }

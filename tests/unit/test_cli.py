@@ -220,6 +220,15 @@ def test_did_you_mean_a_name(fake):
     assert "did you mean" not in fake.run("move", "g1", "n1").stderr
 
 
+def test_maintenance(fake):
+    fake.start(maintenance={"progress": ["2 groups to go"], "result": {}})
+    done = fake.run("node", "maintenance", "n1", "on")
+    assert done.returncode == 0 and done.stdout == "n1 serves nothing and gets nothing\n" and "2 groups to go" in done.stderr
+    assert fake.request() == {"command": "maintenance", "args": {"node": "n1", "state": "on"}}
+    assert fake.run("node", "maintenance", "n1", "off").returncode == 0
+    assert fake.request() == {"command": "maintenance", "args": {"node": "n1", "state": "off"}}
+
+
 def test_confirm_down(fake):
     fake.start(confirm_down={"result": {}}, status={"result": state("fencing-failing")})
     done = fake.run("node", "confirm-down", "n1")
@@ -324,7 +333,9 @@ def test_completion(fake, tmp_path):
     assert complete(fake, at + "node confirm-down ") == ["n1", "n2", "witness"]
     assert complete(fake, at + "--timeout 5 node confirm-down n2") == ["n2"]
     assert complete(fake, "lunward help n") == ["node"]
-    assert complete(fake, "lunward help node ") == ["confirm-down"]
+    assert complete(fake, "lunward help node ") == ["confirm-down", "maintenance"]
+    assert complete(fake, at + "node maintenance ") == ["n1", "n2", "witness"]
+    assert complete(fake, at + "node maintenance n2 ") == ["off", "on", "until-restart"]
     (tmp_path / "doc one.json").write_text("{}")
     assert complete(fake, f"lunward apply {tmp_path}/doc") == [f"{tmp_path}/doc one.json"]
     fake.close()

@@ -714,6 +714,211 @@ static void moves_are_refused_with_a_reason(void **state)
 	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 1), -EBUSY);
 }
 
+static int maintenance(uint32_t id, uint32_t nodeid, enum ha_maintenance what)
+{
+	int before = c.nodes[id].replies;
+
+	step(id, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MAINTENANCE, .nodeid = nodeid, .maintenance = what, .request_id = 9 });
+	settle();
+	assert_int_equal(c.nodes[id].replies, before + 1);
+	return c.nodes[id].reply_result;
+}
+
+/* g1 at n1 already; adds g2 and g3 there. */
+static void add_groups(uint32_t failback_s, uint8_t losses_max)
+{
+	struct ha_group_spec groups[] = { g1, g1, g1 };
+
+	strcpy(groups[1].name, "g2");
+	strcpy(groups[2].name, "g3");
+	for (size_t i = 0; i < 3; i++) {
+		groups[i].failback_s = failback_s;
+		groups[i].losses_max = losses_max;
+	}
+	assert_int_equal(set_config(1, 1, groups, 3), 0);
+	for (size_t i = 1; i < 3; i++) {
+		for (uint32_t id = 1; id <= 3; id++)
+			local(id, HA_LOCAL_SERVING, groups[i].name, 0, false);
+		for (uint32_t id = 1; id <= 2; id++)
+			local(id, HA_LOCAL_READY, groups[i].name, 0, true);
+		finish(1, HA_ACT_ACQUIRE, groups[i].name, 0);
+		expect(groups[i].name, HA_PHASE_OWNED, 1);
+	}
+}
+
+static void node_in_maintenance_gives_away_one_group_after_the_other(void **state)
+{
+	const char *const names[] = { "g1", "g2", "g3" };
+
+	(void)state;
+	add_groups(0, 0);
+	assert_int_equal(maintenance(3, 1, HA_MAINTENANCE_ON), 0);
+	assert_true(node_at(2, 1).maintenance);
+	for (size_t i = 0; i < 3; i++) {
+		expect(names[i], HA_PHASE_RELEASING, 1);
+		for (size_t k = i + 1; k < 3; k++)
+			expect(names[k], HA_PHASE_OWNED, 1);
+		finish(1, HA_ACT_RELEASE, names[i], 0);
+		if (i == 0)
+			expect(names[1], HA_PHASE_OWNED, 1); /* not before the other serves */
+		finish(2, HA_ACT_ACQUIRE, names[i], 0);
+		expect(names[i], HA_PHASE_OWNED, 2);
+	}
+	/* And then its portals, so that nobody has to prove that it is off when it leaves. */
+	assert_int_equal(node_at(3, 1).portal_next, 2);
+	local(1, HA_LOCAL_PORTALS_DOWN, NULL, 1, true);
+	assert_int_equal(node_at(3, 1).portal_holder, 2);
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g2", 1), -EBUSY);
+	assert_non_null(strstr(c.nodes[3].reply_text, "lunward node maintenance n1 off"));
+	assert_int_equal(maintenance(3, 1, HA_MAINTENANCE_OFF), 0);
+	expect("g1", HA_PHASE_OWNED, 2); /* nothing comes back by itself */
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g2", 1), 0);
+}
+
+/* What cannot leave goes on being served where it is, is not tried for ever, and does not hold up the others. */
+static void group_that_cannot_leave_a_node_in_maintenance_stays(void **state)
+{
+	(void)state;
+	add_groups(0, 0);
+	assert_int_equal(maintenance(1, 1, HA_MAINTENANCE_ON), 0);
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	finish(2, HA_ACT_ACQUIRE, "g1", -EIO);
+	finish(2, HA_ACT_STAND_DOWN, "g1", 0);
+	expect("g1", HA_PHASE_ACQUIRING, 1);
+	finish(1, HA_ACT_ACQUIRE, "g1", 0);
+	expect("g1", HA_PHASE_OWNED, 1);
+	assert_true(group_at(1, "g1").stays);
+	finish(1, HA_ACT_RELEASE, "g2", -EBUSY);
+	pass(2000);
+	finish(1, HA_ACT_ACQUIRE, "g2", 0);
+	expect("g2", HA_PHASE_OWNED, 1);
+	finish(1, HA_ACT_RELEASE, "g3", 0);
+	finish(2, HA_ACT_ACQUIRE, "g3", 0);
+	expect("g3", HA_PHASE_OWNED, 2);
+	pass(60000);
+	expect("g1", HA_PHASE_OWNED, 1);
+	expect("g2", HA_PHASE_OWNED, 1);
+	/* Asked for again, it is tried again. */
+	assert_int_equal(maintenance(1, 1, HA_MAINTENANCE_OFF), 0);
+	assert_int_equal(maintenance(1, 1, HA_MAINTENANCE_ON), 0);
+	expect("g1", HA_PHASE_RELEASING, 1);
+}
+
+static void node_that_has_given_everything_away_leaves_unfenced(void **state)
+{
+	(void)state;
+	assert_int_equal(maintenance(1, 1, HA_MAINTENANCE_UNTIL_RESTART), 0);
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	local(1, HA_LOCAL_PORTALS_DOWN, NULL, 1, true);
+	die(1);
+	VIEW(2, 3);
+	pass(60000);
+	assert_null(task_at(2, HA_ACT_FENCE, ""));
+	expect("g1", HA_PHASE_OWNED, 2);
+	boot(1);
+	VIEW(1, 2, 3);
+	settle();
+	local(1, HA_LOCAL_SERVING, "g1", 0, false);
+	local(1, HA_LOCAL_READY, "g1", 0, true);
+	assert_int_equal(node_at(2, 1).maintenance, HA_MAINTENANCE_OFF);
+	assert_int_equal(node_at(2, 1).portal_next, 1);
+}
+
+static void node_in_maintenance_takes_nothing_over(void **state)
+{
+	(void)state;
+	assert_int_equal(maintenance(1, 2, HA_MAINTENANCE_ON), 0);
+	die(1);
+	VIEW(2, 3);
+	settle();
+	finish(2, HA_ACT_FENCE, "", 0);
+	expect("g1", HA_PHASE_ORPHANED, 1);
+	assert_int_equal(maintenance(3, 2, HA_MAINTENANCE_OFF), 0);
+	expect("g1", HA_PHASE_ACQUIRING, 2);
+}
+
+static void goes_back_after_the_delay_if_it_is_to(void **state)
+{
+	struct ha_group_spec spec = g1;
+
+	(void)state;
+	spec.failback_s = 60;
+	assert_int_equal(set_config(1, 1, &spec, 1), 0);
+	assert_int_equal(asked(1, HA_REQ_MOVE, "g1", 2), 0);
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	pass(40000);
+	local(1, HA_LOCAL_READY, "g1", 0, false); /* the delay begins anew */
+	pass(40000);
+	local(1, HA_LOCAL_READY, "g1", 0, true);
+	pass(59000);
+	expect("g1", HA_PHASE_OWNED, 2);
+	pass(2000);
+	expect("g1", HA_PHASE_RELEASING, 2);
+	finish(2, HA_ACT_RELEASE, "g1", 0);
+	finish(1, HA_ACT_ACQUIRE, "g1", 0);
+	pass(600000);
+	expect("g1", HA_PHASE_OWNED, 1);
+}
+
+/* n1 and n2 lose the group in turns; what kills them must not go on for ever. */
+static void lose_owner(uint32_t owner, uint32_t other)
+{
+	die(owner);
+	VIEW(other, 3);
+	settle();
+	finish(other, HA_ACT_FENCE, "", 0);
+}
+
+static void come_back(uint32_t id, uint32_t other)
+{
+	boot(id);
+	VIEW(1, 2, 3);
+	settle();
+	local(id, HA_LOCAL_SERVING, "g1", 0, false);
+	local(id, HA_LOCAL_READY, "g1", 0, true);
+	local(other, HA_LOCAL_CURRENT, "g1", id, false);
+	local(other, HA_LOCAL_CURRENT, "g1", id, true);
+}
+
+static void group_that_kills_its_owners_stops_moving(void **state)
+{
+	struct ha_group_spec spec = g1;
+
+	(void)state;
+	spec.losses_max = 3;
+	assert_int_equal(set_config(1, 1, &spec, 1), 0);
+	lose_owner(1, 2);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	come_back(1, 2);
+	lose_owner(2, 1);
+	finish(1, HA_ACT_ACQUIRE, "g1", 0);
+	come_back(2, 1);
+	lose_owner(1, 2);
+	expect("g1", HA_PHASE_FREE, 0);
+	assert_true(group_at(2, "g1").held);
+	assert_non_null(strstr(group_at(2, "g1").reason, "last 3 owners"));
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 2), 0);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	expect("g1", HA_PHASE_OWNED, 2);
+}
+
+static void losses_are_forgiven_in_time(void **state)
+{
+	struct ha_group_spec spec = g1;
+
+	(void)state;
+	spec.losses_max = 2;
+	assert_int_equal(set_config(1, 1, &spec, 1), 0);
+	lose_owner(1, 2);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	come_back(1, 2);
+	pass(601000);
+	lose_owner(2, 1);
+	expect("g1", HA_PHASE_ACQUIRING, 1);
+}
+
 static void released_group_stays_free(void **state)
 {
 	(void)state;
@@ -977,6 +1182,25 @@ static void silent_owner_that_owes_is_given_up(void **state)
 	assert_int_equal(node_at(2, 1).state, HA_NODE_DOWN);
 	expect("g1", HA_PHASE_ORPHANED, 1);
 	finish(2, HA_ACT_FENCE, "", 0);
+	expect("g1", HA_PHASE_ACQUIRING, 2);
+}
+
+/* Its agent is stopped (SIGSTOP): CPG keeps it in the group. It must be fenced all the same. */
+static void stopped_owner_is_fenced(void **state)
+{
+	(void)state;
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 2), 0);
+	c.nodes[1].mute = true;
+	pass(50000);
+	assert_int_equal(node_at(2, 1).state, HA_NODE_AWAY);
+	assert_int_equal(group_at(2, "g1").phase, HA_PHASE_RELEASING);
+	pass(30000);
+	assert_int_equal(node_at(2, 1).state, HA_NODE_DOWN);
+	assert_int_equal(group_at(2, "g1").phase, HA_PHASE_ORPHANED);
+	finish(2, HA_ACT_FENCE, "", 0);
+	die(1);
+	VIEW(2, 3);
+	settle();
 	expect("g1", HA_PHASE_ACQUIRING, 2);
 }
 
@@ -1334,6 +1558,13 @@ int main(void)
 		T(failed_release_goes_back),
 		T(target_that_got_unfit_is_not_taken),
 		T(moves_are_refused_with_a_reason),
+		T(node_in_maintenance_gives_away_one_group_after_the_other),
+		T(group_that_cannot_leave_a_node_in_maintenance_stays),
+		T(node_that_has_given_everything_away_leaves_unfenced),
+		T(node_in_maintenance_takes_nothing_over),
+		T(goes_back_after_the_delay_if_it_is_to),
+		T(group_that_kills_its_owners_stops_moving),
+		T(losses_are_forgiven_in_time),
 		T(released_group_stays_free),
 		T(request_sent_twice_is_obeyed_once),
 		T(request_ordered_twice_is_obeyed_once),
@@ -1348,6 +1579,7 @@ int main(void)
 		T(restarted_owner_that_serves_nothing_begins_anew),
 		T(stray_server_is_stopped),
 		T(silent_owner_that_owes_is_given_up),
+		T(stopped_owner_is_fenced),
 		T(fenced_owner_without_taker_lets_go_first),
 		T(drbd_question),
 		T(old_yes_does_not_count_after_the_question),

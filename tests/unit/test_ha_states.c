@@ -85,6 +85,7 @@ static void begin(struct replica *replica, enum start start)
 		node->down_seq = 1;
 		node->evidence = start == ORPHANED ? HA_EVIDENCE_NONE : HA_EVIDENCE_FENCE_AGENT;
 	}
+	replica_count(replica);
 }
 
 #define OF_OLD_EPOCH 77
@@ -119,6 +120,7 @@ static int owner_is_back(struct replica *replica)
 static int owner_is_back_with_an_old_copy(struct replica *replica)
 {
 	set_del(replica->state.groups[0].current, 1);
+	replica_count(replica);
 	return owner_is_back(replica);
 }
 
@@ -200,8 +202,7 @@ static void print_row(struct strbuf *out, enum start start, size_t event)
 		strbuf_addf(out, "%s\n", strbuf_str(&after));
 	strbuf_done(&before);
 	strbuf_done(&after);
-	ha_state_done(&replica.state);
-	free(replica.notes.items);
+	replica_done(&replica);
 }
 
 static void table_is_as_written(void **state)

@@ -349,6 +349,8 @@ static void crc_is_the_usual_one(void **state)
 {
 	(void)state;
 	assert_int_equal(bytes_crc32("123456789", 9), 0xcbf43926u);
+	assert_int_equal(bytes_crc32("The quick brown fox jumps over the lazy dog", 43), 0x414fa339u);
+	assert_int_equal(bytes_crc32("", 0), 0);
 }
 
 static void names_are_known(void **state)

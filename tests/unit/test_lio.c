@@ -492,6 +492,21 @@ static void portals_are_adopted_and_given_back(void **state)
 	fixture_free(config);
 }
 
+static void unmanaged_address_is_not_adopted(void **state)
+{
+	struct config *config = fixture_config(0);
+	struct world *world = new_world(false);
+
+	(void)state;
+	for (size_t i = 0; i < config->targets[0].n_portals; i++)
+		config->targets[0].portals[i].prefix_len = 0;
+	reconcile(world, config, both, 2);
+	assert_string_equal(fake_get(world->fake, T1 "/tpgt_1/np/10.77.0.1:3260/iser"), "0");
+	assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/np/10.77.0.2:3260/iser"), "");
+	free_world(world);
+	fixture_free(config);
+}
+
 /* From any document to any other: ends where a fresh build ends, and touches nothing that is the same. */
 static void documents_change(void **state)
 {
@@ -822,6 +837,7 @@ int main(void)
 		cmocka_unit_test(an_unfinished_volume_is_passed_over),
 		cmocka_unit_test(a_lost_group_takes_its_siblings_state),
 		cmocka_unit_test(portals_are_adopted_and_given_back),
+		cmocka_unit_test(unmanaged_address_is_not_adopted),
 		cmocka_unit_test(documents_change),
 		cmocka_unit_test(one_more_volume_touches_no_other),
 		cmocka_unit_test(an_empty_document_leaves_nothing),

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/run_cmd.h"
 #include "base/xalloc.h"
 #include "target-config/gate/dm.h"
 #include "target-config/gate/gate.h"
@@ -192,21 +193,19 @@ static void *submit(void *arg)
 	return NULL;
 }
 
-/* How many bios the delay target has: "<reads> <writes> <flushes>" is its status; here by what dm counts as in flight. */
-static void wait_in_flight(void)
+/* "0 65536 delay <reads> <writes> <flushes>": until the gate has got the write. */
+static void wait_held(void)
 {
-	char path[64], *text = NULL;
-	struct dm_info info;
-	unsigned int reads = 0, writes = 0;
+	const char *const argv[] = { "dmsetup", "status", "lunward-t", NULL };
+	struct run_cmd cmd = { .argv = argv, .deadline_ms = 10000 };
+	unsigned int writes = 0;
 
-	CHECK(dm_inspect(GATE + strlen("/dev/mapper/"), &info) == 0);
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/inflight", info.major, info.minor);
-	for (int i = 0; i < 2000 && writes == 0; i++) {
-		poll(NULL, 0, 5);
-		if (file_read(path, 64, &text, NULL) == 0 && sscanf(text, "%u %u", &reads, &writes) != 2)
-			writes = 0;
-		free(text);
-		text = NULL;
+	for (int i = 0; i < 200 && writes == 0; i++) {
+		_cleanup_free_ char *out = NULL;
+		struct err err = ERR_INIT;
+
+		if (run_cmd(&cmd, &out, NULL, &err) < 0 || sscanf(out, "%*u %*u delay %*u %u", &writes) != 1)
+			poll(NULL, 0, 5);
 	}
 	CHECK(writes == 1);
 }
@@ -229,7 +228,7 @@ static void holds(void)
 	CHECK_CALL(gate_ensure("t", SECTORS, template_path, &err));
 	CHECK(state_of(NULL, NULL) == GATE_HOLDING);
 	CHECK(pthread_create(&s.thread, NULL, submit, &s) == 0);
-	wait_in_flight();
+	wait_held();
 	CHECK_CALL(gate_close("t", SECTORS, template_path, &err));
 	pthread_join(s.thread, NULL);
 	CHECK(s.result == EIO && s.took_ms < GATE_HOLD_MS);

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/cli/metrics.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+
+struct out {
+	struct strbuf sb;
+	const json_t *status;
+};
+
+static const char *string_of(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}
+
+static bool is(const json_t *object, const char *key, const char *value)
+{
+	return strcmp(string_of(object, key), value) == 0;
+}
+
+static bool has(const json_t *names, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (names, i, item) {
+		if (json_is_string(item) && strcmp(json_string_value(item), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void family(struct out *out, const char *name, const char *type, const char *help)
+{
+	strbuf_addf(&out->sb, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* Backslash, quote and newline are written as the text format wants them. */
+static void label(struct out *out, char before, const char *name, const char *value)
+{
+	strbuf_addf(&out->sb, "%c%s=\"", before, name);
+	for (const char *c = value; *c; c++) {
+		if (*c == '\n')
+			strbuf_add(&out->sb, "\\n");
+		else
+			strbuf_addf(&out->sb, "%s%c", *c == '\\' || *c == '"' ? "\\" : "", *c);
+	}
+	strbuf_add(&out->sb, "\"");
+}
+
+/* A sample; labels a and b may be NULL. */
+static void sample(struct out *out, const char *name, const char *a, const char *a_value, const char *b, const char *b_value,
+		   double value)
+{
+	strbuf_add(&out->sb, name);
+	if (a)
+		label(out, '{', a, a_value);
+	if (b)
+		label(out, ',', b, b_value);
+	strbuf_addf(&out->sb, "%s %.15g\n", a ? "}" : "", value);
+}
+
+static void plain(struct out *out, const char *name, const char *type, const char *help, double value)
+{
+	family(out, name, type, help);
+	sample(out, name, NULL, NULL, NULL, NULL, value);
+}
+
+static double number(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+static void add_cluster(struct out *out)
+{
+	const json_t *problem;
+	size_t i, n_errors = 0, n_warnings = 0;
+
+	json_array_foreach (json_object_get(out->status, "problems"), i, problem) {
+		n_errors += is(problem, "severity", "error");
+		n_warnings += is(problem, "severity", "warning");
+	}
+	family(out, "lunward_build_info", "gauge", "Version of the lunwardd that answered, as a label.");
+	sample(out, "lunward_build_info", "version", string_of(out->status, "version"), NULL, NULL, 1);
+	plain(out, "lunward_quorate", "gauge", "Whether this node has quorum.",
+	      json_is_true(json_object_get(out->status, "quorate")));
+	plain(out, "lunward_active", "gauge", "Whether a majority of agents takes part: changes are possible.",
+	      json_is_true(json_object_get(out->status, "active")));
+	plain(out, "lunward_config_version", "gauge", "Version of the document in force.", number(out->status, "config_version"));
+	family(out, "lunward_problems", "gauge", "What lunward status complains about, by severity.");
+	sample(out, "lunward_problems", "severity", "error", NULL, NULL, (double)n_errors);
+	sample(out, "lunward_problems", "severity", "warning", NULL, NULL, (double)n_warnings);
+}
+
+typedef void add_fn(struct out *out, const char *name, const json_t *object);
+
+static void for_each(struct out *out, const char *list, const char *metric, const char *type, const char *help, add_fn *add)
+{
+	const json_t *object;
+	size_t i;
+
+	family(out, metric, type, help);
+	json_array_foreach (json_object_get(out->status, list), i, object)
+		add(out, metric, object);
+}
+
+/* One of several states: a series each, one of them 1, so that a change of state is no change of series. */
+static void states(struct out *out, const char *metric, const char *what, const json_t *object, const char *key,
+		   const char *const *words)
+{
+	for (; *words; words++)
+		sample(out, metric, what, string_of(object, "name"), key, *words, is(object, key, *words));
+}
+
+static void node_state(struct out *out, const char *metric, const json_t *node)
+{
+	static const char *const words[] = { "up", "away", "down", NULL };
+
+	states(out, metric, "node", node, "state", words);
+}
+
+static void node_unproven(struct out *out, const char *metric, const json_t *node)
+{
+	sample(out, metric, "node", string_of(node, "name"), NULL, NULL,
+	       is(node, "state", "down") && is(node, "evidence", "none"));
+}
+
+static void node_errors(struct out *out, const char *metric, const json_t *node)
+{
+	sample(out, metric, "node", string_of(node, "name"), NULL, NULL, (double)json_array_size(json_object_get(node, "errors")));
+}
+
+static void node_portals_away(struct out *out, const char *metric, const json_t *node)
+{
+	if (is(node, "role", "storage"))
+		sample(out, metric, "node", string_of(node, "name"), NULL, NULL, !is(node, "portals_at", string_of(node, "name")));
+}
+
+static void group_phase(struct out *out, const char *metric, const json_t *group)
+{
+	static const char *const words[] = { "free", "acquiring", "owned", "releasing", "orphaned", NULL };
+
+	states(out, metric, "group", group, "phase", words);
+}
+
+static void group_owner(struct out *out, const char *metric, const json_t *group)
+{
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach (json_object_get(group, "nodes"), i, node) {
+		const char *name = json_is_string(node) ? json_string_value(node) : "";
+
+		sample(out, metric, "group", string_of(group, "name"), "node", name, is(group, "owner", name));
+	}
+}
+
+static void group_spares(struct out *out, const char *metric, const json_t *group)
+{
+	const json_t *node;
+	size_t i, n = 0;
+
+	json_array_foreach (json_object_get(group, "current"), i, node) {
+		const char *name = json_is_string(node) ? json_string_value(node) : "";
+
+		n += has(json_object_get(group, "ready"), name) && !is(group, "owner", name);
+	}
+	sample(out, metric, "group", string_of(group, "name"), NULL, NULL, (double)n);
+}
+
+/* Not "owner changed" by itself, which no sample shows: the epoch grows with each change. */
+static void group_epoch(struct out *out, const char *metric, const json_t *group)
+{
+	sample(out, metric, "group", string_of(group, "name"), NULL, NULL, number(group, "epoch"));
+}
+
+static void group_resync(struct out *out, const char *metric, const json_t *group)
+{
+	const json_t *copy;
+	size_t i;
+
+	json_array_foreach (json_object_get(group, "copies"), i, copy) {
+		if (json_is_number(json_object_get(copy, "resync_percent")))
+			sample(out, metric, "group", string_of(group, "name"), "node", string_of(copy, "node"),
+			       number(copy, "resync_percent") / 100);
+	}
+}
+
+static void volume_size(struct out *out, const char *metric, const json_t *group)
+{
+	const json_t *volume;
+	size_t i;
+
+	json_array_foreach (json_object_get(group, "volumes"), i, volume)
+		sample(out, metric, "group", string_of(group, "name"), "volume", string_of(volume, "name"),
+		       number(volume, "size_bytes"));
+}
+
+char *metrics_render(const json_t *status)
+{
+	struct out out = { .status = status };
+
+	plain(&out, "lunward_up", "gauge", "Whether lunwardd of this node answers.", status != NULL);
+	if (status) {
+		add_cluster(&out);
+		for_each(&out, "nodes", "lunward_node_state", "gauge", "State of a node: 1 for the one it is in.", node_state);
+		for_each(&out, "nodes", "lunward_node_down_unproven", "gauge",
+			 "Whether a node is down without proof that it is off: nothing it served is taken over.", node_unproven);
+		for_each(&out, "nodes", "lunward_node_errors", "gauge", "Errors that a node reports about itself.", node_errors);
+		for_each(&out, "nodes", "lunward_node_portals_away", "gauge",
+			 "Whether the portals of a storage node are served by another one, or by nobody.", node_portals_away);
+		for_each(&out, "groups", "lunward_group_phase", "gauge", "Phase of a group: 1 for the one it is in.", group_phase);
+		for_each(&out, "groups", "lunward_group_owner", "gauge", "Whether a node has a group.", group_owner);
+		for_each(&out, "groups", "lunward_group_spares", "gauge", "Nodes that could take the group over now.", group_spares);
+		for_each(&out, "groups", "lunward_group_epoch_total", "counter", "Changes of ownership of a group.", group_epoch);
+		for_each(&out, "groups", "lunward_group_copy_synced_ratio", "gauge",
+			 "Part of a copy that is in sync, while DRBD tells.", group_resync);
+		for_each(&out, "groups", "lunward_volume_size_bytes", "gauge", "Size of a volume.", volume_size);
+	}
+	return strbuf_steal(&out.sb);
+}

@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fault scripts on real Corosync: whatever fails, no volume is ever open on two nodes, and in the end all is served again.
+
+Each begins with g1 (DRBD) on n1 and g2 (shared) on n2, and ends with settle(): all nodes up and of one opinion, each group open on its
+owner and nowhere else, copies current, portals at home. The oracle (world.py) watches all the while. Where a script sleeps, that is how
+long its fault lasts.
+"""
+import errno
+import time
+
+import pytest
+from netns_cluster import TOKEN_MS, wait_until
+from storage_cluster import PATIENCE_S
+
+LONGER_THAN_TOKEN_S = 4 * TOKEN_MS / 1000
+
+
+OF_ITS_OWN = pytest.mark.parametrize("storage", [3], indirect=True)
+
+
+@pytest.fixture
+def nodes(storage):
+    return storage.nodes if storage.is_up else storage.up()
+
+
+@pytest.fixture
+def opened(storage, nodes):
+    """How often each gate has been opened, once the cluster serves."""
+    return dict(storage.world.opened)
+
+
+# --- agents and Corosync that die or stop ---------------------------------------------------------------------------------
+
+
+def test_owner_agent_killed(storage, nodes, opened):
+    n1, n2, _ = nodes
+    n1.agent.kill()
+    n2.agent.wait_states(n1="away")
+    assert storage.all_open("g1", "n1")  # what it serves goes on
+    n1.agent.start()
+    storage.settle(g1="n1", g2="n2")
+    assert storage.world.opened == opened and not storage.world.fenced  # hosts have noticed nothing
+
+
+def test_owner_corosync_killed(storage, nodes):
+    n1, _, _ = nodes
+    late = storage.world.hang("fence")
+    n1.corosync.kill()
+    storage.wait_closed("n1")  # by itself, before anybody is fenced
+    storage.wait_hit(late)
+    late.release()
+    storage.wait_served("g1", "n2")
+    assert storage.world.fenced == ["n1"]
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_corosync_killed_and_restarted_under_the_agent(storage, nodes):
+    n1, n2, n3 = nodes
+    storage.world.fail("fence")
+    for node in (n1, n3, n2):
+        node.corosync.kill()
+        storage.wait_closed(node.name)
+        node.corosync.start()
+        storage.settle(g1="n1", g2="n2")  # nobody could be fenced: the owner comes back and is asked first
+
+
+def test_owner_agent_and_corosync_killed(storage, nodes):
+    n1, _, _ = nodes
+    late = storage.world.hang("fence")
+    n1.agent.kill()
+    n1.corosync.kill()
+    storage.wait_hit(late)
+    assert storage.all_open("g1", "n1")  # its kernel serves on, so nobody else may
+    late.release()
+    storage.wait_served("g1", "n2")
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_owner_loses_power(storage, nodes):
+    n1, _, _ = nodes
+    storage.crash(n1)
+    storage.wait_served("g1", "n2")
+    storage.wait_fenced("n1")  # dead is not proven dead
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_owner_agent_stopped(storage, nodes, opened):
+    n1, n2, _ = nodes
+    n1.agent.pause()
+    time.sleep(LONGER_THAN_TOKEN_S)
+    assert storage.all_open("g1", "n1")
+    n1.agent.resume()
+    storage.settle(g1="n1", g2="n2")
+    assert storage.world.opened == opened and not storage.world.fenced
+    n2.agent.lunward("move", "g1", "n2", check=True)  # it obeys again
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_owner_corosync_stopped(storage, nodes):
+    n1, n2, _ = nodes
+    storage.world.fail("fence")
+    n1.corosync.pause()
+    n2.agent.wait_group("g1", phase="orphaned")
+    assert not storage.gates_of("g1") & {"n2", "n3"}
+    n1.corosync.resume()
+    storage.settle(g1="n1", g2="n2")
+
+
+def test_owner_agent_and_corosync_stopped(storage, nodes):
+    n1, n2, _ = nodes
+    no_power_switch = storage.world.fail("fence")
+    n1.agent.pause()
+    n1.corosync.pause()
+    n2.agent.wait_group("g1", phase="orphaned")
+    n1.corosync.resume()
+    n1.agent.resume()
+    storage.settle(g1="n1", g2="n2")
+    no_power_switch.release()
+    n1.agent.pause()
+    n1.corosync.pause()
+    storage.wait_served("g1", "n2")  # now it is fenced while it sleeps
+    assert "n1" in storage.world.fenced
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_bystander_stopped_during_a_move(storage, nodes):
+    _, n2, n3 = nodes
+    n3.agent.pause()
+    n2.agent.lunward("move", "g1", "n2", check=True)
+    assert storage.all_open("g1", "n2")
+    n3.agent.resume()
+    storage.settle(g1="n2", g2="n2")
+    assert not storage.world.fenced
+
+
+# --- the network ----------------------------------------------------------------------------------------------------------
+
+
+def test_bystander_cut_off(storage, nodes, opened):
+    n1, _, n3 = nodes
+    storage.cut_off(n3)
+    storage.wait_fenced("n3")  # it holds portals
+    wait_until(lambda: [n["portals_at"] for n in n1.agent.status()["nodes"]][2] in ("n1", "n2"), PATIENCE_S, "portals adopted")
+    assert storage.world.opened == opened
+    storage.heal()
+    storage.boot(n3)
+    storage.settle(g1="n1", g2="n2")
+    assert storage.world.opened == opened and storage.world.fenced == ["n3"]
+
+
+def test_owner_cut_off_and_confirmed_down(storage, nodes):
+    n1, n2, _ = nodes
+    broken = storage.world.fail("fence")
+    storage.cut_off(n1)
+    storage.wait_closed("n1")
+    storage.wait_hit(broken)
+    n2.agent.wait_group("g1", phase="orphaned")
+    n1.agent.wait_quorum(False)
+    assert n1.agent.lunward("node", "confirm-down", "n2", "--yes").returncode != 0  # not for a minority to say
+    assert not storage.gates_of("g1")
+    storage.crash(n1)  # the operator makes sure, then says so
+    assert n2.agent.group("g1")["phase"] == "orphaned"
+    n2.agent.lunward("node", "confirm-down", "n1", "--yes", check=True)
+    storage.wait_served("g1", "n2")
+    storage.heal()
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_owner_is_not_heard(storage, nodes):
+    n1, n2, n3 = nodes
+    for other in (n2, n3):
+        storage.lose(n1, other)
+    storage.wait_fenced("n1")
+    storage.wait_served("g1", "n2")
+    storage.heal()
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_owner_does_not_hear(storage, nodes):
+    n1, n2, n3 = nodes
+    storage.world.fail("fence")
+    for other in (n2, n3):
+        storage.lose(other, n1)
+    storage.wait_closed("n1")
+    n2.agent.wait_group("g1", phase="orphaned")
+    storage.heal()
+    storage.settle(g1="n1", g2="n2")
+
+
+def test_flapping_link(storage, nodes, opened):
+    n1, _, _ = nodes
+    for _ in range(5):
+        storage.cut_off(n1)
+        time.sleep(TOKEN_MS / 1000 / 5)
+        storage.heal()
+        time.sleep(TOKEN_MS / 1000 / 2)
+    storage.settle(g1="n1", g2="n2")
+    assert storage.world.opened == opened and not storage.world.fenced  # shorter than the token: nothing
+    storage.world.fail("fence")
+    for seconds in (3.0, 1.5, 4.5, 2.0):
+        storage.cut_off(n1)
+        time.sleep(seconds)
+        storage.heal()
+        time.sleep(seconds / 2)
+    storage.settle(g2="n2")
+
+
+def test_apply_during_a_partition(storage, nodes):
+    n1, _, n3 = nodes
+    storage.world.fail("fence")
+    storage.cut_off(n3)
+    n1.agent.wait_states(n3="down")
+    n3.agent.wait_quorum(False)
+    path = storage.write_document(storage.document(hosts={
+        "h1": {"profile": "linux", "initiators": ["iqn.2026-11.org.example:h1"]},
+        "h2": {"profile": "linux", "initiators": ["iqn.2026-11.org.example:h2"]}}))
+    assert n3.agent.lunward("apply", path).returncode != 0
+    n1.agent.lunward("apply", path, check=True)
+    version = n1.agent.status()["config_version"]
+    assert n3.agent.status()["config_version"] < version
+    storage.heal()
+    storage.settle(g1="n1", g2="n2")
+    assert n3.agent.status()["config_version"] == version
+
+
+@pytest.mark.parametrize("storage", [5], indirect=True)
+def test_minority_of_two_with_the_owner(storage, nodes):
+    n1, n2, n3, n4, n5 = nodes
+    broken = storage.world.fail("fence")
+    storage.partition([n1, n4], [n2, n3, n5])
+    storage.wait_closed("n1")
+    n3.agent.wait_group("g1", phase="orphaned")
+    assert n4.agent.lunward("move", "g1", "n1").returncode != 0
+    broken.release()
+    storage.wait_served("g1", "n2")
+    storage.wait_fenced("n4")
+    storage.heal()
+    storage.boot(n1, n4)
+    storage.settle(g1="n2", g2="n2")
+    assert n5.agent.status()["active"]
+
+
+# --- storage and fencing that fail ----------------------------------------------------------------------------------------
+
+
+def test_promotion_fails(storage, nodes):
+    n1, n2, _ = nodes
+    broken = storage.world.fail("drbd_primary", "n2")
+    done = n2.agent.lunward("move", "g1", "n2")
+    assert done.returncode != 0
+    storage.wait_hit(broken)
+    storage.wait_served("g1", "n1")
+    assert "n2" not in storage.gates_of("g1")
+    broken.release()
+    storage.settle(g1="n1", g2="n2")
+    n1.agent.lunward("move", "g1", "n2", check=True)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_demotion_fails(storage, nodes):
+    n1, n2, _ = nodes
+    broken = storage.world.fail("drbd_secondary", "n1", code=errno.EBUSY)
+    assert n2.agent.lunward("move", "g1", "n2").returncode != 0
+    storage.wait_hit(broken)
+    broken.release()
+    storage.settle(g1="n1", g2="n2")
+    n1.agent.lunward("move", "g1", "n2", check=True)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_gate_close_hangs(storage, nodes):
+    n1, n2, _ = nodes
+    slow_disk = storage.world.hang("dm_suspend", "n1", match="v2")
+    move = n2.agent.start_lunward("move", "g1", "n2")
+    storage.wait_hit(slow_disk)
+    n1.agent.wait_group("g1", phase="releasing")  # its agent answers
+    n1.agent.lunward("move", "g2", "n3", check=True)  # and other groups move
+    assert "n2" not in storage.gates_of("g1")
+    slow_disk.release()
+    assert move.wait(PATIENCE_S) == 0
+    storage.settle(g1="n2", g2="n3")
+
+
+def test_gate_close_hangs_on_a_node_that_dies(storage, nodes):
+    n1, n2, _ = nodes
+    slow_disk = storage.world.hang("dm_suspend", "n1", match="v2")
+    n2.agent.start_lunward("move", "g1", "n2")
+    storage.wait_hit(slow_disk)
+    storage.crash(n1)
+    slow_disk.release()
+    storage.wait_served("g1", "n2")
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_fencing_is_slow(storage, nodes):
+    n1, n2, _ = nodes
+    slow = storage.world.hang("fence")
+    storage.cut_off(n1)
+    storage.wait_hit(slow)
+    n2.agent.wait_group("g1", phase="orphaned")
+    time.sleep(LONGER_THAN_TOKEN_S)
+    assert not storage.gates_of("g1") & {"n2", "n3"}
+    slow.release()
+    storage.wait_served("g1", "n2")
+    storage.heal()
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_fencing_fails_once(storage, nodes):
+    n1, _, _ = nodes
+    broken = storage.world.fail("fence", times=1)
+    storage.crash(n1)
+    storage.wait_hit(broken)
+    storage.wait_served("g1", "n2")
+    assert storage.world.fenced.count("n1") == 1
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_fencing_succeeds_too_late(storage, nodes):
+    n1, _, _ = nodes
+    late = storage.world.hang("fence")
+    n1.corosync.kill()
+    storage.wait_hit(late)
+    n1.corosync.start()
+    storage.wait_served("g1", "n1")  # it is back and was asked first
+    late.release()  # and dies: what this proves is a life that is over
+    storage.wait_served("g1", "n2")
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_state_lost_on_the_owner(storage, nodes, opened):
+    n1, _, _ = nodes
+    n1.agent.kill()
+    n1.run(["rm", "/var/lib/lunward/state"])
+    n1.agent.start()
+    storage.settle(g1="n1", g2="n2")
+    assert storage.world.opened == opened
+
+
+@OF_ITS_OWN
+def test_state_disk_full(storage):
+    n1, n2, n3 = storage.nodes
+    for node in (n1, n3):
+        node.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", "/var/lib/lunward"])
+    storage.up()
+    n3.run(["dd", "if=/dev/zero", "of=/var/lib/lunward/fill", "bs=4k"], check=False)
+    n2.agent.lunward("move", "g1", "n2", check=True)  # the majority goes on
+    storage.wait_served("g1", "n2")
+    n1.run(["dd", "if=/dev/zero", "of=/var/lib/lunward/fill", "bs=4k"], check=False)  # now there is none
+    assert n2.agent.lunward("move", "g1", "n1", "--timeout", "4").returncode != 0
+    assert storage.all_open("g2", "n2")  # what is served goes on
+    assert "n1" not in storage.gates_of("g1")
+    for node in (n1, n3):
+        node.run(["rm", "/var/lib/lunward/fill"])
+    storage.settle(g2="n2")
+
+
+# --- operators ------------------------------------------------------------------------------------------------------------
+
+
+def test_moves_from_two_nodes_at_once(storage, nodes):
+    for _ in range(3):
+        moves = [node.agent.start_lunward("move", group, to) for node, group, to in zip(
+            nodes * 2, ("g1", "g1", "g2", "g2", "g2", "g1"), ("n2", "n1", "n3", "n1", "n2", "n2"))]
+        for move in moves:
+            move.wait(PATIENCE_S)
+        storage.settle()
+    assert not storage.world.fenced
+
+
+def test_power_cut_of_all(storage, nodes):
+    for node in nodes:
+        storage.crash(node)
+    storage.boot()
+    storage.settle()
+
+
+def test_power_cut_of_all_after_the_owner_went_on_alone(storage, nodes):
+    n1, n2, n3 = nodes
+    storage.crash(n2)
+    n1.agent.wait_group("g1", current=["n1"])  # DRBD has asked: n2 lacks what is written from now on
+    storage.crash(n1)
+    storage.crash(n3)
+    storage.boot(n2, n3)
+    n2.agent.wait_states(n1="down", n2="up", n3="up")
+    storage.wait_fenced("n1")
+    wait_until(lambda: storage.gates_of("g2"), PATIENCE_S, "g2 served")
+    assert not storage.gates_of("g1")  # the copy of n2 is old
+    storage.boot(n1)
+    storage.settle(g1="n1")
+
+
+def test_rolling_restart(storage, nodes, opened):
+    for node in nodes:
+        node.agent.stop()
+        node.agent.start()
+        storage.settle(g1="n1", g2="n2")
+    assert storage.world.opened == opened and not storage.world.fenced
+
+
+@OF_ITS_OWN
+def test_rolling_upgrade_of_the_protocol(storage, nodes, opened):
+    n1, n2, n3 = nodes
+    for node in (n3, n1, n2):
+        node.agent.stop()
+        node.agent.program = "lunwardd-next"
+        node.agent.start()
+        storage.settle(g1="n1", g2="n2")
+        if node is n1:
+            assert storage.world.opened == opened
+            n3.agent.lunward("move", "g1", "n2", check=True)  # new to old
+            n2.agent.lunward("move", "g1", "n1", check=True)  # and back
+    n3.agent.stop()
+    n3.agent.program = "lunwardd-netns"  # one goes back
+    n3.agent.start()
+    storage.settle(g1="n1", g2="n2")
+    storage.crash(n1)
+    storage.wait_served("g1", "n2")
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Which ways from phase to phase were gone, and by what: seeds that never get somewhere prove nothing about it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+/* What is about to be handled: an order has its command, an install none. */
+void transitions_before(struct sim *sim, int node, const struct ha_event *event)
+{
+	struct machine *m = &sim->machines[node];
+	struct ha_msg msg;
+
+	m->cause = HA_CMD_NONE;
+	if (event->type != HA_EV_MESSAGE || ((const uint8_t *)event->data)[4] != HA_MSG_ORDER ||
+	    ha_msg_decode(event->data, event->size, &msg) < 0)
+		return;
+	m->cause = msg.command.type;
+	ha_msg_done(&msg);
+}
+
+/* A node that takes over another's state did not see how it came about. */
+void transitions_after(struct sim *sim, int node)
+{
+	struct machine *m = &sim->machines[node];
+	const struct ha_state *state = &m->core->replica.state;
+	bool next = state->version == m->looked_version + 1;
+
+	if (state->version == m->looked_version && state->term == m->looked_term)
+		return;
+	m->looked_version = state->version;
+	m->looked_term = state->term;
+	for (int i = 0; i < sim->n_groups; i++) {
+		const struct ha_state_group *group = state_group(state, sim->groups[i].name);
+
+		if (group && next && m->before[i].known && group->changed == state->version)
+			sim->transitions[m->cause][m->before[i].phase][group->phase]++;
+		m->before[i].known = group;
+		if (group)
+			m->before[i].phase = group->phase;
+	}
+}
+
+size_t transitions_print(const uint64_t seen[HA_CMD_COUNT][HA_PHASE_COUNT][HA_PHASE_COUNT], size_t *ret_missing)
+{
+	size_t n = 0;
+
+	*ret_missing = 0;
+	for (int command = 0; command < HA_CMD_COUNT; command++) {
+		for (int from = 0; from < HA_PHASE_COUNT; from++) {
+			for (int to = 0; to < HA_PHASE_COUNT; to++) {
+				if (!seen[command][from][to])
+					continue;
+				n++;
+				printf("    %-9s %-9s -> %-9s %llu\n",
+				       command ? ha_command_name((enum ha_command_type)command) : "install",
+				       ha_phase_name((enum ha_phase)from), ha_phase_name((enum ha_phase)to),
+				       (unsigned long long)seen[command][from][to]);
+			}
+		}
+	}
+	return n;
+}
