@@ -412,6 +412,7 @@ static const struct {
 	[HA_CMD_GIVE_UP] = { give_up_check, give_up_apply },
 	[HA_CMD_MAINTENANCE] = { maintenance_check, maintenance_apply },
 	[HA_CMD_CALM] = { calm_check, calm_apply, .of_group = true },
+	[HA_CMD_RECORD] = { record_check, record_apply, .of_group = true },
 };
 
 int replica_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)

@@ -149,6 +149,7 @@ void config_apply(struct replica *replica, const struct ha_command *command)
 	free(state->groups);
 	state->groups = groups;
 	state->n_groups = command->n_groups;
+	records_drop(state);
 	free(state->config);
 	state->config = xmemdup(command->document, command->document_size);
 	state->config_size = command->document_size;

@@ -58,6 +58,9 @@ enum ha_request {
 	HA_REQ_MOVE,         /* group, nodeid (0: release and stay free) */
 	HA_REQ_MAINTENANCE,  /* nodeid, maintenance. Answered when it is noted; the groups leave one after the other, then portals */
 	HA_REQ_CONFIRM_DOWN, /* nodeid; the operator vouches that the node is off. `evidence`: its kind (0: OPERATOR) */
+	HA_REQ_RECORD,       /* group, text = key, data/size (0: remove), base_version: `committed` of the state it was decided on.
+			      * Refused with -ESTALE if the record, or who owns the group, has changed since; answered 0 once it is
+			      * durable on a majority: whoever is told to acquire the group after that has it */
 	HA_REQ_OUTDATE,      /* group, nodeid: answered 0 once that copy is out of `current` on a majority. Waits through a
 			      * change of view; refused without quorum. Look at DRBD afresh before: see HA_LOCAL_CURRENT */
 };
@@ -191,6 +194,16 @@ struct ha_group_view {
 void ha_core_view(const struct ha_core *core, struct ha_core_view *ret);
 void ha_core_node(const struct ha_core *core, size_t index, struct ha_node_view *ret);
 void ha_core_group(const struct ha_core *core, size_t index, struct ha_group_view *ret);
+struct ha_record_view {
+	const char *key;
+	const void *data; /* borrowed until the next step */
+	size_t size;
+	uint64_t changed; /* version of its last change */
+	bool settled;
+};
+
+/* -ENOENT if there is no such record. */
+int ha_core_record(const struct ha_core *core, const char *group, const char *key, struct ha_record_view *ret) must_check;
 /* -ENOENT if there is no such group. */
 int ha_core_find_group(const struct ha_core *core, const char *name, struct ha_group_view *ret) must_check;
 

@@ -94,6 +94,9 @@ bool is_able(const struct ha_state *state, const struct ha_state_group *group, u
 /* The rule applied after each install and command: places groups, hands portals over. The second form suffices when of all
  * groups only that one has changed, and no node: what places a group is its own fields and the nodes. */
 void replica_settle(struct replica *replica);
+int record_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err);
+void record_apply(struct replica *replica, uint32_t origin, const struct ha_command *command);
+void records_drop(struct ha_state *state); /* those of groups that are gone */
 void replica_settle_one(struct replica *replica, struct ha_state_group *group);
 void replica_tally_group(struct replica *replica, const struct ha_state_group *group, bool up);
 void replica_done(struct replica *replica);

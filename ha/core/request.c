@@ -88,6 +88,21 @@ static int check_confirm(const struct ha_core *core, const struct ha_event *even
 	return 0;
 }
 
+static int take_record(const struct ha_core *core, struct ha_command *command, const struct ha_event *event, struct err *err)
+{
+	if (event->size > HA_RECORD_SIZE_MAX || strlen(event->text) >= sizeof(command->text))
+		return err_set(err, -E2BIG, "group %s: a record of %zu bytes, the limit is %u", event->group, event->size, HA_RECORD_SIZE_MAX);
+	/* What is not committed may be undone and its version be given to something else. */
+	if (event->base_version > core->committed)
+		return err_set(err, -ESTALE, "group %s: record %s: decided on what is not agreed yet", event->group, event->text);
+	command->type = HA_CMD_RECORD;
+	command->number = event->base_version;
+	snprintf(command->text, sizeof(command->text), "%s", event->text);
+	command->document = xmemdup(event->data ? event->data : "", event->size);
+	command->document_size = event->size;
+	return 0;
+}
+
 static int fill_command(const struct ha_core *core, const struct ha_event *event, struct ha_command *command,
 			struct err *err)
 {
@@ -117,6 +132,9 @@ static int fill_command(const struct ha_core *core, const struct ha_event *event
 		command->type = HA_CMD_EVIDENCE;
 		command->evidence = event->evidence ? event->evidence : HA_EVIDENCE_OPERATOR;
 		command->number = node ? node->down_seq : 0;
+		break;
+	case HA_REQ_RECORD:
+		rc = take_record(core, command, event, err);
 		break;
 	case HA_REQ_OUTDATE:
 		command->type = HA_CMD_CURRENT;

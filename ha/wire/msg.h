@@ -15,14 +15,14 @@
 #define HA_STATE_SIZE_MAX (8u << 20)
 
 #define HA_COMMANDS(X)                                                                                                 \
-	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP) X(MAINTENANCE) X(CALM)
+	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP) X(MAINTENANCE) X(CALM) X(RECORD)
 enum ha_command_type {
 	HA_CMD_NONE,
 #define X(id) HA_CMD_##id,
 	HA_COMMANDS(X)
 #undef X
 };
-#define HA_CMD_COUNT (HA_CMD_CALM + 1)
+#define HA_CMD_COUNT (HA_CMD_RECORD + 1)
 
 /* One form for all commands; which members count is in the table of docs/PROTOCOL.md. */
 struct ha_command {
@@ -35,7 +35,7 @@ struct ha_command {
 	bool yes;
 	enum ha_evidence evidence;
 	char text[HA_TEXT_SIZE];
-	const void *document; /* CONFIG: borrowed */
+	const void *document; /* CONFIG, RECORD: borrowed */
 	size_t document_size;
 	struct ha_group_spec *groups; /* CONFIG: owned after a decode, borrowed for an encode */
 	size_t n_groups;

@@ -10,11 +10,16 @@
 #define SAVED_MAGIC 0x4857554cu /* "LUWH" */
 #define NODE_SIZE_MIN 40
 #define GROUP_SIZE_MIN 60
+#define RECORD_SIZE_MIN 20
+#define MINOR_WITH_RECORDS 1
 
 void ha_state_done(struct ha_state *state)
 {
 	free(state->config);
 	free(state->groups);
+	for (size_t i = 0; i < state->n_records; i++)
+		free(state->records[i].data);
+	free(state->records);
 	memset(state, 0, sizeof(*state));
 }
 
@@ -152,6 +157,31 @@ static void get_group(struct bytes_in *in, bool newer, struct ha_state_group *re
 		in->bad = true;
 }
 
+static void put_record(struct bytes_out *out, const struct ha_state_record *item)
+{
+	size_t record = bytes_put_record(out);
+
+	bytes_put_str(out, item->group);
+	bytes_put_str(out, item->key);
+	bytes_put_u64(out, item->changed);
+	bytes_put_blob(out, item->data, item->size);
+	bytes_put_record_end(out, record);
+}
+
+static void get_record(struct bytes_in *in, bool newer, struct ha_state_record *ret)
+{
+	struct bytes_in r = bytes_get_record(in);
+	const void *data;
+
+	bytes_get_str(&r, ret->group, sizeof(ret->group));
+	bytes_get_str(&r, ret->key, sizeof(ret->key));
+	ret->changed = bytes_get_u64(&r);
+	bytes_get_blob(&r, HA_RECORD_SIZE_MAX, &data, &ret->size);
+	ret->data = xmemdup(data ? data : "", ret->size);
+	if (bytes_get_end(&r, newer) < 0 || !ret->size)
+		in->bad = true;
+}
+
 void ha_state_encode(const struct ha_state *state, struct bytes_out *out)
 {
 	bytes_put_u8(out, HA_WIRE_MAJOR);
@@ -168,6 +198,16 @@ void ha_state_encode(const struct ha_state *state, struct bytes_out *out)
 	bytes_put_u32(out, (uint32_t)state->n_groups);
 	for (size_t i = 0; i < state->n_groups; i++)
 		put_group(out, &state->groups[i]);
+	bytes_put_u32(out, (uint32_t)state->n_records);
+	for (size_t i = 0; i < state->n_records; i++)
+		put_record(out, &state->records[i]);
+}
+
+int ha_record_compare(const struct ha_state_record *record, const char *group, const char *key)
+{
+	int order = strcmp(record->group, group);
+
+	return order ? order : strcmp(record->key, key);
 }
 
 /* Look-ups are by bisection: the order is part of the format. */
@@ -181,11 +221,16 @@ static bool is_sorted(const struct ha_state *state)
 		if (strcmp(state->groups[i - 1].spec.name, state->groups[i].spec.name) >= 0)
 			return false;
 	}
+	for (size_t i = 1; i < state->n_records; i++) {
+		if (ha_record_compare(&state->records[i - 1], state->records[i].group, state->records[i].key) >= 0)
+			return false;
+	}
 	return true;
 }
 
-static int decode_body(struct bytes_in *in, bool newer, struct ha_state *state)
+static int decode_body(struct bytes_in *in, unsigned int minor, struct ha_state *state)
 {
+	bool newer = minor > HA_WIRE_MINOR;
 	const void *config;
 
 	state->term = bytes_get_u64(in);
@@ -202,6 +247,10 @@ static int decode_body(struct bytes_in *in, bool newer, struct ha_state *state)
 	state->groups = xcalloc(state->n_groups, sizeof(*state->groups));
 	for (size_t i = 0; i < state->n_groups && !in->bad; i++)
 		get_group(in, newer, &state->groups[i]);
+	state->n_records = minor >= MINOR_WITH_RECORDS ? bytes_get_count(in, HA_RECORDS_MAX, RECORD_SIZE_MIN) : 0;
+	state->records = xcalloc(state->n_records, sizeof(*state->records));
+	for (size_t i = 0; i < state->n_records && !in->bad; i++)
+		get_record(in, newer, &state->records[i]);
 	if (bytes_get_end(in, newer) < 0 || !is_sorted(state))
 		return -EBADMSG;
 	return 0;
@@ -218,7 +267,7 @@ int ha_state_decode(const void *data, size_t size, struct ha_state *ret)
 		return -EBADMSG;
 	if (major != HA_WIRE_MAJOR)
 		return -EPROTONOSUPPORT;
-	rc = decode_body(&in, minor > HA_WIRE_MINOR, &state);
+	rc = decode_body(&in, minor, &state);
 	if (rc < 0)
 		ha_state_done(&state);
 	else

@@ -53,6 +53,15 @@ struct ha_state_group {
 	bool stays;     /* giving it away by itself has failed: not tried again until something changes */
 };
 
+/* Opaque bytes that the copies of a group keep for it, say a volume's reservations by its serial. */
+struct ha_state_record {
+	char group[HA_NAME_SIZE];
+	char key[HA_TEXT_SIZE];
+	uint64_t changed;
+	uint8_t *data;
+	size_t size;
+};
+
 struct ha_state {
 	uint64_t term, version; /* together they name one content: docs/PROTOCOL.md */
 	uint64_t config_version, config_changed;
@@ -63,8 +72,11 @@ struct ha_state {
 	size_t n_nodes;
 	struct ha_state_group *groups; /* ascending by name */
 	size_t n_groups;
+	struct ha_state_record *records; /* ascending by group and key */
+	size_t n_records;
 };
 
+int ha_record_compare(const struct ha_state_record *record, const char *group, const char *key); /* their order */
 void ha_state_done(struct ha_state *state);
 void ha_state_encode(const struct ha_state *state, struct bytes_out *out);
 /* -EBADMSG, or -EPROTONOSUPPORT for another major version. The caller owns *ret: ha_state_done(). */

@@ -13,6 +13,9 @@
 /* A document travels in one message beside its groups, and CPG takes less than 1 MiB (cpg_max_atomic_msgsize_get(3)). */
 #define HA_CONFIG_SIZE_MAX (512u << 10)
 #define HA_INFO_SIZE_MAX (256u << 10)
+#define HA_RECORD_SIZE_MAX (384u << 10) /* one record; all of them below leave room in HA_STATE_SIZE_MAX */
+#define HA_RECORDS_SIZE_MAX (4u << 20)
+#define HA_RECORDS_MAX 65536
 
 enum ha_placement { HA_PLACEMENT_AUTO, HA_PLACEMENT_PACEMAKER };
 

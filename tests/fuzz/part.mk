@@ -13,6 +13,8 @@ endef
 
 $(eval $(call fuzz_target,config,config base,jansson,$(wildcard target-config/model/*.c base/*.c)))
 
+$(eval $(call fuzz_target,pr,pr base,,$(wildcard target-config/pr/*.c base/*.c)))
+
 .PHONY: fuzz
 fuzz:
 	@mkdir -p $(O)/fuzz/$(or $(T),config)

@@ -106,7 +106,7 @@ def layers(tree):
 
 
 # Parts that only decide: what would let them act, wait or ask the time.
-PURE = {"ha/core", "ha/wire", "target-config/model"}
+PURE = {"ha/core", "ha/wire", "target-config/model", "target-config/pr"}
 IMPURE = {"base/clock.h", "base/file.h", "base/run_cmd.h", "base/parallel.h", "fcntl.h", "poll.h", "pthread.h", "signal.h",
           "sys/ioctl.h", "sys/socket.h", "sys/stat.h", "sys/wait.h", "time.h", "unistd.h", "sys/time.h", "dirent.h"}
 

@@ -62,7 +62,8 @@ struct fault {
 	X(WRITE, "acknowledged writes") X(TRANSITIONAL, "one-sided deliveries") X(SNAPSHOT, "snapshots")               \
 	X(LOST, "new epochs in place") X(LATE_EVIDENCE, "late evidence") X(RESYNC, "resyncs")                          \
 	X(SINGLE, "single faults") X(HANG, "actions that never end") X(TIE, "decided by a tie-breaker")                \
-	X(COROSYNC, "deaths of Corosync") X(LIE, "lies of fencing")
+	X(COROSYNC, "deaths of Corosync") X(LIE, "lies of fencing") X(RECORD, "records")                                 \
+	X(STALE_RECORD, "overtaken records")
 enum {
 #define X(id, name) COVER_##id,
 	COVERAGE(X)
@@ -244,6 +245,8 @@ struct sim {
 	uint64_t n_asked, n_answered;
 	uint8_t config_acked[64];
 	int next_config;
+	uint64_t record_acked[256]; /* by number: the version that has it for sure; 0: not answered */
+	int next_record;
 	struct {
 		uint64_t term, version;
 		uint32_t crc;
@@ -345,6 +348,7 @@ void check_alone(struct sim *sim, const struct group *group, int side);
 void check_acquire(struct sim *sim, int group, int node, uint64_t epoch);
 bool check_well(struct sim *sim, bool loud); /* everything is as it should be in the end */
 void check_configs(struct sim *sim);
+void check_records(struct sim *sim, int group, int node, uint64_t version); /* what was answered until then is there */
 void check_served(struct sim *sim);
 
 #endif

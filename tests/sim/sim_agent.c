@@ -350,13 +350,18 @@ static void replied(struct sim *sim, int node, const struct ha_action *action)
 	uint64_t id = action->request_id;
 	int group = (int)((id >> 8) & 0xff), kind = (int)(id & 0xff);
 
-	sim_log(sim, "n%d: reply %d %s", node, action->result, action->text);
+	sim_log(sim, "n%d: reply %d to %llx %s", node, action->result, (unsigned long long)id, action->text);
 	if (action->result < 0 && !action->text[0])
 		sim_fail(sim, "n%d: a refusal (%d) without a reason", node, action->result);
 	switch ((enum ha_request)kind) {
 	case HA_REQ_CONFIG:
 		if (action->result == 0)
 			sim->config_acked[group] = 1;
+		break;
+	case HA_REQ_RECORD: /* the detail is its number */
+		if (action->result == 0)
+			sim->record_acked[group] = sim->machines[node].core->committed;
+		sim->coverage[action->result == 0 ? COVER_RECORD : COVER_STALE_RECORD] += action->result == 0 || action->result == -ESTALE;
 		break;
 	case HA_REQ_OUTDATE: {
 		struct copy *copy = storage_copy(sim, group, node);

@@ -213,6 +213,7 @@ void check_acquire(struct sim *sim, int i, int node, uint64_t epoch)
 {
 	struct group *group = &sim->groups[i];
 
+	check_records(sim, i, node, state_group(&sim->machines[node].core->replica.state, group->name)->changed);
 	if (epoch < group->top_epoch || (epoch == group->top_epoch && group->top_owner != node))
 		sim_fail(sim, "%s: n%d is told to acquire at epoch %llu, n%d was at %llu", group->name, node,
 			 (unsigned long long)epoch, group->top_owner, (unsigned long long)group->top_epoch);
@@ -312,6 +313,18 @@ bool check_well(struct sim *sim, bool loud)
 			return false;
 	}
 	return true;
+}
+
+/* A number whose request was answered with success before `version` is in what the node knows. */
+void check_records(struct sim *sim, int i, int node, uint64_t version)
+{
+	struct ha_record_view record = { .size = 0 };
+	int rc = ha_core_record(sim->machines[node].core, sim->groups[i].name, "key", &record);
+
+	for (int number = 0; number < sim->next_record; number++) {
+		if (number % sim->n_groups == i && sim->record_acked[number] && sim->record_acked[number] <= version && (rc < 0 || !((const uint8_t *)record.data)[number]))
+			sim_fail(sim, "%s: n%d does not know number %d of the record, which was answered", sim->groups[i].name, node, number);
+	}
 }
 
 /* A document whose request was answered with success is in all that came after it. */

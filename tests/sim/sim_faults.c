@@ -6,7 +6,7 @@
 #include "base/xalloc.h"
 #include "tests/sim/sim.h"
 
-static event_fn ev_fault, ev_trouble, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
+static event_fn ev_fault, ev_record, ev_trouble, ev_first_config, ev_thaw, ev_continue, ev_agent_back, ev_glitch_over, ev_heal;
 
 const char *const fault_names[FAULT_KINDS] = {
 #define X(id, name) [FAULT_##id] = name,
@@ -81,7 +81,7 @@ static void freeze(struct sim *sim, int node)
 	m->frozen = true;
 	storage_network(sim);
 	cpg_reform_in(sim, sim_between(sim, 200, 4000));
-	if (!sim->single)
+	if (sim->n < 0)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 50) ? 3000 : 20000), ev_thaw, node, m->life, 0, NULL);
 }
 
@@ -107,7 +107,7 @@ static void stop_agent(struct sim *sim, int node)
 		return;
 	sim_log(sim, "n%d: agent is stopped", node);
 	m->stopped = true;
-	if (!sim->single)
+	if (sim->n < 0)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 60) ? 5000 : 60000), ev_continue, node, m->incarnation, 0, NULL);
 }
 
@@ -131,7 +131,7 @@ static void kill_agent(struct sim *sim, int node)
 	if (!m->agent || m->frozen)
 		return;
 	agent_crash(sim, node);
-	if (!sim->single)
+	if (sim->n < 0)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 70) ? 3000 : 50000), ev_agent_back, node, m->life, 0, NULL);
 }
 
@@ -231,6 +231,30 @@ static void ask_config(struct sim *sim)
 	    &(struct ha_event){ .request = HA_REQ_CONFIG, .data = document, .size = sizeof(document), .groups = specs,
 				.n_groups = (size_t)sim->n_groups, .base_version = view.config_version },
 	    (uint64_t)sim->next_config++);
+}
+
+/* A node adds one number to what it knows of a group's record. Number i is of group i modulo their count. */
+static void ask_record(struct sim *sim)
+{
+	int number = sim->next_record, i = number % sim->n_groups, node = sim->groups[i].nodes[sim_random(sim, 2)];
+	uint8_t numbers[ARRAY_SIZE(sim->record_acked)] = { 0 };
+	struct ha_record_view record;
+	struct ha_core_view view;
+
+	if (number == (int)ARRAY_SIZE(sim->record_acked) || !agent_runs(sim, node))
+		return;
+	ha_core_view(sim->machines[node].core, &view);
+	if (ha_core_record(sim->machines[node].core, sim->groups[i].name, "key", &record) == 0) {
+		if (!record.settled)
+			return;
+		memcpy(numbers, record.data, sizeof(numbers));
+	}
+	numbers[number] = 1;
+	sim->next_record++;
+	ask(sim, node,
+	    &(struct ha_event){ .request = HA_REQ_RECORD, .group = sim->groups[i].name, .text = "key", .data = numbers,
+				.size = sizeof(numbers), .base_version = view.committed },
+	    (uint64_t)number);
 }
 
 /* An honest operator: the machine is off and stays off for a moment. */
@@ -385,6 +409,20 @@ static void ev_first_config(struct sim *sim, int node, uint64_t a, uint64_t b, v
 		sim_at(sim, 500, ev_first_config, 0, 0, 0, NULL);
 }
 
+/* Now and then both nodes of a group at once, and while something else happens. */
+static void ev_record(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
+{
+	(void)node;
+	(void)a;
+	(void)b;
+	(void)p;
+	if (sim->healing)
+		return;
+	for (uint32_t n = 1 + sim_random(sim, 3); n > 0; n--)
+		ask_record(sim);
+	sim_at(sim, sim_between(sim, 50, 1500), ev_record, 0, 0, 0, NULL);
+}
+
 static void ev_heal(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 {
 	(void)node;
@@ -440,6 +478,7 @@ void faults_start(struct sim *sim)
 	}
 	/* A calm start, so that there is something to lose. */
 	sim_at(sim, 2500, ev_first_config, 0, 0, 0, NULL);
+	sim_first_at(sim, 3500, ev_record, 0, NULL);
 	for (size_t i = 0; i < sim->n_script; i++)
 		sim_first_at(sim, sim->script[i].at_ms, ev_fault, (uint64_t)sim->script[i].kind << 32 | sim->script[i].param, NULL);
 	if (sim->scripted)

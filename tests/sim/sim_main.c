@@ -208,6 +208,8 @@ static void run_seed(struct sim *sim)
 	}
 	(void)check_well(sim, true);
 	check_configs(sim);
+	for (int i = 0; i < sim->n_groups; i++)
+		check_records(sim, i, sim->groups[i].nodes[0], UINT64_MAX);
 }
 
 static void free_world(struct sim *sim)

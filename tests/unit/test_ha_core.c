@@ -1402,6 +1402,118 @@ static void too_large_document_is_refused(void **state)
 	free(big);
 }
 
+/* --- records --------------------------------------------------------------------------------------------------------------------*/
+
+static int set_record(uint32_t id, const char *text, uint64_t base)
+{
+	int before = c.nodes[id].replies;
+
+	step(id, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_RECORD, .group = "g1", .text = "key", .data = text,
+				     .size = strlen(text), .base_version = base, .request_id = 8 });
+	settle();
+	assert_int_equal(c.nodes[id].replies, before + 1);
+	return c.nodes[id].reply_result;
+}
+
+static void require_record(uint32_t id, const char *text)
+{
+	struct ha_record_view record;
+
+	assert_int_equal(ha_core_record(c.nodes[id].core, "g1", "key", &record), 0);
+	assert_true(record.settled);
+	assert_int_equal(record.size, strlen(text));
+	assert_memory_equal(record.data, text, record.size);
+}
+
+static void a_record_is_changed_by_who_knows_it(void **state)
+{
+	struct ha_record_view record;
+	uint64_t base = look(1).committed;
+
+	(void)state;
+	assert_int_equal(ha_core_record(c.nodes[1].core, "g1", "key", &record), -ENOENT);
+	assert_int_equal(set_record(1, "one", base), 0);
+	require_record(2, "one");
+	require_record(3, "one");
+	assert_int_equal(set_record(2, "lost", base), -ESTALE); /* decided before the first */
+	require_record(2, "one");
+	assert_int_equal(set_record(2, "two", look(2).committed), 0); /* another copy may */
+	require_record(1, "two");
+	assert_int_equal(set_record(2, "two", look(2).committed), 0); /* again: nothing to do */
+	assert_int_equal(set_record(3, "three", look(3).committed), -EPERM);
+	assert_int_equal(set_record(1, "later", look(1).committed + 1), -ESTALE);
+	require_record(3, "two");
+	assert_int_equal(set_record(1, "", look(1).committed), 0);
+	assert_int_equal(ha_core_record(c.nodes[2].core, "g1", "key", &record), -ENOENT);
+}
+
+/* What was decided as the owner counts only while the sender is. */
+static void a_record_is_not_changed_across_a_move(void **state)
+{
+	uint64_t base = look(1).committed;
+
+	(void)state;
+	assert_int_equal(set_record(1, "mine", base), 0);
+	base = look(1).committed;
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 2), 0);
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	assert_int_equal(set_record(1, "still mine", base), -ESTALE);
+	require_record(2, "mine");
+}
+
+static void a_record_survives_all_nodes(void **state)
+{
+	(void)state;
+	assert_int_equal(set_record(1, "kept", look(1).committed), 0);
+	for (uint32_t id = 1; id <= 3; id++)
+		die(id);
+	for (uint32_t id = 1; id <= 3; id++)
+		boot(id);
+	VIEW(1, 2, 3);
+	pass(5000);
+	for (uint32_t id = 1; id <= 3; id++)
+		require_record(id, "kept");
+}
+
+static void records_have_bounds(void **state)
+{
+	static const char *const keys[] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k" };
+	char *big = xcalloc(1, HA_RECORD_SIZE_MAX + 1);
+	int result = 0;
+	size_t n = 0;
+
+	(void)state;
+	step(1, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_RECORD, .group = "g1", .text = "key", .data = big,
+				    .size = HA_RECORD_SIZE_MAX + 1 });
+	assert_int_equal(c.nodes[1].reply_result, -E2BIG);
+	while (result == 0) {
+		assert_true(n < ARRAY_SIZE(keys));
+		step(1, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_RECORD, .group = "g1", .text = keys[n++], .data = big,
+					    .size = HA_RECORD_SIZE_MAX, .base_version = look(1).committed });
+		settle();
+		result = c.nodes[1].reply_result;
+	}
+	assert_int_equal(result, -ENOSPC);
+	assert_int_equal(n - 1, HA_RECORDS_SIZE_MAX / HA_RECORD_SIZE_MAX);
+	assert_true(look(2).active);
+	free(big);
+}
+
+static void records_go_with_their_group(void **state)
+{
+	static const struct ha_group_spec other = { .name = "g2", .nodes = { 1, 2 } };
+	struct ha_record_view record;
+
+	(void)state;
+	assert_int_equal(set_record(1, "gone", look(1).committed), 0);
+	assert_int_equal(asked(1, HA_REQ_MOVE, "g1", 0), 0);
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	require_record(2, "gone");
+	assert_int_equal(set_config(1, look(1).config_version, &other, 1), 0);
+	assert_int_equal(ha_core_record(c.nodes[2].core, "g1", "key", &record), -ENOENT);
+}
+
 /* --- notes ----------------------------------------------------------------------------------------------------------------------*/
 
 static void each_transition_is_told_once(void **state)
@@ -1480,6 +1592,11 @@ int main(void)
 		T(document_must_not_pull_the_ground_away),
 		T(name_that_comes_back_has_new_epochs),
 		T(too_large_document_is_refused),
+		T(a_record_is_changed_by_who_knows_it),
+		T(a_record_is_not_changed_across_a_move),
+		T(a_record_survives_all_nodes),
+		T(records_have_bounds),
+		T(records_go_with_their_group),
 		T(each_transition_is_told_once),
 	};
 

@@ -202,6 +202,10 @@ static void sample_saved(struct ha_saved *saved)
 						.from = 1, .held = true, .lost = true, .current = { 1, 2 }, .ready = { 1 },
 						.failed = { 2 }, .reason = "text", .changed = 76 };
 	s->groups[1] = (struct ha_state_group){ .spec = specs[1], .epoch = 5 };
+	s->n_records = 2;
+	s->records = xcalloc(2, sizeof(*s->records));
+	s->records[0] = (struct ha_state_record){ .group = "g1", .key = "k", .changed = 75, .data = xmemdup("one", 3), .size = 3 };
+	s->records[1] = (struct ha_state_record){ .group = "g2", .key = "a", .changed = 74, .data = xmemdup("\0", 1), .size = 1 };
 }
 
 static void state_comes_back(void **state)
@@ -218,6 +222,10 @@ static void state_comes_back(void **state)
 	assert_int_equal(out.promised, 9);
 	assert_int_equal(out.state.nodes[0].request_result, -17);
 	assert_string_equal(out.state.groups[0].reason, "text");
+	assert_int_equal(out.state.n_records, 2);
+	assert_string_equal(out.state.records[0].key, "k");
+	assert_memory_equal(out.state.records[0].data, "one", 3);
+	assert_int_equal(out.state.records[1].changed, 74);
 	assert_int_equal(out.state.groups[0].spec.placement, HA_PLACEMENT_PACEMAKER);
 	ha_state_done(&in.state);
 	ha_state_done(&out.state);
@@ -277,6 +285,25 @@ static void state_of_a_newer_minor(void **state)
 	bytes_out_done(&bytes);
 }
 
+/* A disk that was written before there were records. */
+static void state_of_the_first_minor(void **state)
+{
+	struct bytes_out bytes = { .data = NULL };
+	struct ha_state in = { .term = 1, .version = 6 }, out;
+
+	(void)state;
+	in.config = xmemdup("", 0);
+	ha_state_encode(&in, &bytes);
+	bytes.data[1] = 0;
+	bytes.size -= 4; /* their count */
+	assert_int_equal(ha_state_decode(bytes.data, bytes.size, &out), 0);
+	assert_int_equal(out.version, 6);
+	assert_int_equal(out.n_records, 0);
+	ha_state_done(&out);
+	ha_state_done(&in);
+	bytes_out_done(&bytes);
+}
+
 static void unsorted_state_is_refused(void **state)
 {
 	struct ha_saved in;
@@ -286,6 +313,11 @@ static void unsorted_state_is_refused(void **state)
 	(void)state;
 	sample_saved(&in);
 	in.state.nodes[1].nodeid = 1;
+	ha_state_encode(&in.state, &bytes);
+	assert_int_equal(ha_state_decode(bytes.data, bytes.size, &out), -EBADMSG);
+	in.state.nodes[1].nodeid = 2;
+	memcpy(in.state.records[0].group, "g2", 3); /* "g2 k" before "g2 a" */
+	bytes.size = 0;
 	ha_state_encode(&in.state, &bytes);
 	assert_int_equal(ha_state_decode(bytes.data, bytes.size, &out), -EBADMSG);
 	ha_state_done(&in.state);
@@ -337,6 +369,7 @@ int main(void)
 		cmocka_unit_test(messages_come_back),	      cmocka_unit_test(cut_messages_are_refused),
 		cmocka_unit_test(newer_versions),	      cmocka_unit_test(flipped_bits_do_no_harm),
 		cmocka_unit_test(state_comes_back),	      cmocka_unit_test(damaged_state_is_refused),
+		cmocka_unit_test(state_of_the_first_minor),
 		cmocka_unit_test(state_of_a_newer_minor),     cmocka_unit_test(unsorted_state_is_refused),
 		cmocka_unit_test(largest_config_fits),	      cmocka_unit_test(crc_is_the_usual_one),
 		cmocka_unit_test(names_are_known),

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "target-config/portal/cut.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/xalloc.h"
+
+#define ANSWER_MS 1000
+
+struct request {
+	struct nlmsghdr header;
+	struct inet_diag_req_v2 body;
+};
+
+struct connection {
+	uint8_t family;
+	struct inet_diag_sockid id;
+};
+
+struct connections {
+	struct connection *items;
+	size_t n, cap;
+};
+
+static int open_diag(void)
+{
+	struct timeval limit = { .tv_usec = ANSWER_MS % 1000 * 1000, .tv_sec = ANSWER_MS / 1000 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -errno;
+}
+
+static int ask(int fd, struct request *request, uint16_t type, uint16_t flags)
+{
+	request->header = (struct nlmsghdr){ .nlmsg_len = sizeof(*request), .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | flags };
+	return send(fd, request, sizeof(*request), 0) < 0 ? -errno : 0;
+}
+
+/* A socket for both families shows IPv4 ends as ::ffff:a.b.c.d. */
+static bool is_address(const struct inet_diag_msg *msg, int family, const void *address)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *local = (const uint8_t *)msg->id.idiag_src;
+
+	if (msg->idiag_family == family)
+		return memcmp(local, address, family == AF_INET ? 4 : 16) == 0;
+	return family == AF_INET && msg->idiag_family == AF_INET6 && memcmp(local, mapped, 12) == 0 && memcmp(local + 12, address, 4) == 0;
+}
+
+/* 1: the dump has ended. */
+static int take_messages(void *buffer, size_t size, int family, const void *address, struct connections *found)
+{
+	unsigned int left = (unsigned int)size;
+
+	for (struct nlmsghdr *h = buffer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		const struct inet_diag_msg *msg = NLMSG_DATA(h);
+
+		if (h->nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (h->nlmsg_type == NLMSG_ERROR)
+			return ((const struct nlmsgerr *)NLMSG_DATA(h))->error ?: 1;
+		if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(*msg)) && is_address(msg, family, address))
+			*array_push(found->items, found->n, found->cap) = (struct connection){ msg->idiag_family, msg->id };
+	}
+	return 0;
+}
+
+static int list(int fd, uint8_t sockets_of, int family, const void *address, uint16_t port, struct connections *found)
+{
+	_Alignas(struct nlmsghdr) char buffer[16384];
+	struct request request = { .body = { .sdiag_family = sockets_of, .sdiag_protocol = IPPROTO_TCP,
+					     .idiag_states = ~(1u << TCP_LISTEN | 1u << TCP_TIME_WAIT | 1u << TCP_CLOSE),
+					     .id.idiag_sport = htons(port) } };
+	int rc = ask(fd, &request, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP);
+
+	while (rc == 0) {
+		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+
+		if (n < 0)
+			rc = errno == EINTR ? 0 : errno == EAGAIN ? -ETIMEDOUT : -errno;
+		else
+			rc = take_messages(buffer, (size_t)n, family, address, found);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int cut_one(int fd, const struct connection *connection)
+{
+	struct request request = { .body = { .sdiag_family = connection->family, .sdiag_protocol = IPPROTO_TCP, .id = connection->id } };
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr body;
+		char rest[256];
+	} answer;
+	int rc = ask(fd, &request, SOCK_DESTROY, NLM_F_ACK);
+	ssize_t n;
+
+	if (rc < 0)
+		return rc;
+	do {
+		n = recv(fd, &answer, sizeof(answer), 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if ((size_t)n < sizeof(answer.header) + sizeof(answer.body) || answer.header.nlmsg_type != NLMSG_ERROR)
+		return -EPROTO;
+	return answer.body.error == -ENOENT ? 0 : answer.body.error; /* gone by itself */
+}
+
+int portal_cut(const char *address, uint16_t port, size_t *ret_cut, struct err *err)
+{
+	int family = strchr(address, ':') ? AF_INET6 : AF_INET, rc;
+	_cleanup_close_ int fd = open_diag();
+	struct connections found = { 0 };
+	uint8_t bytes[16];
+
+	if (inet_pton(family, address, bytes) != 1)
+		return err_set(err, -EINVAL, "%s is no IP address", address);
+	if (fd < 0)
+		return err_errno(err, fd, "cannot ask for TCP connections");
+	rc = list(fd, AF_INET6, family, bytes, port, &found);
+	if (rc == 0 && family == AF_INET)
+		rc = list(fd, AF_INET, family, bytes, port, &found);
+	for (size_t i = 0; i < found.n; i++) { /* one that cannot be cut does not spare the others */
+		int cut = cut_one(fd, &found.items[i]);
+
+		rc = rc < 0 ? rc : cut;
+	}
+	if (rc < 0)
+		err_errno(err, rc, "cannot cut the connections to %s port %u", address, port);
+	else if (ret_cut)
+		*ret_cut = found.n;
+	free(found.items);
+	return rc;
+}
