@@ -400,17 +400,17 @@ static const struct {
 	void (*apply)(struct replica *replica, uint32_t origin, const struct ha_command *command);
 	bool of_group; /* changes command.group and nothing else */
 } handlers[HA_CMD_COUNT] = {
-	[HA_CMD_CONFIG] = { config_check_any, config_apply_any },
+	[HA_CMD_CONFIG] = { config_check_any, config_apply_any, .of_group = false },
 	[HA_CMD_MOVE] = { move_check, move_apply, .of_group = true },
 	[HA_CMD_RELEASED] = { released_check, released_apply, .of_group = true },
 	[HA_CMD_ACQUIRED] = { acquired_check, acquired_apply, .of_group = true },
 	[HA_CMD_LOST] = { lost_check, lost_apply, .of_group = true },
-	[HA_CMD_EVIDENCE] = { evidence_check, evidence_apply },
+	[HA_CMD_EVIDENCE] = { evidence_check, evidence_apply, .of_group = false },
 	[HA_CMD_CURRENT] = { current_check, current_apply, .of_group = true },
 	[HA_CMD_READY] = { ready_check, ready_apply, .of_group = true },
-	[HA_CMD_PORTALS] = { portals_check, portals_apply },
-	[HA_CMD_GIVE_UP] = { give_up_check, give_up_apply },
-	[HA_CMD_MAINTENANCE] = { maintenance_check, maintenance_apply },
+	[HA_CMD_PORTALS] = { portals_check, portals_apply, .of_group = false },
+	[HA_CMD_GIVE_UP] = { give_up_check, give_up_apply, .of_group = false },
+	[HA_CMD_MAINTENANCE] = { maintenance_check, maintenance_apply, .of_group = false },
 	[HA_CMD_CALM] = { calm_check, calm_apply, .of_group = true },
 	[HA_CMD_RECORD] = { record_check, record_apply, .of_group = true },
 };
