@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One lab for all system tests, in the order of the files: the story sets the site up, the others go on from there."""
+import json
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "lab")]
 
-from lab.api import Lab, LabError  # noqa: E402
+from lab.api import BUILD, Lab, LabError  # noqa: E402
 from story import Story  # noqa: E402
 
 
@@ -30,6 +31,9 @@ def story():
     except LabError as e:
         pytest.fail(str(e))
     finally:
+        # What was measured, beside what was promised.
+        with open(os.path.join(BUILD, "system.json"), "w", encoding="utf-8") as f:
+            json.dump(told.result, f, indent=1)
         if made.is_up():
             made.collect_logs("system")
             made.down()

@@ -69,7 +69,9 @@ def test_a_killed_agent_disturbs_nothing(serving, which):
     site.wait_healthy(lab, lab.n3)
     wait_until(lambda: node.run("lunward check --format json", check=False).code == 0, 60, "the new agent to know its tree")
     serving.wait_writing()
-    assert serving.pause_since(begin)[0] <= noise + NOISE_S * serving.patience
+    pause = serving.pause_since(begin)[0]
+    serving.result.setdefault("killed_agents", []).append({"node": which, "pause_s": pause, "noise_s": noise})
+    assert pause <= noise + NOISE_S * serving.patience
     assert host.sessions(lab.h1) == sessions
     assert json.loads(node.out("lunward check --format json"))["writes"] == 0
     assert site.group(lab.n3)["owner"] == "n1"
@@ -157,6 +159,7 @@ def test_a_shutdown_hands_over_and_nobody_is_fenced(serving):
     serving.wait_writing()
     n1 = site.node_of(lab.n3, "n1")
     assert n1["portals_at"] == "n2" and n1["evidence"] == "none"
+    serving.result["shutdown"] = {"pause_s": serving.pause_since(begin)[0]}
     assert serving.pause_since(begin)[0] < 6, "DRBD had to miss its peer, or the group was not moved"
     assert len(lab.fence.log()) == fenced
     lab.n1.power_cut()
