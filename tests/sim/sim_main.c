@@ -428,7 +428,7 @@ static int judge(const struct totals *totals, int64_t wall_us, const char *figur
 	/* A story that is never told any more proves nothing: in many seeds each way from state to state must have been gone. */
 	if (n >= 20000 && missing) {
 		printf("%zu of the transitions that were seen before were not: does a fault not happen any more?\n", missing);
-		printf("%llu passed, %llu failed\n", (unsigned long long)totals->passed, (unsigned long long)(totals->failed + 1));
+		printf("%llu passed, %llu failed\n", (unsigned long long)totals->passed, (unsigned long long)totals->failed + 1);
 		return 1;
 	}
 	printf("%llu passed, %llu failed\n", (unsigned long long)totals->passed, (unsigned long long)totals->failed);
