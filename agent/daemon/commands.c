@@ -523,7 +523,7 @@ static bool holds_portals(const struct agent *agent, uint32_t nodeid)
 static void check_evacuated(struct agent *agent, struct waiter *waiter)
 {
 	const char *node = agent_node_name(agent, waiter->to);
-	char text[HA_TEXT_SIZE + 256];
+	char text[HA_TEXT_SIZE + 256], progress[64];
 	size_t n_left = 0, n_leaving = 0;
 	struct ha_group_view stuck = { 0 };
 	struct ha_core_view view;
@@ -552,8 +552,8 @@ static void check_evacuated(struct agent *agent, struct waiter *waiter)
 			 n_left == 1 ? "it" : "them", n_left == 1 ? "it" : "them");
 		answer(agent, waiter, -EIO, text);
 	} else {
-		snprintf(text, sizeof(text), "%zu group%s to go", n_left, n_left == 1 ? "" : "s");
-		say(waiter, text);
+		snprintf(progress, sizeof(progress), "%zu group%s to go", n_left, n_left == 1 ? "" : "s");
+		say(waiter, progress);
 	}
 }
 
