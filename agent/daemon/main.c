@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* lunwardd: start in order, run, stop. Stopping leaves the kernel as it is: hosts notice nothing. */
 #include <errno.h>
+#include <execinfo.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/daemon/agent.h"
 #include "agent/daemon/store.h"
@@ -43,6 +45,29 @@ static void start_watchdog(struct watchdog *watchdog, struct loop *loop)
 		return;
 	*watchdog = (struct watchdog){ loop, (int64_t)(limit_us / 3000) };
 	feed_watchdog(watchdog);
+}
+
+/*
+ * The watchdog ends a loop that hangs by SIGABRT (systemd.service(5), WatchdogSignal=), which comes to the loop's thread. Without a dump, since
+ * secrets are in memory, this is all that tells where it hung: offsets for addr2line and the debug symbols.
+ */
+static void say_where(int signo)
+{
+	static const char headline[] = "aborted here:\n";
+	void *frames[32];
+
+	if (write(STDERR_FILENO, headline, sizeof(headline) - 1) > 0)
+		backtrace_symbols_fd(frames, backtrace(frames, ARRAY_SIZE(frames)), STDERR_FILENO);
+	(void)raise(signo); /* by SA_RESETHAND the default action */
+}
+
+static void watch_aborts(void)
+{
+	struct sigaction action = { .sa_handler = say_where, .sa_flags = (int)SA_RESETHAND };
+	void *frame;
+
+	(void)backtrace(&frame, 1); /* loads the unwinder: not safe in a handler, see backtrace(3) */
+	(void)sigaction(SIGABRT, &action, NULL);
 }
 
 static void stop(void *ctx)
@@ -141,6 +166,7 @@ int main(int argc, char **argv)
 	}
 	log_set_level(agent->settings.log_level);
 	signal(SIGPIPE, SIG_IGN);
+	watch_aborts();
 	prctl(PR_SET_DUMPABLE, 0); /* secrets are in memory */
 	/* A daemon that has to page in its code from a disk it is about to fence would not get far. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
