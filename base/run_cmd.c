@@ -269,19 +269,40 @@ static void *reap(void *arg)
 	return NULL;
 }
 
+/* Without a thread it stays a zombie: that costs an entry in the process table, waiting could cost the caller. */
+static void reap_later(pid_t pid)
+{
+	sigset_t all, old;
+	pthread_attr_t attr;
+	pthread_t tid;
+
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ignore_result(pthread_create(&tid, &attr, reap, (void *)(intptr_t)pid));
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+}
+
 /* Kills the group and reaps its leader; one that is stuck in the kernel is reaped by a thread whenever it gets out. */
 static void destroy(struct child *child)
 {
 	struct pollfd fd = { .fd = child->pidfd, .events = POLLIN };
-	pthread_t tid;
 
 	kill(-child->pid, SIGKILL);
 	if (child->pidfd >= 0 && poll(&fd, 1, KILL_GRACE_MS) > 0) {
 		reap((void *)(intptr_t)child->pid);
 		return;
 	}
-	if (pthread_create(&tid, NULL, reap, (void *)(intptr_t)child->pid) == 0)
-		pthread_detach(tid);
+	reap_later(child->pid);
+}
+
+void run_cmd_kill(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	if (waitpid(pid, NULL, WNOHANG) == 0)
+		reap_later(pid);
 }
 
 /* The first lines of what the program said, on one line. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Runs a program to its end, with a deadline: execve with an argument vector, never a shell.
- * Blocks: workers only.
+ * Blocks: workers only, but for run_cmd_kill().
  */
 #ifndef BASE_RUN_CMD_H
 #define BASE_RUN_CMD_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/compiler.h"
 #include "base/err.h"
@@ -29,5 +30,8 @@ int run_cmd(const struct run_cmd *cmd, char **ret_output, int *ret_status, struc
 
 /* The common case: `run_cmdl(err, deadline_ms, "drbdsetup", "primary", "0", NULL)`, output discarded. */
 int run_cmdl(struct err *err, int deadline_ms, const char *prog, ...) __attribute__((sentinel)) must_check;
+
+/* Ends a child that somebody else has started. Never blocks: one that sleeps in the kernel is reaped whenever it gets out. */
+void run_cmd_kill(pid_t pid);
 
 #endif

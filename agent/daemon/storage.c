@@ -5,16 +5,15 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "agent/daemon/agent.h"
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/run_cmd.h"
 #include "base/xalloc.h"
 
 #define PROVISION_RETRY_MS 10000
@@ -350,10 +349,8 @@ static void stop_events(struct agent *agent)
 		agent->drbd_fd = -1;
 	}
 	if (agent->drbd_pid > 0) {
-		kill(agent->drbd_pid, SIGKILL);
-		/* A reader of a netlink socket; SIGKILL ends it at once. */
-		while (waitpid(agent->drbd_pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		/* It may sleep in the kernel, waiting for a lock of DRBD's netlink: not waited for. */
+		run_cmd_kill(agent->drbd_pid);
 		agent->drbd_pid = -1;
 	}
 	agent->drbd_fresh = false;

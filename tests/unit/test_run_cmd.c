@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -184,6 +186,88 @@ static void no_zombie_is_left(void **state)
 	assert_int_equal(errno, ECHILD);
 }
 
+#define HELD_S 15
+
+static pid_t start_idle_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+		for (;;)
+			pause();
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+/* A child that its parent cannot reap although it was killed, as one that sleeps in the kernel: a tracer that does not look holds
+ * it. Returns the tracer, or 0 if this machine does not let it trace. */
+static pid_t start_tracer(pid_t victim)
+{
+	int fds[2];
+	char said = 'n';
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		alarm(HELD_S); /* a caller that waits fails, rather than hang */
+		said = ptrace(PTRACE_SEIZE, victim, NULL, NULL) == 0 ? 'y' : 'n';
+		if (write(fds[1], &said, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_true(pid > 0);
+	assert_int_equal(read(fds[0], &said, 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+	if (said == 'y')
+		return pid;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return 0;
+}
+
+static void wait_until_reaped(pid_t pid)
+{
+	int64_t deadline_ms = clock_now_ms() + DEADLINE_MS;
+
+	/* A zombie still has its number. */
+	while (kill(pid, 0) == 0)
+		assert_true(clock_now_ms() < deadline_ms);
+	assert_int_equal(errno, ESRCH);
+}
+
+static void killing_does_not_wait(void **state)
+{
+	int64_t before_ms = clock_now_ms();
+	pid_t victim = start_idle_child(), tracer = start_tracer(victim);
+
+	(void)state;
+	if (!tracer) {
+		kill(victim, SIGKILL);
+		waitpid(victim, NULL, 0);
+		skip(); /* tracing is not allowed here */
+	}
+	run_cmd_kill(victim);
+	assert_true(clock_now_ms() - before_ms < HELD_S * 1000 - 5000);
+	assert_int_equal(kill(victim, 0), 0); /* it really could not be reaped */
+	assert_int_equal(kill(tracer, SIGKILL), 0);
+	assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+	wait_until_reaped(victim);
+}
+
+static void killed_child_is_reaped(void **state)
+{
+	pid_t pid = start_idle_child();
+
+	(void)state;
+	run_cmd_kill(pid);
+	wait_until_reaped(pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +282,8 @@ int main(void)
 		cmocka_unit_test(unread_input_does_not_kill_us),
 		cmocka_unit_test(program_starts_clean),
 		cmocka_unit_test(no_zombie_is_left),
+		cmocka_unit_test(killing_does_not_wait),
+		cmocka_unit_test(killed_child_is_reaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
