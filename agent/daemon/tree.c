@@ -257,6 +257,20 @@ static void want_scope(struct agent *agent, const struct ha_core_view *view)
 	}
 }
 
+/* Portals go after what the gates of a move hold has been let go of: a host whose command is under way cannot be put off
+ * cleanly (target-config/lio/quiet.c). A job that does not end does not count. */
+static bool withdraws_too_early(const struct agent *agent)
+{
+	const struct tree *tree = &agent->tree;
+	bool withdraws = false, busy = false;
+
+	for (size_t i = 0; i < tree->n_scope; i++)
+		withdraws |= !in_scope(tree->want, tree->n_want, tree->scope[i]);
+	for (size_t i = 0; i < agent->n_groups; i++)
+		busy |= agent->groups[i]->holding || (agent->groups[i]->job && !agent->groups[i]->late[0]);
+	return withdraws && busy;
+}
+
 static void tell_portals_down(struct agent *agent, const struct ha_core_view *view)
 {
 	for (size_t i = 0; i < view->n_nodes; i++) {
@@ -303,6 +317,8 @@ void tree_kick(struct agent *agent)
 		tell_portals_down(agent, &view);
 		return;
 	}
+	if (withdraws_too_early(agent)) /* the end of a job is a turn */
+		return;
 	if (clock_now_ms() < tree->retry_ms) {
 		agent_turn_by(agent, tree->retry_ms);
 		return;

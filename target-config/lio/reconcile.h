@@ -52,4 +52,7 @@ int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size
 int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err *err) must_check;
 void lio_removal_free(struct lio_removal *removal);
 
+/* Returns when the portal group may be disabled: at once without iSER, else when its LUNs get no commands any more, in 3 s at most. */
+void lio_wait_quiet(const struct lio_run *run, const char *tpg);
+
 #endif

@@ -430,8 +430,13 @@ static int remove_one(void *ctx, size_t index, struct err *err)
 	struct stage_items *items = ctx;
 	const struct removal_step *s = items->steps[index];
 
-	if (s->stage == REMOVE_ENABLE)
+	if (s->stage == REMOVE_ENABLE) {
+		_cleanup_free_ char *tpg = xasprintf("%.*s", (int)(strrchr(s->path, '/') - s->path), s->path);
+
+		if (!items->run->plan_only)
+			lio_wait_quiet(items->run, tpg);
 		return lio_do_write(items->run, s->path, "0", "0", err);
+	}
 	if (s->stage == REMOVE_LUN || s->stage == REMOVE_MAPPED_LUN)
 		return remove_linked(items->run, s->path, err);
 	return lio_do_rmdir(items->run, s->path, err);

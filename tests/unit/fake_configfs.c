@@ -73,6 +73,7 @@ struct fake {
 	size_t changes;
 	void (*on_change)(struct fake *fake, void *ctx, const char *what);
 	void *ctx;
+	unsigned int commands_to_come, commands;
 	char scratch[256];
 };
 
@@ -341,7 +342,7 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 	case R_LUNS:
 		node = new_node(parent, name, R_LUN, false);
 		attr(node, "alua_tg_pt_gp", "", 0);
-		new_node(node, "statistics", R_PLAIN, true);
+		attr(new_node(new_node(node, "statistics", R_PLAIN, true), "scsi_tgt_port", R_PLAIN, true), "in_cmds", "0", 0);
 		return strncmp(name, "lun_", 4) == 0 ? 0 : -EINVAL;
 	case R_NPS:
 		if (!strchr(name, ':') || np_taken(parent, name))
@@ -773,7 +774,11 @@ static int do_read(struct cfs *fs, const char *path, char **ret_text)
 			rc = -EACCES;
 		else if (strcmp(a->name, "alua_tg_pt_gp") == 0 && !node->group)
 			rc = -ENODEV;
-		else
+		else if (strcmp(a->name, "in_cmds") == 0) {
+			fake->commands += fake->commands_to_come > 0;
+			fake->commands_to_come -= fake->commands_to_come > 0;
+			*ret_text = xasprintf("%u\n", fake->commands);
+		} else
 			*ret_text = show(node, a);
 	}
 	pthread_mutex_unlock(&fake->lock);
@@ -974,6 +979,23 @@ void fake_fail_nth(struct fake *fake, long n)
 bool fake_failed(const struct fake *fake)
 {
 	return fake->failed;
+}
+
+void fake_commands(struct fake *fake, unsigned int n)
+{
+	pthread_mutex_lock(&fake->lock);
+	fake->commands_to_come = n;
+	pthread_mutex_unlock(&fake->lock);
+}
+
+unsigned int fake_commands_to_come(struct fake *fake)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&fake->lock);
+	n = fake->commands_to_come;
+	pthread_mutex_unlock(&fake->lock);
+	return n;
 }
 
 size_t fake_changes(const struct fake *fake)

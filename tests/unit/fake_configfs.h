@@ -36,6 +36,9 @@ void fake_on_change(struct fake *fake, void (*fn)(struct fake *fake, void *ctx, 
 void fake_fail_nth(struct fake *fake, long n);
 bool fake_failed(const struct fake *fake);
 
+/* A host that talks: the next n looks at a LUN's commands see one more each. */
+void fake_commands(struct fake *fake, unsigned int n);
+unsigned int fake_commands_to_come(struct fake *fake);
 size_t fake_changes(const struct fake *fake); /* operations that changed something, so far */
 void fake_enabled_luns(struct fake *fake, void (*fn)(void *ctx, const struct fake_lun_view *view), void *ctx);
 /* Mapped LUNs whose LUN was cut and linked again under them: they show hosts nothing. */

@@ -492,6 +492,24 @@ static void portals_are_adopted_and_given_back(void **state)
 	fixture_free(config);
 }
 
+/* isert_wait_conn() would hang on a command that fails under it; TCP would not. */
+static void iser_is_taken_down_when_hosts_are_quiet(void **state)
+{
+	(void)state;
+	for (int iser = 0; iser <= 1; iser++) {
+		struct config *config = fixture_config(iser ? FIXTURE_ISER : 0);
+		struct world *world = new_world(false);
+
+		reconcile(world, config, both, 2);
+		fake_commands(world->fake, 20);
+		reconcile(world, config, only_1, 1);
+		assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/enable"), "0");
+		assert_int_equal(fake_commands_to_come(world->fake), iser ? 0 : 20);
+		free_world(world);
+		fixture_free(config);
+	}
+}
+
 static void unmanaged_address_is_not_adopted(void **state)
 {
 	struct config *config = fixture_config(0);
@@ -837,6 +855,7 @@ int main(void)
 		cmocka_unit_test(an_unfinished_volume_is_passed_over),
 		cmocka_unit_test(a_lost_group_takes_its_siblings_state),
 		cmocka_unit_test(portals_are_adopted_and_given_back),
+		cmocka_unit_test(iser_is_taken_down_when_hosts_are_quiet),
 		cmocka_unit_test(unmanaged_address_is_not_adopted),
 		cmocka_unit_test(documents_change),
 		cmocka_unit_test(one_more_volume_touches_no_other),
