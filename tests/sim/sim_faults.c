@@ -81,7 +81,7 @@ static void freeze(struct sim *sim, int node)
 	m->frozen = true;
 	storage_network(sim);
 	cpg_reform_in(sim, sim_between(sim, 200, 4000));
-	if (sim->n < 0)
+	if (!sim->single)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 50) ? 3000 : 20000), ev_thaw, node, m->life, 0, NULL);
 }
 
@@ -107,7 +107,7 @@ static void stop_agent(struct sim *sim, int node)
 		return;
 	sim_log(sim, "n%d: agent is stopped", node);
 	m->stopped = true;
-	if (sim->n < 0)
+	if (!sim->single)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 60) ? 5000 : 60000), ev_continue, node, m->incarnation, 0, NULL);
 }
 
@@ -131,7 +131,7 @@ static void kill_agent(struct sim *sim, int node)
 	if (!m->agent || m->frozen)
 		return;
 	agent_crash(sim, node);
-	if (sim->n < 0)
+	if (!sim->single)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 70) ? 3000 : 50000), ev_agent_back, node, m->life, 0, NULL);
 }
 
