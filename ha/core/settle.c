@@ -259,6 +259,8 @@ static void add(size_t *n, bool up)
 
 void replica_tally_group(struct replica *replica, const struct ha_state_group *group, bool up)
 {
+	const size_t weight = MAX(group->spec.weight, 1u); /* as wide as the sum: it is taken off by its negative */
+
 	for (size_t i = 0; i < replica->n_tallies; i++) {
 		struct tally *tally = &replica->tallies[i];
 
@@ -269,7 +271,7 @@ void replica_tally_group(struct replica *replica, const struct ha_state_group *g
 		}
 		if (group_is_at(group, tally->nodeid)) {
 			add(&tally->at, up);
-			tally->load += up ? MAX(group->spec.weight, 1u) : -MAX(group->spec.weight, 1u);
+			tally->load += up ? weight : -weight;
 			if (group->phase != HA_PHASE_OWNED)
 				add(&tally->owes, up);
 		}
