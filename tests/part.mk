@@ -5,9 +5,9 @@
 netns: $(NETNS_PROGRAMS) $(PROGRAMS)
 	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider --durations=10 $(if $(T),-k '$(T)') tests/netns
 
-# Each fault script ten times in a row; the first flake ends it.
+# Each fault script ten times in a row. TIMES=n: as often; figures, also of a run that is stopped: build/netns.json.
 netns-stable: $(NETNS_PROGRAMS) $(PROGRAMS)
-	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -x -rs -p no:cacheprovider --times $(or $(TIMES),10) $(if $(T),-k '$(T)') \
+	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider --times=$(or $(TIMES),10) --figures=build/netns.json $(if $(T),-k '$(T)') \
 		tests/netns/test_faults.py
 
 compile: $(NETNS_PROGRAMS)

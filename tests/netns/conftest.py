@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fixtures: a cluster that is gone after the test, whatever happened, and whose logs are shown if it failed."""
+import json
 import os
 import sys
 
@@ -14,6 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 def pytest_addoption(parser):
     parser.addoption("--times", type=int, default=1, help="run each test as many times in a row")
+    parser.addoption("--figures", help="write to this file how often each test ran and failed, and how long it took at most")
 
 
 def pytest_generate_tests(metafunc):
@@ -27,6 +29,35 @@ def pytest_generate_tests(metafunc):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     setattr(item, "report_" + call.when, outcome.get_result())
+
+
+class Figures:
+    """Of each script: runs, failures, the longest. Written after each test, so that a run that is ended has its figures as well."""
+
+    def __init__(self, path):
+        self.path, self.scripts = path, {}
+
+    def pytest_runtest_logreport(self, report):
+        name = report.nodeid.split("::")[-1].split("[")[0]
+        script = self.scripts.setdefault(name, {"runs": 0, "failures": 0, "longest_s": 0.0})
+        if report.when == "call":
+            script["runs"] += 1
+            script["longest_s"] = max(script["longest_s"], round(report.duration, 1))
+        script["failures"] += report.failed
+
+    def pytest_runtest_logfinish(self):
+        total = {"scripts": len(self.scripts), "runs": sum(s["runs"] for s in self.scripts.values()),
+                 "failures": sum(s["failures"] for s in self.scripts.values()),
+                 "longest_s": max((s["longest_s"] for s in self.scripts.values()), default=0.0)}
+        with open(self.path + "+", "w", encoding="utf-8") as f:
+            json.dump({**total, "by_script": self.scripts}, f, indent=1)
+        os.rename(self.path + "+", self.path)
+
+
+def pytest_configure(config):
+    path = config.getoption("--figures")
+    if path:
+        config.pluginmanager.register(Figures(path))
 
 
 def show_logs(nodes, names):
@@ -77,12 +108,14 @@ def show_storage(storage):
 
 @pytest.fixture
 def storage(request, kept, tmp_path_factory, build_dir):
-    """Nodes with everything, serving. As many as a test says by parametrize(indirect=True): nodes of its own, not booted."""
+    """Nodes with everything, serving. As many as a test says by parametrize(indirect=True), or (how many, token_ms): nodes
+    of its own, not booted."""
     if os.geteuid() != 0:
         pytest.skip("namespaces need root")
-    n_own = getattr(request, "param", None)
+    own = getattr(request, "param", None)
+    n_own, token_ms = own if isinstance(own, tuple) else (own, netns_cluster.TOKEN_MS)
     if n_own or not kept.cluster:
-        made = storage_cluster.StorageCluster(n_own or 3, tmp_path_factory.mktemp("netns"), build_dir)
+        made = storage_cluster.StorageCluster(n_own or 3, tmp_path_factory.mktemp("netns"), build_dir, token_ms)
     else:
         made = kept.cluster
     failed = True

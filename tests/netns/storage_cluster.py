@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from netns_cluster import Cluster, wait_until
+from netns_cluster import TOKEN_MS, Cluster, wait_until
 from world import World
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -99,6 +99,9 @@ class Agent:
         status = self.status()
         return {n["name"]: n["state"] for n in status["nodes"]} if status.get("active") else {}
 
+    def member(self, name):
+        return next((n for n in self.status().get("nodes", []) if n["name"] == name), {})
+
     def wait_states(self, **states):
         def seen():
             now = self.states()
@@ -116,13 +119,13 @@ class Agent:
 
 
 class StorageCluster(Cluster):
-    def __init__(self, n_nodes, folder, build_dir):
+    def __init__(self, n_nodes, folder, build_dir, token_ms=TOKEN_MS):
         self.build_dir = build_dir
         self.sides = None  # names that can reach each other; None: all
         self.lost_ways = set()  # (from, to)
         self.world = None
         self.is_up = False
-        super().__init__(n_nodes, folder)
+        super().__init__(n_nodes, folder, token_ms)
         self.world = World(self.folder, [n.name for n in self.nodes], self.can_reach, self._end_node, self._ask_handler)
         self.world.addresses = {n.address: n.name for n in self.nodes}
         for node in self.nodes:
@@ -240,6 +243,8 @@ class StorageCluster(Cluster):
             first.lunward("apply", self.write_document(), check=True)
             self.is_up = True
         self.world.forget_faults()
+        self.settle()
+        first.lunward("apply", self.write_document(), check=True)  # a script may have changed it
         self.settle()
         for group, name in (("g1", "n1"), ("g2", "n2")):
             if not self.all_open(group, name):
