@@ -208,6 +208,36 @@ static bool is_listed(const uint32_t *nodeids, uint32_t nodeid)
 	return false;
 }
 
+static bool node_is_up(const struct agent *agent, uint32_t nodeid)
+{
+	struct ha_core_view view;
+	struct ha_node_view node;
+
+	ha_core_view(agent->core, &view);
+	for (size_t i = 0; i < view.n_nodes; i++) {
+		ha_core_node(agent->core, i, &node);
+		if (node.nodeid == nodeid)
+			return node.state == HA_NODE_UP;
+	}
+	return false;
+}
+
+/* A lost owner leaves `current`. On storage that all share it lacks nothing once it is back: there is one copy. */
+static void tell_others_current(struct agroup *group, const struct config_group *spec, const struct ha_group_view *view)
+{
+	for (size_t i = 0; i < HA_COPIES_MAX && view->nodes[i]; i++) {
+		struct ha_event event = { .type = HA_EV_LOCAL, .local = HA_LOCAL_CURRENT, .group = group->name,
+					  .nodeid = view->nodes[i] };
+
+		if (spec->backend != CONFIG_BACKEND_SHARED || is_listed(view->current, event.nodeid) ||
+		    !node_is_up(group->agent, event.nodeid))
+			continue;
+		agent_step(group->agent, &event); /* a yes counts after a no */
+		event.yes = true;
+		agent_step(group->agent, &event);
+	}
+}
+
 static void tell_core(struct agroup *group, const struct config_group *spec)
 {
 	struct agent *agent = group->agent;
@@ -219,8 +249,12 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 	if (is_drbd(spec) && !agent->drbd_fresh) /* DRBD is being asked anew: nothing is known for the moment */
 		return;
 	agent_step(agent, &event);
-	if (!is_drbd(spec) || group->job || ha_core_find_group(agent->core, group->name, &view) < 0)
+	if (group->job || ha_core_find_group(agent->core, group->name, &view) < 0)
 		return;
+	if (!is_drbd(spec)) {
+		tell_others_current(group, spec, &view);
+		return;
+	}
 	event.local = HA_LOCAL_CURRENT;
 	event.nodeid = peer_of(spec, agent_me(agent));
 	equal = each_volume(agent, group->live->config, spec, both_up_to_date);
@@ -275,20 +309,6 @@ static void try_task(struct agroup *group, enum storage_task task, int64_t *retr
 		start_job(group, task);
 	}
 	agent_turn_by(group->agent, *retry_ms);
-}
-
-static bool node_is_up(const struct agent *agent, uint32_t nodeid)
-{
-	struct ha_core_view view;
-	struct ha_node_view node;
-
-	ha_core_view(agent->core, &view);
-	for (size_t i = 0; i < view.n_nodes; i++) {
-		ha_core_node(agent->core, i, &node);
-		if (node.nodeid == nodeid)
-			return node.state == HA_NODE_UP;
-	}
-	return false;
 }
 
 /* What a DRBD resource may need between two documents. */

@@ -88,6 +88,16 @@ def test_owner_loses_power(storage, nodes):
     storage.settle(g1="n2", g2="n2")
 
 
+def test_owner_of_shared_storage_loses_power(storage, nodes):
+    n1, n2, n3 = nodes
+    storage.crash(n2)
+    wait_until(lambda: storage.gates_of("g2") & {"n1", "n3"}, PATIENCE_S, "g2 served by another")
+    storage.boot(n2)
+    storage.settle(g1="n1")  # all three may have it again
+    n1.agent.lunward("move", "g2", "n2", check=True)
+    storage.settle(g1="n1", g2="n2")
+
+
 def test_owner_agent_stopped(storage, nodes, opened):
     n1, n2, _ = nodes
     n1.agent.pause()
