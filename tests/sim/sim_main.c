@@ -20,6 +20,8 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 
+#define RESTLESS_MAX 10 /* seen: 4 in 4,000 scenarios */
+
 /* splitmix64: small, and good enough to decide what breaks next. */
 uint64_t sim_next_random(uint64_t *state)
 {
@@ -190,6 +192,15 @@ static void build_world(struct sim *sim)
 	faults_start(sim);
 }
 
+/* Putting all right takes a few new owners and epochs of a group: one that goes to and fro takes ever more. */
+static void check_oscillation(struct sim *sim)
+{
+	for (int i = 0; i < sim->n_groups; i++) {
+		if (sim->groups[i].n_restless > RESTLESS_MAX)
+			sim_fail(sim, "%s: was acquired %d times after the last fault", sim->groups[i].name, sim->groups[i].n_restless);
+	}
+}
+
 /* Counts what comes from outside: a fence agent's late success, a disk that was too slow for a round. */
 static uint64_t disturbances(const struct sim *sim)
 {
@@ -209,7 +220,10 @@ static void check_rest(struct sim *sim)
 	if (disturbances(sim) != disturbed)
 		return;
 	sim->coverage[COVER_REST]++;
-	(void)check_well(sim, true);
+	for (int i = 0; i < 5 && !check_well(sim, false); i++) /* a command may be on its way: losses are forgiven */
+		run_until(sim, sim->now_ms + 1000);
+	if (disturbances(sim) == disturbed)
+		(void)check_well(sim, true);
 	if (check_epochs(sim) != epochs)
 		sim_fail(sim, "all was well, and something has moved all the same");
 }
@@ -232,13 +246,12 @@ static void run_seed(struct sim *sim)
 			break;
 	}
 	(void)check_well(sim, true);
-	for (int i = 0; i < sim->n_groups; i++)
-		printf("RESTLESS %d seed %llu\n", sim->groups[i].n_restless, (unsigned long long)sim->seed);
-	if (sim_chance(sim, 25))
-		check_rest(sim);
 	check_configs(sim);
 	for (int i = 0; i < sim->n_groups; i++)
 		check_records(sim, i, sim->groups[i].nodes[0], UINT64_MAX);
+	check_oscillation(sim);
+	if (sim_chance(sim, 25))
+		check_rest(sim);
 }
 
 static void free_world(struct sim *sim)
