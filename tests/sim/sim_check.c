@@ -271,7 +271,7 @@ static bool is_group_well(struct sim *sim, int i, bool loud)
 	EXPECT(set_count(view.current) == 2, "%s: only %zu copies are current", group->name, set_count(view.current));
 	EXPECT(set_count(view.ready) == 2, "%s: only %zu copies are ready", group->name, set_count(view.ready));
 	g = state_group(&sim->machines[0].core->replica.state, group->name);
-	EXPECT(!g->spec.failback_s || g->stays || view.owner == g->spec.prefer, "%s: has not gone back to %u but is on %u", group->name,
+	EXPECT(!g->spec.failback_s || g->stays || g->spec.placement != HA_PLACEMENT_AUTO || view.owner == g->spec.prefer, "%s: has not gone back to %u but is on %u", group->name,
 	       g->spec.prefer, view.owner);
 	for (int side = 0; side < 2; side++) {
 		bool is_owner = sim->machines[group->nodes[side]].id == view.owner;
@@ -298,6 +298,7 @@ static bool is_machine_well(struct sim *sim, int i, bool loud)
 	EXPECT(m->core->committed == m->core->replica.state.version, "n%d: something is not committed", i);
 	EXPECT(m->core->replica.state.version == first->core->replica.state.version, "n%d has another version than n0", i);
 	EXPECT(!m->core->requests, "n%d: a request is not answered", i);
+	EXPECT(!m->core->n_wants, "n%d: wants something ordered that never is", i);
 	for (int k = 0; k < sim->n_groups; k++) {
 		EXPECT(!m->jobs[k].type && !m->stand_down[k], "n%d: a job runs", i);
 		if (storage_side(&sim->groups[k], i) >= 0)

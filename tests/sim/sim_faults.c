@@ -225,6 +225,7 @@ static void ask_config(struct sim *sim)
 		specs[i].nodes[0] = sim->machines[group->nodes[0]].id;
 		specs[i].nodes[1] = sim->machines[group->nodes[1]].id;
 		specs[i].weight = (uint16_t)sim_random(sim, 6);
+		specs[i].placement = !sim->single && sim_chance(sim, 15) ? HA_PLACEMENT_PACEMAKER : HA_PLACEMENT_AUTO;
 		/* One fault is to be borne by itself: not the brake, which is there to wait for somebody. */
 		specs[i].losses_max = sim_chance(sim, 50) ? 0 : sim->single ? 3 : (uint8_t)sim_between(sim, 1, 3);
 		if (sim_chance(sim, 50))

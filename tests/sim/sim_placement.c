@@ -50,6 +50,8 @@ static void check_maintenance(struct sim *sim, const struct change *c)
 {
 	const struct ha_state_group *old = c->old, *now = c->now;
 
+	if (is_given(old, now) && now->spec.placement != HA_PLACEMENT_AUTO && c->m->cause.type != HA_CMD_MOVE && old->phase != HA_PHASE_RELEASING)
+		sim_fail(sim, "%s: is given to %u, though somebody else places it", c->name, now->owner);
 	if (is_given(old, now) && in_maintenance(c->state, now->owner) && now->owner != old->from)
 		sim_fail(sim, "%s: is given to %u, which is in maintenance", c->name, now->owner);
 	if (now->phase == HA_PHASE_RELEASING && now->to && now->to != old->to && in_maintenance(c->state, now->to))
@@ -224,6 +226,7 @@ static void check_emptied(struct sim *sim, const struct ha_state *state, const s
 		n += is_held_by(group, node->nodeid);
 		for (size_t k = 0; k < HA_COPIES_MAX; k++) {
 			if (group->phase == HA_PHASE_OWNED && group->owner == node->nodeid && !group->stays &&
+			    group->spec.placement == HA_PLACEMENT_AUTO &&
 			    may_own(state, group, group->spec.nodes[k]))
 				sim_fail(sim, "%s: stays on %u, which is in maintenance, though %u could take it", group->spec.name, node->nodeid,
 					 group->spec.nodes[k]);
@@ -249,7 +252,7 @@ static void check_emptied(struct sim *sim, const struct ha_state *state, const s
 static void watch_failback(struct sim *sim, struct machine *m, int i, const struct ha_state_group *group)
 {
 	__typeof__(&m->failback[0]) f = &m->failback[i];
-	bool may_go = group->phase == HA_PHASE_OWNED && group->owner == m->id && group->spec.failback_s &&
+	bool may_go = group->phase == HA_PHASE_OWNED && group->owner == m->id && group->spec.failback_s && group->spec.placement == HA_PLACEMENT_AUTO &&
 		      group->spec.prefer != group->owner && may_own(&m->core->replica.state, group, group->spec.prefer);
 
 	if (f->epoch != group->epoch) {
