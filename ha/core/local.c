@@ -307,46 +307,59 @@ static void answer(struct ha_core *core, struct local_group *local, const struct
 	core_want(core, &local->want_answer, group->epoch * HA_CMD_COUNT + type, &command);
 }
 
-static void acquiring(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+/* What follows is true if it has an answer: then that is wanted until the state shows it, and else nothing is. */
+static bool acquiring(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
 	if (local->running.type)
-		return;
-	if (is_duty(&local->answered, HA_ACT_ACQUIRE, group->epoch))
+		return false;
+	if (is_duty(&local->answered, HA_ACT_ACQUIRE, group->epoch)) {
 		answer(core, local, group, HA_CMD_ACQUIRED, local->result, local->result ? local->text : "");
-	else if (is_duty(&local->started, HA_ACT_ACQUIRE, group->epoch) && local->serving == SERVING_NO)
+		return true;
+	}
+	if (is_duty(&local->started, HA_ACT_ACQUIRE, group->epoch) && local->serving == SERVING_NO) {
 		answer(core, local, group, HA_CMD_LOST, 0, "it had to be closed while it was being acquired");
-	else if (!is_duty(&local->started, HA_ACT_ACQUIRE, group->epoch))
+		return true;
+	}
+	if (!is_duty(&local->started, HA_ACT_ACQUIRE, group->epoch))
 		start(core, local, group, HA_ACT_ACQUIRE);
+	return false;
 }
 
-static void owned(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+static bool owned(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
-	if (!local->running.type && local->serving == SERVING_NO)
-		answer(core, local, group, HA_CMD_LOST, 0, "its owner was not serving it any more");
+	if (local->running.type || local->serving != SERVING_NO)
+		return false;
+	answer(core, local, group, HA_CMD_LOST, 0, "its owner was not serving it any more");
+	return true;
 }
 
-static void releasing(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+static bool releasing(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
 	if (local->running.type)
-		return;
-	if (is_duty(&local->answered, HA_ACT_RELEASE, group->epoch))
+		return false;
+	if (is_duty(&local->answered, HA_ACT_RELEASE, group->epoch)) {
 		answer(core, local, group, HA_CMD_RELEASED, local->result, local->result ? local->text : "");
-	else
-		start(core, local, group, HA_ACT_RELEASE);
+		return true;
+	}
+	start(core, local, group, HA_ACT_RELEASE);
+	return false;
 }
 
 static void serve(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
-	if (!group_is_at(group, core_me(core)) || !core_is_settled(core, group->changed)) {
-		want_drop(core, &local->want_answer);
-		return;
+	bool answers = false;
+
+	if (group_is_at(group, core_me(core)) && core_is_settled(core, group->changed)) {
+		if (group->phase == HA_PHASE_ACQUIRING)
+			answers = acquiring(core, local, group);
+		else if (group->phase == HA_PHASE_OWNED)
+			answers = owned(core, local, group);
+		else
+			answers = releasing(core, local, group);
 	}
-	if (group->phase == HA_PHASE_ACQUIRING)
-		acquiring(core, local, group);
-	else if (group->phase == HA_PHASE_OWNED)
-		owned(core, local, group);
-	else
-		releasing(core, local, group);
+	/* One that is left over counts as unheard for ever, and asks for round after round. */
+	if (!answers)
+		want_drop(core, &local->want_answer);
 }
 
 /* --- every step ----------------------------------------------------------------------------------------------------------------*/
@@ -388,6 +401,8 @@ static void pump_group(struct ha_core *core, struct local_group *local, const st
 		return;
 	if (!local->closing)
 		serve(core, local, group);
+	else
+		want_drop(core, &local->want_answer);
 	want_ready(core, local, group);
 	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
 		if (local->copies[i].nodeid)

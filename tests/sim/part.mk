@@ -23,7 +23,7 @@ sim-mutants:
 sim-model:
 	$(Q)tests/sim/model --figures $(SIM_FIGURES)
 
-$(eval $(call prog,tests/sim/scale,tests/sim/scale.c,core wire base,,))
+$(eval $(call prog,tests/sim/scale,tests/sim/scale.c,core wire config base,jansson,))
 PROGRAMS += $(BUILD)/tests/sim/scale
 
 .PHONY: sim-scale

@@ -3,6 +3,8 @@
  * The core at size: scale [NODES GROUPS]. Real cores on a network that only takes its time; one node is lost and fenced. Prints
  * how long it takes until all its groups are served again, the messages of that, and how many groups each event makes a core
  * look at, which must not grow with the number of groups that there are. Exit status 1 if it does.
+ *
+ * The document is as large as one may be, and opaque to the core; what a real one of so many volumes takes is printed beside it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +13,14 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "ha/core/internal.h"
+#include "target-config/model/config.h"
 
 #define SEND_MS 1
 #define WRITE_MS 5
 #define JOB_MS 50
 #define FENCE_MS 2000
 #define COPIES 2
-#define VOLUMES 16 /* of a group: opaque to the core */
+#define VOLUMES 16 /* of a group */
 
 struct event {
 	int64_t at_ms;
@@ -35,7 +38,7 @@ static struct {
 	int64_t now_ms, timer_ms[HA_NODES_MAX + 1];
 	struct event **heap;
 	size_t n, cap;
-	uint64_t order, steps, messages, bytes, fenced;
+	uint64_t order, steps, messages, bytes, written, writes, fenced;
 } w;
 
 static bool before(const struct event *a, const struct event *b)
@@ -102,6 +105,8 @@ static void act(uint32_t node, const struct ha_action *a)
 		}
 		break;
 	case HA_ACT_PERSIST:
+		w.writes++;
+		w.written += a->size;
 		push(WRITE_MS, node, &(struct ha_event){ .type = HA_EV_PERSISTED, .version = a->version });
 		break;
 	case HA_ACT_ACQUIRE:
@@ -248,6 +253,64 @@ static uint64_t n_pumped(void)
 	return n;
 }
 
+/* --- what documents take ---*/
+
+static void some_bytes(void *p, size_t size)
+{
+	static uint32_t next;
+
+	for (uint8_t *byte = p; size > 0; size--) {
+		next = next * 1103515245 + 12345;
+		*byte++ = (uint8_t)(next >> 16);
+	}
+}
+
+/* As printed, which is what the nodes agree on: DRBD groups of two nodes, all of them volumes of a pool, none mapped. */
+static size_t document_size(size_t n_groups, size_t n_volumes)
+{
+	struct config *config = NULL;
+	struct err err = ERR_INIT;
+	char *text = NULL, *printed;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		abort();
+	fprintf(out, "{\"lunward\": 1, \"cluster\": \"big\", \"pools\": {\"p\": {\"vg\": \"vg\"}}, \"nodes\": {");
+	for (uint32_t id = 1; id <= w.n_nodes; id++)
+		fprintf(out, "%s\"n%u\": {\"id\": %u, \"replication_address\": \"10.0.0.%u\"}", id > 1 ? ", " : "", id, id, id);
+	fprintf(out, "}, \"groups\": {");
+	for (size_t i = 0; i < n_groups; i++)
+		fprintf(out, "%s\"g%05zu\": {\"backend\": \"drbd\", \"nodes\": [\"n%zu\", \"n%zu\"]}", i ? ", " : "", i, 1 + i % w.n_nodes,
+			1 + (i + 1) % w.n_nodes);
+	fprintf(out, "}, \"volumes\": {");
+	for (size_t i = 0; i < n_volumes; i++)
+		fprintf(out, "%s\"v%05zu\": {\"group\": \"g%05zu\", \"pool\": \"p\", \"size\": \"10GiB\"}", i ? ", " : "", i, i % n_groups);
+	fprintf(out, "}}");
+	(void)fclose(out);
+	if (config_parse(text, size, NULL, some_bytes, &config, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
+		abort();
+	}
+	printed = config_print(config, true);
+	size = strlen(printed);
+	free(printed);
+	free(text);
+	config_free(config);
+	return size;
+}
+
+static void print_documents(void)
+{
+	size_t most = 0;
+
+	for (size_t step = 4096; step > 0; step /= 2)
+		most += document_size(w.n_nodes, most + step) <= HA_CONFIG_SIZE_MAX ? step : 0;
+	printf("documents: %zu volumes in %zu groups take %.1f MB; %u KiB, which the nodes agree on at most, have room for %zu volumes in "
+	       "%u groups\n", w.n_groups * VOLUMES, w.n_groups, (double)document_size(w.n_groups, w.n_groups * VOLUMES) / 1e6,
+	       HA_CONFIG_SIZE_MAX >> 10, most, w.n_nodes);
+}
+
 int main(int argc, char **argv)
 {
 	int64_t lost_ms, cpu_us = clock_now_us();
@@ -257,16 +320,18 @@ int main(int argc, char **argv)
 
 	w.n_nodes = argc > 2 ? (uint32_t)strtoul(argv[1], NULL, 0) : 16;
 	w.n_groups = argc > 2 ? strtoul(argv[2], NULL, 0) : HA_GROUPS_MAX;
+	print_documents();
 	boot();
+	cpu_us = clock_now_us();
 	if (!run_until_owned(1, 600000)) {
 		printf("not all groups were ever served: %zu of %zu\n", n_owned(1), w.n_groups);
 		return 1;
 	}
-	printf("%u nodes, %zu groups, %zu volumes: served after %.2f s; %llu messages, %.1f MB, %llu steps in %.2f s\n", w.n_nodes,
-	       w.n_groups, w.n_groups * VOLUMES, (double)w.now_ms / 1000, (unsigned long long)w.messages, (double)w.bytes / 1e6,
+	printf("%u nodes, %zu groups, a document of %u KiB: served after %.2f s; %llu messages, %.1f MB, %llu steps in %.2f s\n", w.n_nodes,
+	       w.n_groups, HA_CONFIG_SIZE_MAX >> 10, (double)w.now_ms / 1000, (unsigned long long)w.messages, (double)w.bytes / 1e6,
 	       (unsigned long long)w.steps, (double)(clock_now_us() - cpu_us) / 1e6);
 	(void)fflush(stdout);
-	w.messages = w.bytes = w.steps = 0;
+	w.messages = w.bytes = w.steps = w.writes = w.written = 0;
 	ha_core_free(w.cores[w.n_nodes]);
 	w.cores[w.n_nodes] = NULL;
 	pumped = n_pumped();
@@ -277,9 +342,10 @@ int main(int argc, char **argv)
 	pumped = n_pumped() - pumped;
 	/* All are looked at a few times when the view changes; else each step looks at what it changed. */
 	per_step = ((double)pumped - 4.0 * (double)w.n_groups * (w.n_nodes - 1)) / (double)w.steps;
-	printf("one node lost and fenced in %d ms: all served after %.3f s; %llu messages, %.1f MB, %llu steps in %.2f s of one "
-	       "core, %.1f groups looked at in a step beside the view change\n",
+	printf("one node lost and fenced in %d ms: all served after %.3f s; %llu messages, %.1f MB, %llu writes of %.1f MB in "
+	       "all, %llu steps in %.2f s of one core, %.1f groups looked at in a step beside the view change\n",
 	       FENCE_MS, (double)(w.now_ms - lost_ms) / 1000, (unsigned long long)w.messages, (double)w.bytes / 1e6,
-	       (unsigned long long)w.steps, (double)(clock_now_us() - cpu_us) / 1e6, per_step);
+	       (unsigned long long)w.writes, (double)w.written / 1e6, (unsigned long long)w.steps, (double)(clock_now_us() - cpu_us) / 1e6,
+	       per_step);
 	return ok && w.fenced == 1 && per_step < 64 ? 0 : 1;
 }

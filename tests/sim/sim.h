@@ -2,7 +2,7 @@
 /*
  * A deterministic world around the unchanged core: a few machines in one process, one 64-bit seed, one queue of events.
  * sim_cpg.c is Corosync as it really is, sim_agent.c what lunwardd does, sim_storage.c gates, DRBD and writes,
- * sim_faults.c what goes wrong, sim_check.c what must never happen.
+ * sim_faults.c what goes wrong, sim_check.c and sim_placement.c what must never happen.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -20,6 +20,7 @@
 #define MAX_UUIDS 128
 #define FAULT_MS 60000  /* how long things go wrong */
 #define SINGLE_MS 200000 /* how long a single fault lasts */
+#define FAILBACK_MAX_S 8
 #define HEAL_MS 400000  /* how long it may take afterwards until all is well */
 
 #define BIT(n) (1u << (n))
@@ -42,7 +43,7 @@ struct event {
 #define FAULTS(X)                                                                                                      \
 	X(SPLIT, "split") X(JOIN, "join") X(OFF, "off") X(FREEZE, "freeze") X(STOP, "stop") X(KILL, "kill")            \
 	X(GLITCH, "glitch") X(DATA, "data") X(DISK, "disk") X(WIPE, "wipe") X(COROSYNC, "corosync")                    \
-	X(CONFIG, "config") X(CONFIRM, "confirm") X(MOVE, "move")
+	X(CONFIG, "config") X(CONFIRM, "confirm") X(MOVE, "move") X(MAINTENANCE, "maintenance") X(DOOM, "doom")
 enum fault_kind {
 #define X(id, name) FAULT_##id,
 	FAULTS(X)
@@ -63,7 +64,10 @@ struct fault {
 	X(LOST, "new epochs in place") X(LATE_EVIDENCE, "late evidence") X(RESYNC, "resyncs")                          \
 	X(SINGLE, "single faults") X(HANG, "actions that never end") X(TIE, "decided by a tie-breaker")                \
 	X(COROSYNC, "deaths of Corosync") X(LIE, "lies of fencing") X(RECORD, "records")                                 \
-	X(STALE_RECORD, "overtaken records")
+	X(STALE_RECORD, "overtaken records") X(MAINTENANCE, "maintenances") X(EVACUATE, "groups that left for one")             \
+	X(RESTARTED, "maintenances ended by a restart") X(BRAKE, "brakes") X(UNBRAKE, "brakes released")                        \
+	X(CALM, "losses forgiven") X(FAILBACK, "failbacks") X(WEIGHED, "placed by weight")      \
+	X(REST, "left alone when all was well")
 enum {
 #define X(id, name) COVER_##id,
 	COVERAGE(X)
@@ -156,11 +160,22 @@ struct machine {
 	uint64_t told_epoch[MAX_GROUPS]; /* the last note of an owner that serves */
 	uint64_t request_incarnation[MAX_NODES], request_seq[MAX_NODES];
 	uint64_t checked_term, checked_version, checked_committed;
-	enum ha_command_type cause; /* of the change of the state that is looked at; NONE: an install */
 	struct {
+		enum ha_command_type type; /* of the change of the state that is looked at; NONE: an install */
+		uint32_t origin;
+		bool yes;
+	} cause;
+	struct { /* the state before it */
 		bool known;
-		enum ha_phase phase;
+		struct ha_state_group group;
 	} before[MAX_GROUPS];
+	struct ha_state_node nodes_before[MAX_NODES];
+	size_t n_nodes_before;
+	struct { /* as the owner: how long, at this epoch, it could have gone back */
+		uint64_t epoch;
+		int64_t since_ms, longest_ms; /* since_ms -1: it cannot */
+		uint32_t least_s;             /* the shortest delay that was asked for */
+	} failback[MAX_GROUPS];
 	uint64_t looked_term, looked_version;
 };
 
@@ -200,6 +215,10 @@ struct group {
 	int latest_acked;
 	uint64_t top_epoch;
 	int top_owner;
+	int doom;              /* so many owners more die soon after they got it */
+	uint64_t owned_epoch;  /* the last at which some node said that it is served, and when first */
+	int64_t owned_ms;
+	int n_restless;        /* new owners and new epochs since all was put right */
 };
 
 struct sim {
@@ -234,6 +253,8 @@ struct sim {
 	bool lossy;     /* CPG is worse than it is */
 	bool busy;      /* operators move groups all the time */
 	int refused;    /* percent of messages that CPG does not take (CS_ERR_TRY_AGAIN) */
+	int64_t calm_ms;
+	uint64_t counted_term, counted_version; /* what coverage has counted */
 
 	struct group groups[MAX_GROUPS];
 	int n_groups;
@@ -350,5 +371,10 @@ bool check_well(struct sim *sim, bool loud); /* everything is as it should be in
 void check_configs(struct sim *sim);
 void check_records(struct sim *sim, int group, int node, uint64_t version); /* what was answered until then is there */
 void check_served(struct sim *sim);
+uint64_t check_epochs(const struct sim *sim); /* their sum: another one if anything has moved */
+
+/* sim_placement.c: maintenance, weights, failback and the brake; m->before is the state before this change */
+void placement_changed(struct sim *sim, int node);
+void placement_state(struct sim *sim, int node);
 
 #endif

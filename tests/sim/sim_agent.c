@@ -12,7 +12,7 @@
 #include "base/xalloc.h"
 #include "tests/sim/sim.h"
 
-static event_fn ev_run, ev_timer, ev_written, ev_job, ev_poll, ev_killed, ev_fenced, ev_boot;
+static event_fn ev_run, ev_timer, ev_written, ev_job, ev_poll, ev_killed, ev_fenced, ev_boot, ev_doom;
 
 bool agent_runs(const struct sim *sim, int node)
 {
@@ -121,6 +121,16 @@ static void start_job(struct sim *sim, int node, int group, enum ha_action_type 
 	sim_at(sim, sim_between(sim, 1, sim_chance(sim, 90) ? 50 : 3000), ev_job, node, (uint64_t)group, job->id, NULL);
 }
 
+/* A host's command that kills whoever serves it. */
+static void ev_doom(struct sim *sim, int node, uint64_t life, uint64_t group, void *p)
+{
+	(void)p;
+	if (sim->healing || sim->machines[node].life != life || !sim->machines[node].power)
+		return;
+	sim_log(sim, "n%d %s: kills its owner", node, sim->groups[group].name);
+	machine_off(sim, node);
+}
+
 static void job_ends(struct sim *sim, int node, int group, int result)
 {
 	struct machine *m = &sim->machines[node];
@@ -133,6 +143,10 @@ static void job_ends(struct sim *sim, int node, int group, int result)
 		(unsigned long long)job.epoch, result);
 	agent_event(sim, node, &(struct ha_event){ .type = HA_EV_DONE, .action = job.type, .group = sim->groups[group].name,
 						   .epoch = job.epoch, .result = result, .text = result ? "failed" : "" });
+	if (job.type == HA_ACT_ACQUIRE && result == 0 && sim->groups[group].doom > 0) {
+		sim->groups[group].doom--;
+		sim_at(sim, sim_between(sim, 1, 800), ev_doom, node, m->life, (uint64_t)group, NULL);
+	}
 	if (m->stand_down[group]) {
 		m->stand_down[group] = false;
 		start_job(sim, node, group, HA_ACT_STAND_DOWN, m->stand_down_epoch[group], false);
@@ -609,7 +623,7 @@ static void ev_poll(struct sim *sim, int node, uint64_t incarnation, uint64_t b,
 static struct ha_settings settings_for(struct sim *sim, int node)
 {
 	struct ha_settings settings = { .nodeid = sim->machines[node].id, .n_electorate = (size_t)sim->n,
-					.incarnation = sim->machines[node].incarnation };
+					.incarnation = sim->machines[node].incarnation, .calm_ms = sim->calm_ms };
 
 	for (int i = 0; i < sim->n; i++) {
 		settings.electorate[i].nodeid = sim->machines[i].id;
@@ -635,6 +649,8 @@ void agent_start(struct sim *sim, int node)
 	m->unquorate_ms = 0;
 	memset(m->told_epoch, 0, sizeof(m->told_epoch));
 	memset(m->before, 0, sizeof(m->before));
+	memset(m->failback, 0, sizeof(m->failback));
+	m->n_nodes_before = 0;
 	settings = settings_for(sim, node);
 	m->core = ha_core_new(&settings);
 	step(sim, node, &(struct ha_event){ .type = HA_EV_START, .data = m->disk, .size = m->disk ? m->disk_size : 0 });

@@ -224,6 +224,7 @@ void check_acquire(struct sim *sim, int i, int node, uint64_t epoch)
 				      : COVER_TAKEOVER]++;
 	else if (group->top_owner == node && epoch > group->top_epoch)
 		sim->coverage[COVER_LOST]++;
+	group->n_restless += sim->healing && epoch > group->top_epoch;
 	group->top_epoch = epoch;
 	group->top_owner = node;
 }
@@ -261,6 +262,7 @@ void check_storage(struct sim *sim)
 static bool is_group_well(struct sim *sim, int i, bool loud)
 {
 	struct group *group = &sim->groups[i];
+	const struct ha_state_group *g;
 	struct ha_group_view view;
 
 	EXPECT(ha_core_find_group(sim->machines[0].core, group->name, &view) == 0, "%s is gone", group->name);
@@ -268,6 +270,9 @@ static bool is_group_well(struct sim *sim, int i, bool loud)
 	       view.owner);
 	EXPECT(set_count(view.current) == 2, "%s: only %zu copies are current", group->name, set_count(view.current));
 	EXPECT(set_count(view.ready) == 2, "%s: only %zu copies are ready", group->name, set_count(view.ready));
+	g = state_group(&sim->machines[0].core->replica.state, group->name);
+	EXPECT(!g->spec.failback_s || g->stays || g->spec.placement != HA_PLACEMENT_AUTO || view.owner == g->spec.prefer, "%s: has not gone back to %u but is on %u", group->name,
+	       g->spec.prefer, view.owner);
 	for (int side = 0; side < 2; side++) {
 		bool is_owner = sim->machines[group->nodes[side]].id == view.owner;
 		const struct copy *copy = &group->copies[side];
@@ -293,6 +298,7 @@ static bool is_machine_well(struct sim *sim, int i, bool loud)
 	EXPECT(m->core->committed == m->core->replica.state.version, "n%d: something is not committed", i);
 	EXPECT(m->core->replica.state.version == first->core->replica.state.version, "n%d has another version than n0", i);
 	EXPECT(!m->core->requests, "n%d: a request is not answered", i);
+	EXPECT(!m->core->n_wants, "n%d: wants something ordered that never is", i);
 	for (int k = 0; k < sim->n_groups; k++) {
 		EXPECT(!m->jobs[k].type && !m->stand_down[k], "n%d: a job runs", i);
 		if (storage_side(&sim->groups[k], i) >= 0)
@@ -300,6 +306,16 @@ static bool is_machine_well(struct sim *sim, int i, bool loud)
 	}
 	EXPECT(m->portals == portals, "n%d serves portals %x", i, m->portals);
 	return true;
+}
+
+uint64_t check_epochs(const struct sim *sim)
+{
+	const struct ha_state *state = &sim->machines[0].core->replica.state;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < state->n_groups; i++)
+		sum += state->groups[i].epoch;
+	return sum;
 }
 
 bool check_well(struct sim *sim, bool loud)

@@ -81,7 +81,7 @@ static void freeze(struct sim *sim, int node)
 	m->frozen = true;
 	storage_network(sim);
 	cpg_reform_in(sim, sim_between(sim, 200, 4000));
-	if (sim->n < 0)
+	if (!sim->single)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 50) ? 3000 : 20000), ev_thaw, node, m->life, 0, NULL);
 }
 
@@ -107,7 +107,7 @@ static void stop_agent(struct sim *sim, int node)
 		return;
 	sim_log(sim, "n%d: agent is stopped", node);
 	m->stopped = true;
-	if (sim->n < 0)
+	if (!sim->single)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 60) ? 5000 : 60000), ev_continue, node, m->incarnation, 0, NULL);
 }
 
@@ -131,7 +131,7 @@ static void kill_agent(struct sim *sim, int node)
 	if (!m->agent || m->frozen)
 		return;
 	agent_crash(sim, node);
-	if (sim->n < 0)
+	if (!sim->single)
 		sim_at(sim, sim_between(sim, 10, sim_chance(sim, 70) ? 3000 : 50000), ev_agent_back, node, m->life, 0, NULL);
 }
 
@@ -224,8 +224,14 @@ static void ask_config(struct sim *sim)
 		memcpy(specs[i].name, group->name, sizeof(group->name));
 		specs[i].nodes[0] = sim->machines[group->nodes[0]].id;
 		specs[i].nodes[1] = sim->machines[group->nodes[1]].id;
+		specs[i].weight = (uint16_t)sim_random(sim, 6);
+		specs[i].placement = !sim->single && sim_chance(sim, 15) ? HA_PLACEMENT_PACEMAKER : HA_PLACEMENT_AUTO;
+		/* One fault is to be borne by itself: not the brake, which is there to wait for somebody. */
+		specs[i].losses_max = sim_chance(sim, 50) ? 0 : sim->single ? 3 : (uint8_t)sim_between(sim, 1, 3);
 		if (sim_chance(sim, 50))
 			specs[i].prefer = specs[i].nodes[sim_random(sim, 2)];
+		if (specs[i].prefer && sim_chance(sim, 50))
+			specs[i].failback_s = 1 + sim_random(sim, FAILBACK_MAX_S);
 	}
 	ask(sim, node,
 	    &(struct ha_event){ .request = HA_REQ_CONFIG, .data = document, .size = sizeof(document), .groups = specs,
@@ -255,6 +261,22 @@ static void ask_record(struct sim *sim)
 	    &(struct ha_event){ .request = HA_REQ_RECORD, .group = sim->groups[i].name, .text = "key", .data = numbers,
 				.size = sizeof(numbers), .base_version = view.committed },
 	    (uint64_t)number);
+}
+
+/* Of one node, or of all; now and then twice, and whatever else goes on. */
+static void ask_maintenance(struct sim *sim)
+{
+	bool all = sim_chance(sim, 10);
+	int node = any_node(sim);
+	enum ha_maintenance kind = (enum ha_maintenance)sim_random(sim, HA_MAINTENANCE_COUNT);
+
+	for (int i = 0; i < sim->n; i++) {
+		if (!all && i != node)
+			continue;
+		sim_log(sim, "an operator sets maintenance of n%d to %s", i, ha_maintenance_name(kind));
+		for (int n = sim_chance(sim, 20) ? 2 : 1; n > 0; n--)
+			ask(sim, any_node(sim), &(struct ha_event){ .request = HA_REQ_MAINTENANCE, .nodeid = sim->machines[i].id, .maintenance = kind }, 0);
+	}
 }
 
 /* An honest operator: the machine is off and stays off for a moment. */
@@ -314,6 +336,13 @@ static void do_fault(struct sim *sim, enum fault_kind kind)
 	case FAULT_MOVE:
 		ask_move(sim, !sim->single);
 		break;
+	case FAULT_MAINTENANCE:
+		ask_maintenance(sim);
+		break;
+	case FAULT_DOOM:
+		sim->groups[sim_random(sim, (uint32_t)sim->n_groups)].doom = (int)sim_between(sim, 1, 4);
+		ask_move(sim, false);
+		break;
 	case FAULT_KINDS:
 		break;
 	}
@@ -352,7 +381,7 @@ static enum fault_kind any_kind(struct sim *sim)
 	static const enum fault_kind kinds[] = {
 		FAULT_SPLIT, FAULT_SPLIT, FAULT_SPLIT, FAULT_JOIN, FAULT_JOIN, FAULT_JOIN, FAULT_OFF, FAULT_OFF, FAULT_FREEZE,
 		FAULT_STOP, FAULT_KILL, FAULT_GLITCH, FAULT_DATA, FAULT_DISK, FAULT_COROSYNC, FAULT_CONFIG, FAULT_CONFIRM,
-		FAULT_MOVE, FAULT_MOVE, FAULT_WIPE,
+		FAULT_MOVE, FAULT_MOVE, FAULT_WIPE, FAULT_MAINTENANCE, FAULT_MAINTENANCE, FAULT_DOOM,
 	};
 	enum fault_kind kind = kinds[trouble_random(sim, ARRAY_SIZE(kinds))];
 
@@ -454,6 +483,12 @@ static void ev_heal(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 	}
 	if (sim->machines[0].core && !sim->machines[0].core->replica.state.n_groups)
 		ask_config(sim);
+	for (int i = 0; i < sim->n && sim->machines[0].core; i++) {
+		const struct ha_state_node *state = state_node(&sim->machines[0].core->replica.state, sim->machines[i].id);
+
+		if (state && state->maintenance)
+			ask(sim, 0, &(struct ha_event){ .request = HA_REQ_MAINTENANCE, .nodeid = state->nodeid }, 0);
+	}
 	for (int i = 0; i < sim->n_groups; i++) { /* what an operator has released an operator takes back */
 		struct ha_group_view view;
 

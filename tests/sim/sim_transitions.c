@@ -11,34 +11,55 @@ void transitions_before(struct sim *sim, int node, const struct ha_event *event)
 	struct machine *m = &sim->machines[node];
 	struct ha_msg msg;
 
-	m->cause = HA_CMD_NONE;
+	memset(&m->cause, 0, sizeof(m->cause));
 	if (event->type != HA_EV_MESSAGE || ((const uint8_t *)event->data)[4] != HA_MSG_ORDER ||
 	    ha_msg_decode(event->data, event->size, &msg) < 0)
 		return;
-	m->cause = msg.command.type;
+	m->cause.type = msg.command.type;
+	m->cause.origin = msg.origin;
+	m->cause.yes = msg.command.yes;
 	ha_msg_done(&msg);
 }
 
-/* A node that takes over another's state did not see how it came about. */
+/* One step further on what this node had; one that takes over another's state did not see how it came about. */
+static bool is_next(const struct machine *m)
+{
+	const struct ha_state *state = &m->core->replica.state;
+	const struct ha_install *install = &m->core->round.install;
+
+	return state->version == m->looked_version + 1 &&
+	       (state->term == m->looked_term ||
+		(install->source_term == m->looked_term && install->source_version == m->looked_version));
+}
+
 void transitions_after(struct sim *sim, int node)
 {
 	struct machine *m = &sim->machines[node];
 	const struct ha_state *state = &m->core->replica.state;
-	bool next = state->version == m->looked_version + 1;
+	bool next = is_next(m);
 
 	if (state->version == m->looked_version && state->term == m->looked_term)
 		return;
+	for (int i = 0; i < sim->n_groups; i++) {
+		const struct ha_state_group *group = state_group(state, sim->groups[i].name);
+
+		if (group && next && m->before[i].known && group->changed == state->version)
+			sim->transitions[m->cause.type][m->before[i].group.phase][group->phase]++;
+	}
+	if (next)
+		placement_changed(sim, node);
+	placement_state(sim, node);
 	m->looked_version = state->version;
 	m->looked_term = state->term;
 	for (int i = 0; i < sim->n_groups; i++) {
 		const struct ha_state_group *group = state_group(state, sim->groups[i].name);
 
-		if (group && next && m->before[i].known && group->changed == state->version)
-			sim->transitions[m->cause][m->before[i].phase][group->phase]++;
 		m->before[i].known = group;
 		if (group)
-			m->before[i].phase = group->phase;
+			m->before[i].group = *group;
 	}
+	m->n_nodes_before = MIN(state->n_nodes, (size_t)MAX_NODES);
+	memcpy(m->nodes_before, state->nodes, m->n_nodes_before * sizeof(state->nodes[0]));
 }
 
 /* Those that 20,000 seeds show a hundred times and more: many seeds without one of them mean that a story is no longer told. */
