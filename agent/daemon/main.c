@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/reservations.h"
 #include "agent/daemon/store.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -118,6 +119,7 @@ static int run(struct agent *agent, struct err *err)
 	rc = commands_start(agent, err);
 	if (rc < 0)
 		return rc;
+	reservations_start(agent);
 	if (loop_signal_add(agent->loop, SIGTERM, stop, agent->loop) < 0 ||
 	    loop_signal_add(agent->loop, SIGINT, stop, agent->loop) < 0)
 		return err_set(err, -ENOMEM, "cannot watch signals");

@@ -59,6 +59,7 @@ struct lio_report {
 	size_t n_objects;  /* wanted */
 	size_t n_writes;   /* directories made, attributes written, links made */
 	size_t n_removals;
+	bool is_built;     /* all of the tree, portals perhaps excepted */
 	size_t n_deferred; /* attributes that differ but are refused while exported; they wait for the next build */
 };
 

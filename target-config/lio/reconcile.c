@@ -384,6 +384,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	}
 	if (rc == 0)
 		rc = build(&run, err);
+	run.report.is_built = rc == 0;
 	if (rcu_before)
 		(void)tree->cfs->ops->write(tree->cfs, RCU_EXPEDITED, rcu_before);
 	if (rc == 0 && run.soft_err.code) {
