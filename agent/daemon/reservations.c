@@ -646,11 +646,12 @@ static void connect_keeper(struct reservations *r)
 	int fd = -1, rc;
 
 	r->connect_ms = clock_now_ms() + CONNECT_MS;
-	rc = file_make_dirs(known, 0700);
-	if (rc < 0)
-		err_errno(&err, rc, "cannot make %s", known);
-	if (rc == 0)
-		rc = prfs_fetch(socket, &fd, &err);
+	rc = prfs_fetch(socket, &fd, &err);
+	if (rc == 0) {
+		rc = file_make_dirs(known, 0700);
+		if (rc < 0)
+			err_errno(&err, rc, "cannot make %s", known);
+	}
 	/* Before anybody relies on it: whether this kernel can cut connections at all. */
 	if (rc == 0)
 		rc = portal_cut("127.0.0.1", 1, NULL, &err);

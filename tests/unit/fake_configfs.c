@@ -36,6 +36,7 @@ enum attr_flag {
 	A_READ_ONLY = 1,
 	A_FROZEN = 2, /* refused while the device is exported */
 	A_SERIAL = 4,
+	A_WHOLE = 16, /* may have lines; what tests say the kernel has */
 	A_LOADS = 8, /* each write adds a line; reads back all of them, as no kernel does */
 };
 
@@ -247,7 +248,7 @@ static void make_dev(struct node *dev)
 	attr(dev, "alua_lu_gp", "", 0);
 	attr(dev, "info", "Status: DEACTIVATED", A_READ_ONLY);
 	attr(pr, "res_aptpl_metadata", "", A_FROZEN | A_LOADS);
-	attr(pr, "res_pr_registered_i_pts", "SPC-3 PR Registrations:\nNone", 0);
+	attr(pr, "res_pr_registered_i_pts", "SPC-3 PR Registrations:\nNone", A_WHOLE);
 	new_node(dev, "statistics", R_PLAIN, true);
 	make_group(group);
 	group->id = 0;
@@ -602,6 +603,8 @@ static int add_line(struct attr *a, const char *value)
 {
 	_cleanup_free_ char *text = xasprintf("%s%s%s", a->value, *a->value ? "|" : "", value);
 
+	for (char *c = text + strlen(a->value) + (*a->value != '\0'); *c; c++)
+		*c = *c == '\n' ? ',' : *c;
 	set_value(a, text);
 	return 0;
 }
@@ -810,7 +813,7 @@ static int do_write(struct cfs *fs, const char *path, const char *text)
 	}
 	if (rc == 0) {
 		node = lookup(fake, path, &a);
-		rc = node && a ? store(fake, node, a, value) : -ENOENT;
+		rc = node && a ? store(fake, node, a, a->flags & (A_LOADS | A_WHOLE) ? text : value) : -ENOENT;
 	}
 	return end(fake, rc, verb, path);
 }
