@@ -2,6 +2,7 @@
 """Reservations as one table: real FUSE, real agents; what stands for LIO writes its text into <dbroot>/pr as the kernel does."""
 import json
 import os
+import select
 import socket
 import subprocess
 import time
@@ -113,7 +114,9 @@ class Session:
         assert self.process.stdout.readline() == "ready\n"
 
     def is_cut(self):
-        return self.process.stdout.readline() == "reset\n"
+        """Bounded: within ten times the agent's own limit."""
+        said, _, _ = select.select([self.process.stdout], [], [], 15)
+        return bool(said) and self.process.stdout.readline() == "reset\n"
 
     def lives(self):
         alive = self.process.poll() is None
