@@ -112,7 +112,7 @@ $(O)/man/%: docs/man/%.scd
 
 # What of PROGRAMS an operator or systemd starts, and what other programs start.
 SBIN_PROGRAMS = $(filter $(addprefix $(BUILD)/,lunwardd lunward),$(PROGRAMS))
-LIBEXEC_PROGRAMS := $(filter $(BUILD)/drbd-fence-peer,$(PROGRAMS))
+LIBEXEC_PROGRAMS = $(filter $(BUILD)/drbd-fence-peer $(BUILD)/pr-keeper,$(PROGRAMS))
 COMPLETION := $(wildcard agent/cli/completion/lunward)
 put = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)/)
 install: all man

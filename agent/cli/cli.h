@@ -112,6 +112,8 @@ enum cli_exit cmd_version(struct cli *cli);
 enum cli_exit cmd_resource_role(struct cli *cli);
 enum cli_exit cmd_resource_promote(struct cli *cli);
 enum cli_exit cmd_resource_demote(struct cli *cli);
+enum cli_exit cmd_reservation_show(struct cli *cli);
+enum cli_exit cmd_reservation_clear(struct cli *cli);
 enum cli_exit cmd_doctor(struct cli *cli);
 enum cli_exit cmd_report(struct cli *cli);
 enum cli_exit cmd_metrics(struct cli *cli);

@@ -41,6 +41,14 @@ const struct cli_verb cli_verbs[] = {
 	  .text = "Moves one group after the other, then hands the portals over, and waits until NODE serves nothing; then it can be shut\n"
 		  "down and no host notices. What no other node can take goes on being served there, and the exit status is 1. `off`\n"
 		  "moves no group back." },
+	{ .name = "reservation show", .args = "VOLUME", .n_args_min = 1, .n_args_max = 1, .run = cmd_reservation_show, .timeout_s = 10,
+	  .options = CLI_BIT(TIMEOUT),
+	  .summary = "print who has registered for VOLUME and who has reserved it, as all nodes keep it" },
+	{ .name = "reservation clear", .args = "VOLUME", .n_args_min = 1, .n_args_max = 1, .run = cmd_reservation_clear, .timeout_s = 150,
+	  .options = CLI_BIT(YES) | CLI_BIT(TIMEOUT),
+	  .summary = "remove all reservations and registrations of VOLUME",
+	  .text = "For what hosts that are gone have left behind. Hosts that still rely on the reservation are not asked: what it kept out\n"
+		  "can write at once. They have to register again. Needs --yes." },
 	{ .name = "check", .args = "", .run = cmd_check, .timeout_s = 60, .options = CLI_BIT(TIMEOUT),
 	  .summary = "compare this node's target with the configuration, change nothing",
 	  .text = "Prints the steps that would be needed. The exit status is 1 if there are any." },

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/daemon/fence_job.h"
+#include "agent/daemon/reservations.h"
 #include "agent/daemon/store.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -100,7 +101,8 @@ static void perform(struct agent *agent, const struct ha_action *action)
 		fence_job_start(agent, action->nodeid, action->epoch);
 		break;
 	case HA_ACT_REPLY:
-		commands_core_reply(agent, action->request_id, action->result, action->text);
+		if (!reservations_reply(agent, action->request_id, action->result, action->text))
+			commands_core_reply(agent, action->request_id, action->result, action->text);
 		break;
 	case HA_ACT_TIMER:
 		if (action->deadline_ms == INT64_MAX)
@@ -222,6 +224,7 @@ static void turn_timer_fired(void *ctx)
 void agent_turn(void *ctx)
 {
 	struct agent *agent = ctx;
+	bool changed = agent->changed;
 
 	agent->turn_by_ms = 0;
 	if (agent->changed) {
@@ -229,6 +232,7 @@ void agent_turn(void *ctx)
 		agent_take_config(agent);
 		info_touch(agent);
 	}
+	reservations_turn(agent, changed);
 	groups_kick(agent);
 	storage_kick(agent);
 	tree_kick(agent);

@@ -76,6 +76,7 @@ struct node_info { /* what a node said last about itself (HA_ACT_INFO) */
 	json_t *info;
 };
 
+struct reservations; /* reservations.c */
 struct queued_event; /* agent.c */
 struct waiter; /* commands.c: an operator's command that waits for the cluster */
 
@@ -92,6 +93,7 @@ struct agent {
 	struct agroup **groups;
 	size_t n_groups, cap_groups;
 	struct tree tree;
+	struct reservations *reservations;
 
 	struct drbd_table *drbd;
 	int drbd_fd, drbd_pid;

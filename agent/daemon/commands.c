@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/reservations.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -137,6 +138,21 @@ static void cmd_config_show(void *ctx, struct ctl_request *request, const json_t
 	document = json_loads(text, 0, NULL);
 	ctl_request_ok(request, json_pack("{s:I, s:o}", "config_version", (json_int_t)agent->config->version, "document",
 					  document));
+}
+
+static void cmd_reservation_show(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	const char *volume = string_arg(args, "volume");
+	json_t *table = volume ? reservations_json(ctx, volume) : NULL;
+	char text[256];
+
+	if (table) {
+		ctl_request_ok(request, table);
+		return;
+	}
+	snprintf(text, sizeof(text), "no volume \"%s\" whose reservations this node keeps (lunward-pr.service, on each storage node)",
+		 volume ? volume : "");
+	fail(request, -ENOENT, text);
 }
 
 static void check_done(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects, const struct err *err)
@@ -316,6 +332,23 @@ static void cmd_move(void *ctx, struct ctl_request *request, const json_t *args)
 		return;
 	}
 	request_move(ctx, request, string_arg(args, "group"), to, false);
+}
+
+static void cmd_reservation_clear(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	const char *volume = string_arg(args, "volume");
+	struct waiter *waiter = add_waiter(agent, WAIT_REPLY, request, MOVE_PATIENCE_MS);
+	struct err err = ERR_INIT;
+	int rc = reservations_clear(agent, volume ? volume : "", waiter->request_id, &err);
+
+	if (rc == 0)
+		return;
+	remove_waiter(agent, waiter);
+	if (rc == -EALREADY)
+		ctl_request_ok(request, json_object());
+	else
+		fail(request, rc, err.text);
 }
 
 static void cmd_release(void *ctx, struct ctl_request *request, const json_t *args)
@@ -669,9 +702,11 @@ int commands_start(struct agent *agent, struct err *err)
 		{ "version", true, cmd_version },
 		{ "config-show", true, cmd_config_show },
 		{ "check", true, cmd_check },
+		{ "reservation-show", true, cmd_reservation_show },
 		{ "apply", false, cmd_apply },
 		{ "move", false, cmd_move },
 		{ "release", false, cmd_release },
+		{ "reservation-clear", false, cmd_reservation_clear },
 		{ "promote", false, cmd_promote },
 		{ "demote", false, cmd_demote },
 		{ "confirm-down", false, cmd_confirm_down },

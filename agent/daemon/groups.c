@@ -9,6 +9,7 @@
 
 #include "agent/daemon/agent.h"
 #include "agent/daemon/group_job.h"
+#include "agent/daemon/reservations.h"
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -59,6 +60,19 @@ static struct roles_input input_for(const struct agroup *group, const struct ha_
 				     .owner_lost = view->owner_lost, .serving = serving, .holding = holding };
 }
 
+/* Standby lets reservation commands through. The ports that hosts can reach here, and no others. */
+static void refuse_commands(const struct roles_input *in, const struct ha_group_view *view, enum lio_alua_state *states)
+{
+	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
+		bool here = view->nodes[i] == in->me;
+
+		for (size_t k = 0; k < in->n_served; k++)
+			here |= view->nodes[i] == in->served[k];
+		if (here && view->nodes[i])
+			states[i] = LIO_ALUA_TRANSITIONING;
+	}
+}
+
 static void states_for(const struct agroup *group, const struct ha_group_view *view, bool serving, bool holding,
 		       enum lio_alua_state *ret)
 {
@@ -69,6 +83,8 @@ static void states_for(const struct agroup *group, const struct ha_group_view *v
 	in.n_served = served_nodes(group->agent, served);
 	for (size_t i = 0; i < HA_COPIES_MAX; i++)
 		ret[i] = view->nodes[i] ? roles_port_state(&in, view->nodes[i]) : LIO_ALUA_STANDBY;
+	if (reservations_refuse(group))
+		refuse_commands(&in, view, ret);
 }
 
 static void tell_serving(struct agroup *group)
@@ -233,6 +249,21 @@ static void run_duty(struct agroup *group, const struct ha_group_view *view)
 	start_job(group, view, kinds[duty], group->duty_epoch, group->duty_peer_lost);
 }
 
+/* Whether an acquire that is due has to wait for the reservations, or was given up. */
+static bool acquire_waits(struct agroup *group)
+{
+	if (group->duty != DUTY_ACQUIRE || !reservations_hold_acquire(group))
+		return false;
+	if (reservations_load_failed(group)) { /* without them a host that was shut out could write */
+		snprintf(group->error, sizeof(group->error), "the reservations could not be loaded into this node's kernel: %.400s",
+			 group->agent->tree.error);
+		group->duty = DUTY_NONE;
+		agent_step(group->agent, &(struct ha_event){ .type = HA_EV_DONE, .action = HA_ACT_ACQUIRE, .group = group->name,
+							     .epoch = group->duty_epoch, .result = -EIO, .text = group->error });
+	}
+	return true;
+}
+
 static void kick(struct agroup *group)
 {
 	struct agent *agent = group->agent;
@@ -247,6 +278,8 @@ static void kick(struct agroup *group)
 		start_job(group, &view, GROUP_JOB_INSPECT, view.epoch, false);
 		return;
 	}
+	if (acquire_waits(group))
+		return;
 	if (group->duty != DUTY_NONE && (group->duty != DUTY_ACQUIRE || (group->live && agent->tree.applied_version))) {
 		run_duty(group, &view);
 		return;

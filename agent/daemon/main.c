@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/reservations.h"
 #include "agent/daemon/store.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -143,6 +144,7 @@ static int run(struct agent *agent, struct err *err)
 	rc = commands_start(agent, err);
 	if (rc < 0)
 		return rc;
+	reservations_start(agent);
 	if (loop_signal_add(agent->loop, SIGTERM, stop, agent->loop) < 0 ||
 	    loop_signal_add(agent->loop, SIGINT, stop, agent->loop) < 0)
 		return err_set(err, -ENOMEM, "cannot watch signals");

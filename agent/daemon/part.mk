@@ -1,5 +1,5 @@
 $(eval $(call prog,lunwardd,$(wildcard agent/daemon/*.c),\
-	core wire transport fence ctl lio gate backend portal config base,\
+	core wire transport fence ctl lio gate backend portal pr prfs config base,\
 	libqb libcpg libvotequorum libcmap libcorosync_common jansson libsystemd devmapper libnl-route-3.0 libnl-genl-3.0 libnl-3.0))
 PROGRAMS += $(BUILD)/lunwardd
 PKGS += libqb libsystemd jansson

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/reservations.h"
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -33,6 +34,10 @@ struct tree_job {
 	size_t n_scope;
 	unsigned int threads;
 	bool check_only;
+	struct reservation_load *loads;
+	size_t n_loads;
+	struct lio_reservations *reservations;
+	size_t n_reservations;
 	struct strbuf plan;
 	struct lio_report report;
 	void (*check_done)(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects, const struct err *err);
@@ -148,10 +153,13 @@ static bool any_iser(const struct config *config)
 
 static int reconcile(struct tree_job *job, struct err *err)
 {
-	struct lio_scope scope = { job->me, job->scope, job->n_scope };
+	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations };
 	struct lio_tree *tree = lio_tree_build(job->ref->config, &scope, &job->roots);
-	int rc = lio_reconcile(tree, job->check_only, job->threads, &job->plan, &job->report, err);
+	int rc;
 
+	reservations_observe(job->loads, job->n_loads, &job->roots, false);
+	rc = lio_reconcile(tree, job->check_only, job->threads, &job->plan, &job->report, err);
+	reservations_observe(job->loads, job->n_loads, &job->roots, true);
 	lio_tree_free(tree);
 	return rc;
 }
@@ -207,6 +215,9 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 	struct tree *tree = &agent->tree;
 
 	tree->running = false;
+	/* New volumes start in standby: the states must be written once more. */
+	for (size_t i = 0; job->report.n_writes && i < agent->n_groups; i++)
+		agent->groups[i]->alua_valid = false;
 	if (result < 0 && strcmp(tree->error, err->text) != 0) /* said once, tried again and again */
 		log_err("target: %s", err->text);
 	snprintf(tree->error, sizeof(tree->error), "%s", result < 0 ? err->text : "");
@@ -216,14 +227,12 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 		note_adoptions(agent, job);
 		log_info("target: document version %llu in place, %zu writes, %zu removals",
 			 (unsigned long long)job->ref->version, job->report.n_writes, job->report.n_removals);
-		/* New volumes start in standby: the states must be written once more. */
-		for (size_t i = 0; job->report.n_writes && i < agent->n_groups; i++)
-			agent->groups[i]->alua_valid = false;
 		tree->applied_version = job->ref->version;
 		memcpy(tree->scope, job->scope, sizeof(tree->scope));
 		tree->n_scope = job->n_scope;
 		snprintf(tree->template_path, sizeof(tree->template_path), "%s", job->template_path);
 	}
+	reservations_planned(agent, job->loads, job->reservations, job->n_loads, job->report.is_built);
 	info_touch(agent);
 	free_job(job);
 }
@@ -313,7 +322,7 @@ void tree_kick(struct agent *agent)
 	}
 	want_scope(agent, &view);
 	if (tree->applied_version == agent->config->version && tree->n_want == tree->n_scope &&
-	    memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0) {
+	    memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0 && !reservations_due(agent)) {
 		tell_portals_down(agent, &view);
 		return;
 	}
@@ -326,6 +335,7 @@ void tree_kick(struct agent *agent)
 	job = new_job(agent);
 	memcpy(job->scope, tree->want, sizeof(job->scope));
 	job->n_scope = tree->n_want;
+	job->loads = reservations_plan(agent, &job->n_loads, &job->reservations, &job->n_reservations);
 	tree->running = true;
 	work_start(agent->loop, "target", clock_now_ms() + DEADLINE_MS, run_job, job, job_done, job_late, agent);
 }

@@ -32,10 +32,21 @@ struct lio_roots { /* where things are is a parameter */
 	struct cfs *cfs;      /* NULL: the kernel's; tests give a tree in memory */
 };
 
+/* Reservations a volume's backstore is to begin with. The kernel takes them only into a device that is not exported, so one that is
+ * there keeps its own, unless it is to be made anew. */
+struct lio_reservations {
+	const char *volume;
+	bool anew;               /* the volume is taken out of the target and built again: its hosts' commands fail meanwhile */
+	const char *const *lines; /* one registration each, as pr_registration_load() prints them */
+	size_t n_lines;
+};
+
 struct lio_scope {
 	uint32_t nodeid;           /* this node */
 	const uint32_t *portals_of; /* node ids whose portals this node serves now: its own, adopted ones; may be empty */
 	size_t n_portals_of;
+	const struct lio_reservations *reservations; /* may be NULL */
+	size_t n_reservations;
 };
 
 struct lio_tree;
@@ -48,6 +59,7 @@ struct lio_report {
 	size_t n_objects;  /* wanted */
 	size_t n_writes;   /* directories made, attributes written, links made */
 	size_t n_removals;
+	bool is_built;     /* all of the tree, portals perhaps excepted */
 	size_t n_deferred; /* attributes that differ but are refused while exported; they wait for the next build */
 };
 
@@ -55,7 +67,8 @@ struct lio_report {
  * never a secret. Stops at the first error of a stage; what was done stays and the next call goes on from there. Only a
  * portal that cannot be had does not stop the rest: its error is returned at the end. Blocks; worker only; one at a time.
  * `threads` >= 1: parallelism inside a stage.
- * A new volume starts in standby: afterwards the caller says lio_alua_set() again for its groups. */
+ * A new volume starts in standby, with reservations in transition (its table is whole only when all its hosts are mapped): afterwards
+ * the caller says lio_alua_set() again for its groups. */
 int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int threads, struct strbuf *ret_plan,
 		  struct lio_report *ret_report, struct err *err) must_check;
 
@@ -66,6 +79,15 @@ int lio_alua_set(const struct lio_roots *roots, const struct config *config, con
 		 enum lio_alua_state state, struct err *err) must_check;
 int lio_alua_get(const struct lio_roots *roots, const struct config *config, const char *group, uint32_t of_nodeid,
 		 enum lio_alua_state *ret_state, struct err *err) must_check;
+
+/* Whether the volume's backstore is there and configured: what its kernel knows of reservations outlives an agent. */
+bool lio_has_backstore(const struct lio_roots *roots, const char *volume);
+/* pr/res_pr_registered_i_pts, which may be read at any time, also while a command waits for the answer of <dbroot>/pr. */
+int lio_registrations(const struct lio_roots *roots, const char *volume, char **ret_listing) must_check;
+/* Makes the kernel forget all registrations and the reservation of a volume in service: its hosts are unmapped and mapped again, which
+ * takes about a millisecond each. What they send in that moment fails. Waits for reservation commands under way. */
+int lio_forget_reservations(const struct lio_roots *roots, const struct config *config, const struct lio_scope *scope, const char *volume,
+			    struct err *err) must_check;
 
 /* Modules, configfs mount and dbroot (which must be set before the first backstore). Idempotent. */
 int lio_prepare(const struct lio_roots *roots, bool want_iser, struct err *err) must_check;

@@ -95,8 +95,9 @@ static bool is_equal(const struct lio_object *object, const char *got)
 	return strcmp(got, object->value) == 0;
 }
 
-static int ensure_before_enable(struct lio_run *run, const struct lio_object *object, const char *dir, struct err *err)
+static int ensure_before_enable(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
+	_cleanup_free_ char *dir = xasprintf("%s/%s", LIO_HBA, object->volume);
 	int rc = has_value(run, dir, "enable", LIO_FORM_PLAIN, "1");
 
 	if (rc < 0)
@@ -138,7 +139,7 @@ static int ensure_attr(struct lio_run *run, const struct lio_object *object, str
 	int rc;
 
 	if (object->flags & LIO_BEFORE_ENABLE)
-		return ensure_before_enable(run, object, dir, err);
+		return ensure_before_enable(run, object, err);
 	rc = read_attr(run, object->path, object->form, &got);
 	if (rc == -ENOENT && object->flags & LIO_OPTIONAL)
 		return 0;
@@ -173,7 +174,7 @@ static int sibling_state(const struct lio_run *run, const struct lio_object *oth
 }
 
 /*
- * Standby; but if the volume is in its lu_gp already (a group was added to a volume in service, or made again), writing a state
+ * Standby, with reservations in transition; but if the volume is in its lu_gp already (a group was added to a volume in service, or made again), writing a state
  * moves all volumes of the lu_gp, so it has to be the state they have.
  */
 static int initial_state(const struct lio_run *run, const struct lio_object *object, char **ret_state)
@@ -195,7 +196,7 @@ static int initial_state(const struct lio_run *run, const struct lio_object *obj
 	}
 	if (rc < 0)
 		return rc;
-	*ret_state = xstrdup("2");
+	*ret_state = xstrdup(object->flags & LIO_LOAD ? "15" : "2");
 	return 0;
 }
 
@@ -383,6 +384,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	}
 	if (rc == 0)
 		rc = build(&run, err);
+	run.report.is_built = rc == 0;
 	if (rcu_before)
 		(void)tree->cfs->ops->write(tree->cfs, RCU_EXPEDITED, rcu_before);
 	if (rc == 0 && run.soft_err.code) {

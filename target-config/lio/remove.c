@@ -173,6 +173,13 @@ static void find_exported(struct lio_run *run, void *ctx, const char *tpg)
 	}
 }
 
+static bool is_configured(struct lio_run *run, const char *volume)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/%s", LIO_HBA, volume);
+
+	return attr_is(run, dir, "enable", "1");
+}
+
 /* An exported volume keeps its serial and block size (export_count, target_core_configfs.c); if they are not what the
  * document says, the volume was deleted and another of that name made while this node did not look. */
 static void find_stale(struct lio_run *run)
@@ -182,6 +189,8 @@ static void find_stale(struct lio_run *run)
 		_cleanup_free_ char *got = NULL;
 		int rc;
 
+		if (object->flags & LIO_ANEW || (object->kind == LIO_ATTR && object->flags & LIO_LOAD && !is_configured(run, object->volume)))
+			name_set_add(&run->stale, object->volume);
 		if (!(object->flags & LIO_IDENTITY) || !name_set_has(&run->exported, object->volume))
 			continue;
 		rc = lio_read_attr(run->tree->cfs, run->tree->root, object->path, object->form, &got);

@@ -171,7 +171,13 @@ static void build_groups(struct lio_tree *tree, const struct config *config, uin
  * logical unit on every node (facts of target_core_spc.c, target_core_sbc.c). Thick volumes: no UNMAP. emulate_3pc off:
  * EXTENDED COPY finds its other device among this node's only.
  */
-static void build_backstore(struct lio_tree *tree, const struct config_volume *volume)
+static void add_reservations(struct lio_tree *tree, const char *volume, const char *dir, const struct lio_reservations *reservations)
+{
+	for (size_t i = 0; reservations && i < reservations->n_lines; i++)
+		add_attr(tree, volume, dir, "pr/res_aptpl_metadata", reservations->lines[i], LIO_BEFORE_ENABLE | LIO_LOAD);
+}
+
+static void build_backstore(struct lio_tree *tree, const struct config_volume *volume, const struct lio_reservations *reservations)
 {
 	static const struct {
 		const char *name, *value;
@@ -202,8 +208,9 @@ static void build_backstore(struct lio_tree *tree, const struct config_volume *v
 	char *path = xasprintf("/dev/mapper/lunward-%s", volume->name);
 	char *control = xasprintf("udev_path=%s,readonly=0", path);
 
-	add(tree, LIO_DIR, volume->name, xstrdup(dir));
+	add(tree, LIO_DIR, volume->name, xstrdup(dir))->flags = reservations && reservations->anew ? LIO_ANEW : 0;
 	add_attr(tree, volume->name, dir, "control", control, LIO_BEFORE_ENABLE);
+	add_reservations(tree, volume->name, dir, reservations);
 	add_attr(tree, volume->name, dir, "udev_path", path, 0); /* for people: iblock uses the one in control */
 	add_attr(tree, volume->name, dir, "enable", "1", 0);
 	add_attr(tree, volume->name, dir, "wwn/vpd_unit_serial", volume->serial, LIO_FROZEN | LIO_IDENTITY)->form =
@@ -221,7 +228,7 @@ static void build_backstore(struct lio_tree *tree, const struct config_volume *v
 }
 
 /* The lu_gp comes last: from then on a flip of the group reaches the volume, and a state written here would reach the group. */
-static void build_alua(struct lio_tree *tree, const struct config_volume *volume)
+static void build_alua(struct lio_tree *tree, const struct config_volume *volume, const struct lio_reservations *reservations)
 {
 	char *dir = backstore_dir(volume);
 	char *lu_gp = xasprintf("%s%s", LIO_LU_GP_PREFIX, volume->group->name);
@@ -232,10 +239,13 @@ static void build_alua(struct lio_tree *tree, const struct config_volume *volume
 	for (size_t i = 0; i < CONFIG_COPIES_MAX && volume->group->nodes[i]; i++) {
 		uint32_t nodeid = volume->group->nodes[i];
 		char *gp = xasprintf("%s/alua/node%u", dir, nodeid);
+		struct lio_object *object;
 
 		add(tree, LIO_DIR, volume->name, xstrdup(gp));
 		add_attr_u32(tree, volume->name, gp, "tg_pt_gp_id", nodeid, LIO_ONCE);
-		add(tree, LIO_GROUP_STATE, volume->name, xstrdup(gp))->value = xstrdup(lu_gp);
+		object = add(tree, LIO_GROUP_STATE, volume->name, xstrdup(gp));
+		object->value = xstrdup(lu_gp);
+		object->flags = reservations && (reservations->n_lines || reservations->anew) ? LIO_LOAD : 0;
 		add_attr(tree, volume->name, gp, "implicit_trans_secs", IMPLICIT_TRANS_SECS, 0);
 		free(gp);
 	}
@@ -414,18 +424,27 @@ static void build_portals(struct lio_tree *tree, const struct lio_scope *scope, 
 	}
 }
 
-static void build_volumes(struct lio_tree *tree, const struct config *config, uint32_t nodeid)
+static const struct lio_reservations *reservations_of(const struct lio_scope *scope, const struct config_volume *volume)
+{
+	for (size_t i = 0; i < scope->n_reservations; i++) {
+		if (strcmp(scope->reservations[i].volume, volume->name) == 0)
+			return &scope->reservations[i];
+	}
+	return NULL;
+}
+
+static void build_volumes(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope)
 {
 	for (size_t i = 0; i < config->n_volumes; i++) {
 		const struct config_volume *volume = &config->volumes[i];
 
-		if (!has_copy(volume, nodeid))
+		if (!has_copy(volume, scope->nodeid))
 			continue;
 		next_chain(tree);
 		if (tree->stage == LIO_STAGE_BACKSTORE)
-			build_backstore(tree, volume);
+			build_backstore(tree, volume, reservations_of(scope, volume));
 		else if (tree->stage == LIO_STAGE_ALUA)
-			build_alua(tree, volume);
+			build_alua(tree, volume, reservations_of(scope, volume));
 		else
 			build_luns(tree, config, volume);
 	}
@@ -483,13 +502,13 @@ struct lio_tree *lio_tree_build(const struct config *config, const struct lio_sc
 	tree->stage = LIO_STAGE_HBA;
 	build_groups(tree, config, scope->nodeid);
 	tree->stage = LIO_STAGE_BACKSTORE;
-	build_volumes(tree, config, scope->nodeid);
+	build_volumes(tree, config, scope);
 	tree->stage = LIO_STAGE_ALUA;
-	build_volumes(tree, config, scope->nodeid);
+	build_volumes(tree, config, scope);
 	tree->stage = LIO_STAGE_TARGET;
 	build_targets(tree, config);
 	tree->stage = LIO_STAGE_LUN;
-	build_volumes(tree, config, scope->nodeid);
+	build_volumes(tree, config, scope);
 	for (tree->stage = LIO_STAGE_ACL; tree->stage <= LIO_STAGE_ENABLE; tree->stage++) {
 		for (size_t t = 0; t < config->n_targets; t++) {
 			const struct config_target *target = &config->targets[t];

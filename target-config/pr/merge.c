@@ -19,6 +19,22 @@ void pr_table_loaded(const struct pr_table *cluster, struct pr_table *ret)
 	}
 }
 
+bool pr_table_note_loaded(struct pr_table *cluster, const struct pr_table *kernel)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < cluster->n; i++) {
+		struct pr_registration *r = &cluster->registrations[i];
+		const struct pr_registration *has = r->unloaded ? pr_table_find(kernel, r) : NULL;
+
+		if (has && has->key == r->key && has->all_tg_pt == r->all_tg_pt) {
+			r->unloaded = false;
+			any = true;
+		}
+	}
+	return any;
+}
+
 /* Some registration with this key is gone; one whose key was changed is not. */
 static bool key_was_removed(const struct pr_table *before, const struct pr_table *after, uint64_t key)
 {

@@ -100,6 +100,8 @@ int pr_merge_owner(const struct pr_table *cluster, const struct pr_table *after,
  */
 int pr_merge_other(const struct pr_table *cluster, const struct pr_table *before, const struct pr_table *after, uint32_t nodeid,
 		   struct pr_table *ret, struct err *err) must_check;
+/* Registrations that `kernel` has exactly so are `unloaded` no more; whether there were any. */
+bool pr_table_note_loaded(struct pr_table *cluster, const struct pr_table *kernel);
 /* What the owner's kernel has of the table. */
 void pr_table_loaded(const struct pr_table *cluster, struct pr_table *ret);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-.PHONY: demo system-check
+.PHONY: demo system-check lab-pr
 demo: deps deb lab-tools lab-image
 	$(Q)tests/system/demo
 
@@ -7,3 +7,7 @@ demo: deps deb lab-tools lab-image
 system-check: export LAB_PATIENCE ?= 5
 system-check: deb lab-tools lab-image
 	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider --durations=10 $(if $(T),-k "$(T)") tests/system
+
+# Reservations on real kernels.
+lab-pr: deb lab-tools lab-image
+	$(Q)tests/system/pr

@@ -36,6 +36,8 @@ enum attr_flag {
 	A_READ_ONLY = 1,
 	A_FROZEN = 2, /* refused while the device is exported */
 	A_SERIAL = 4,
+	A_WHOLE = 16, /* may have lines; what tests say the kernel has */
+	A_LOADS = 8, /* each write adds a line; reads back all of them, as no kernel does */
 };
 
 struct attr {
@@ -235,6 +237,7 @@ static void make_dev(struct node *dev)
 	struct node *attrib = new_node(dev, "attrib", R_PLAIN, true);
 	struct node *wwn = new_node(dev, "wwn", R_PLAIN, true);
 	struct node *alua = new_node(dev, "alua", R_ALUA, true);
+	struct node *pr = new_node(dev, "pr", R_PLAIN, true);
 	struct node *group = new_node(alua, "default_tg_pt_gp", R_GROUP, true);
 
 	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
@@ -245,7 +248,8 @@ static void make_dev(struct node *dev)
 	attr(dev, "enable", "0", 0);
 	attr(dev, "alua_lu_gp", "", 0);
 	attr(dev, "info", "Status: DEACTIVATED", A_READ_ONLY);
-	new_node(dev, "pr", R_PLAIN, true);
+	attr(pr, "res_aptpl_metadata", "", A_FROZEN | A_LOADS);
+	attr(pr, "res_pr_registered_i_pts", "SPC-3 PR Registrations:\nNone", A_WHOLE);
 	new_node(dev, "statistics", R_PLAIN, true);
 	make_group(group);
 	group->id = 0;
@@ -596,6 +600,16 @@ static int set_rtpi(struct node *tpg, struct attr *a, const char *value)
 	return 0;
 }
 
+static int add_line(struct attr *a, const char *value)
+{
+	_cleanup_free_ char *text = xasprintf("%s%s%s", a->value, *a->value ? "|" : "", value);
+
+	for (char *c = text + strlen(a->value) + (*a->value != '\0'); *c; c++)
+		*c = *c == '\n' ? ',' : *c;
+	set_value(a, text);
+	return 0;
+}
+
 static int store(struct fake *fake, struct node *node, struct attr *a, const char *value)
 {
 	struct node *dev = ancestor(node, R_DEV);
@@ -604,6 +618,8 @@ static int store(struct fake *fake, struct node *node, struct attr *a, const cha
 		return -EACCES;
 	if (a->flags & A_FROZEN && links_to(fake, dev) > 0)
 		return -EINVAL;
+	if (a->flags & A_LOADS)
+		return add_line(a, value);
 	if (strcmp(a->name, "control") == 0)
 		return set_control(node, value);
 	if (strcmp(a->name, "dbroot") == 0)
@@ -802,7 +818,7 @@ static int do_write(struct cfs *fs, const char *path, const char *text)
 	}
 	if (rc == 0) {
 		node = lookup(fake, path, &a);
-		rc = node && a ? store(fake, node, a, value) : -ENOENT;
+		rc = node && a ? store(fake, node, a, a->flags & (A_LOADS | A_WHOLE) ? text : value) : -ENOENT;
 	}
 	return end(fake, rc, verb, path);
 }

@@ -636,6 +636,90 @@ static void frozen_attributes_wait(void **state)
 	fixture_free(config);
 }
 
+static int reconcile_loaded(struct world *world, const struct config *config, const struct lio_reservations *reservations, struct strbuf *ret_plan,
+			    struct err *err)
+{
+	struct lio_scope scope = { .nodeid = 1, .portals_of = only_1, .n_portals_of = 1, .reservations = reservations, .n_reservations = 1 };
+	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
+	int rc = lio_reconcile(tree, false, 1, ret_plan, NULL, err);
+
+	lio_tree_free(tree);
+	return rc;
+}
+
+static void reservations_are_loaded_once_and_before_any_lun(void **state)
+{
+	static const char *const lines[] = { "initiator_node=a", "initiator_node=b" };
+	struct lio_reservations reservations = { .volume = "v1", .lines = lines, .n_lines = 2 };
+	struct config *config = fixture_config(FIXTURE_H2);
+	struct world *world = new_world(false);
+	struct strbuf plan = { 0 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_false(lio_has_backstore(&world->roots, "v1"));
+	assert_int_equal(reconcile_loaded(world, config, &reservations, NULL, &err), 0);
+	assert_true(lio_has_backstore(&world->roots, "v1"));
+	assert_string_equal(fake_get(world->fake, DEV("v1") "/pr/res_aptpl_metadata"), "initiator_node=a|initiator_node=b");
+	assert_string_equal(fake_get(world->fake, DEV("v2") "/pr/res_aptpl_metadata"), "");
+	assert_string_equal(fake_get(world->fake, DEV("v1") "/alua/node1/alua_access_state"), "15"); /* no PERSISTENT RESERVE OUT yet */
+	assert_string_equal(fake_get(world->fake, DEV("v2") "/alua/node1/alua_access_state"), "2");
+	/* What is in service keeps what it has. */
+	assert_int_equal(reconcile_loaded(world, config, &reservations, &plan, &err), 0);
+	assert_string_equal(strbuf_str(&plan), "");
+	/* Unless it is to be made anew. */
+	reservations = (struct lio_reservations){ .volume = "v1", .anew = true, .lines = lines, .n_lines = 1 };
+	assert_int_equal(reconcile_loaded(world, config, &reservations, &plan, &err), 0);
+	assert_string_equal(fake_get(world->fake, DEV("v1") "/pr/res_aptpl_metadata"), "initiator_node=a");
+	assert_null(strstr(plan.s, DEV("v2") " "));
+	assert_settled(world, config, only_1, 1);
+	strbuf_done(&plan);
+	free_world(world);
+	fixture_free(config);
+}
+
+/* The kernel adds each line to those it has: a build that is broken off between them begins again with a fresh device. */
+static void a_load_that_was_broken_off_starts_afresh(void **state)
+{
+	static const char *const lines[] = { "initiator_node=a", "initiator_node=b" };
+	struct lio_reservations reservations = { .volume = "v1", .lines = lines, .n_lines = 2 };
+	struct config *config = fixture_config(0);
+	bool failed = true;
+
+	(void)state;
+	for (long at = 1; failed; at++) {
+		struct world *world = new_world(false);
+		struct err err = ERR_INIT;
+
+		fake_fail_nth(world->fake, at);
+		failed = reconcile_loaded(world, config, &reservations, NULL, &err) < 0;
+		fake_fail_nth(world->fake, 0);
+		if (failed)
+			assert_int_equal(reconcile_loaded(world, config, &reservations, NULL, &err), 0);
+		assert_string_equal(fake_get(world->fake, DEV("v1") "/pr/res_aptpl_metadata"), "initiator_node=a|initiator_node=b");
+		free_world(world);
+	}
+	fixture_free(config);
+}
+
+static void forgetting_maps_the_volumes_hosts_again(void **state)
+{
+	struct lio_scope scope = { .nodeid = 1, .portals_of = only_1, .n_portals_of = 1 };
+	struct config *config = fixture_config(FIXTURE_H2);
+	struct world *world = new_world(false);
+	struct err err = ERR_INIT;
+	size_t before;
+
+	(void)state;
+	reconcile(world, config, only_1, 1);
+	before = fake_changes(world->fake);
+	assert_int_equal(lio_forget_reservations(&world->roots, config, &scope, "v1", &err), 0);
+	assert_true(fake_changes(world->fake) > before);
+	assert_settled(world, config, only_1, 1);
+	free_world(world);
+	fixture_free(config);
+}
+
 static void another_serial_is_another_disk(void **state)
 {
 	struct config *config = fixture_config(FIXTURE_H2);
@@ -862,6 +946,9 @@ int main(void)
 		cmocka_unit_test(an_empty_document_leaves_nothing),
 		cmocka_unit_test(what_is_foreign_stays),
 		cmocka_unit_test(frozen_attributes_wait),
+		cmocka_unit_test(reservations_are_loaded_once_and_before_any_lun),
+		cmocka_unit_test(a_load_that_was_broken_off_starts_afresh),
+		cmocka_unit_test(forgetting_maps_the_volumes_hosts_again),
 		cmocka_unit_test(another_serial_is_another_disk),
 		cmocka_unit_test(an_id_of_another_hand_is_an_error),
 		cmocka_unit_test(a_lost_portal_does_not_stop_the_rest),

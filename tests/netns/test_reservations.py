@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reservations as one table: real FUSE, real agents; what stands for LIO writes its text into <dbroot>/pr as the kernel does."""
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+
+import pytest
+from netns_cluster import wait_until
+from storage_cluster import PATIENCE_S
+
+TARGET = "iqn.2026-11.org.example:t1"
+HOST = "iqn.2026-11.org.example:h1"
+MINOR = {"v1": 100, "v2": 101}
+DEVICE = "/sys/kernel/config/target/core/iblock_7731"
+TRANSITION, STANDBY = "15", "2"
+
+# One command of LIO's: open, write once, say what came of it and how long it took.
+WRITER = """
+import os, sys, time
+data = sys.stdin.buffer.read()
+begun = time.monotonic()
+try:
+    fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(fd, data)
+    os.close(fd)
+    print(0, end=" ")
+except OSError as e:
+    print(-e.errno, end=" ")
+print(1000 * (time.monotonic() - begun))
+"""
+
+# A host that is logged in: says "reset" once it is cut off.
+SESSION = """
+import socket, sys, threading
+server = socket.create_server((sys.argv[1], 3260))
+client = socket.create_connection((sys.argv[1], 3260))
+peer, _ = server.accept()
+print("ready", flush=True)
+try:
+    print("closed" if not client.recv(1) else "data", flush=True)
+except ConnectionError:
+    print("reset", flush=True)
+"""
+
+
+class Path:
+    """One nexus: a host's session with a node's port."""
+
+    def __init__(self, node, isid="00023d000001"):
+        self.node, self.isid = node, isid
+
+    def registration(self, number, key, lun, holder=0):
+        held = f"res_holder=1\nres_type={holder:02x}\nres_scope=00\n" if holder else "res_holder=0\n"
+        return (f"PR_REG_START: {number}\ninitiator_fabric=iSCSI\ninitiator_node={HOST}\ninitiator_sid={self.isid}\nsa_res_key={key}\n{held}"
+                f"res_all_tg_pt=0\nmapped_lun={lun}\ntarget_fabric=iSCSI\ntarget_node={TARGET}\ntpgt={self.node.nodeid}\nport_rtpi=1\n"
+                f"target_lun={MINOR['v1'] + lun}\nPR_REG_END: {number}\n")
+
+    def listed(self, key):
+        return f"iSCSI Node: {HOST},i,0x{self.isid} Key: 0x{key:016x} PRgen: 0x00000001\n"
+
+
+class Kernel:
+    """LIO's reservations of one volume on one node."""
+
+    def __init__(self, storage, node, volume):
+        self.node, self.volume, self.lun = node, volume, list(MINOR).index(volume)
+        shown = storage.nodes[0].agent.lunward("config", "show", "--format", "json", check=True).stdout
+        self.serial = json.loads(shown)["document"]["volumes"][volume]["serial"]
+
+    def configfs(self, op, path, arg=""):
+        with socket.socket(socket.AF_UNIX) as s, s.makefile("rw") as f:
+            s.connect(self.node.configfs_socket)
+            f.write(json.dumps({"op": op, "path": f"{DEVICE}/{self.volume}/{path}", "arg": arg}) + "\n")
+            f.flush()
+            return json.loads(f.readline())
+
+    def loaded(self):
+        return self.configfs("read", "pr/res_aptpl_metadata").get("text", "")
+
+    def state(self):
+        return self.configfs("read", f"alua/node{self.node.nodeid}/alua_access_state").get("text", "").strip()
+
+    def show_in_listing(self, entries):
+        lines = "".join(path.listed(key) for path, key, _ in entries) or "None\n"
+        assert self.configfs("write", "pr/res_pr_registered_i_pts", "SPC-3 PR Registrations:\n" + lines[:-1])["rc"] == 0
+
+    def start(self, *entries):
+        """A command leaves the kernel with these: (path, key, type of reservation or 0)."""
+        self.show_in_listing(entries)
+        text = "".join(path.registration(i, key, self.lun, holder) for i, (path, key, holder) in enumerate(entries))
+        process = self.node.popen(["/usr/bin/python3", "-c", WRITER, f"/run/lunward/lio/pr/aptpl_{self.serial}"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdin.write((text or "No Registrations or Reservations").encode() + b"\0")
+        process.stdin.close()
+        return process
+
+    @staticmethod
+    def end(process):
+        rc, took_ms = process.stdout.read().split()
+        process.wait(timeout=PATIENCE_S)
+        return int(rc), float(took_ms)
+
+    def command(self, *entries):
+        return self.end(self.start(*entries))
+
+
+class Session:
+    def __init__(self, node):
+        self.process = node.popen(["/usr/bin/python3", "-c", SESSION, f"10.77.1.{node.nodeid}"], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def is_cut(self):
+        """Bounded: within ten times the agent's own limit."""
+        said, _, _ = select.select([self.process.stdout], [], [], 15)
+        return bool(said) and self.process.stdout.readline() == "reset\n"
+
+    def lives(self):
+        alive = self.process.poll() is None
+        self.process.kill()
+        self.process.wait()
+        return alive
+
+
+def table(node, volume="v1"):
+    done = node.agent.lunward("reservation", "show", volume, "--format", "json")
+    return json.loads(done.stdout) if done.returncode == 0 else {}
+
+
+def keys(node, volume="v1"):
+    return sorted(int(r["key"], 16) for r in table(node, volume).get("registrations", []))
+
+
+def start_keeper(storage, node):
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("no FUSE here")
+    with open(node.path("lunwardd.log"), "a", encoding="utf-8") as log:
+        return node.popen([os.path.join(storage.build_dir, "pr-keeper")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def in_step(node):
+    wait_until(lambda: table(node).get("in_step"), PATIENCE_S, f"{node.name} has the table")
+
+
+@pytest.mark.parametrize("storage", [3], indirect=True)
+def test_one_table(storage):
+    storage.up()
+    n1, n2, _ = storage.nodes
+    for node in (n1, n2):
+        start_keeper(storage, node)
+    for node in (n1, n2):
+        wait_until(lambda n=node: table(n).get("in_step"), PATIENCE_S, f"{node.name} keeps reservations")
+    k1, k2 = Kernel(storage, n1, "v1"), Kernel(storage, n2, "v1")
+    a, b = Path(n1), Path(n2, "00023d000002")
+
+    # Through the owner: answered when both have it; the other's kernel begins anew with it, and lets commands through again.
+    session = Session(n1)
+    took = [k1.command((a, 1, 0))]
+    assert took[0][0] == 0 and keys(n1) == [1]
+    in_step(n2)
+    assert keys(n2) == [1] and f"initiator_node={HOST}" in k2.loaded() and "sa_res_key=1," in k2.loaded()
+    took.append(k1.command((a, 1, 5)))
+    assert took[1][0] == 0 and table(n1)["type"].startswith("write exclusive, registrants")
+    in_step(n2)
+    wait_until(lambda: k2.state() == STANDBY, PATIENCE_S, "n2 in standby")
+    assert "res_holder=1,res_type=5," in k2.loaded() and k2.loaded().count("initiator_node") == 1
+    assert session.lives()
+    print("answered after", ", ".join(f"{ms:.1f} ms" for _, ms in took))
+
+    # Through the other port: a registration is kept for the move.
+    assert k2.command((a, 1, 5), (b, 2, 0))[0] == 0
+    assert keys(n1) == [1, 2]
+    assert [r["waits_for_move"] for r in table(n1)["registrations"] if r["key"] == "0x2"] == [True]
+
+    # A reservation there is nobody's to give: the host is cut off before it could hear anything, and the kernel begins anew.
+    session = Session(n2)
+    rc, _ = k2.command((a, 1, 0), (b, 2, 5))
+    assert session.is_cut()
+    assert rc == 0 and table(n1)["type"].startswith("write exclusive, registrants") and keys(n1) == [1, 2]
+    assert [r["key"] for r in table(n1)["registrations"] if r["holder"]] == ["0x1"]
+    in_step(n2)
+    wait_until(lambda: k2.state() == STANDBY, PATIENCE_S, "n2 in standby")
+    assert k2.loaded().count("initiator_node") == 2 and "res_holder=1" in k2.loaded()
+
+    # A move: the table goes along, and what waited for it is known to the owner.
+    n1.agent.lunward("move", "g1", "n2", check=True)
+    k2.show_in_listing([(a, 1, 5), (b, 2, 0)])
+    wait_until(lambda: not any(r["waits_for_move"] for r in table(n2)["registrations"]), PATIENCE_S, "n2 has said what it has")
+    assert keys(n2) == [1, 2] and table(n2)["type"].startswith("write exclusive, registrants")
+    assert k2.command((a, 1, 0), (b, 2, 5))[0] == 0  # now it may
+    assert [r["key"] for r in table(n1)["registrations"] if r["holder"]] == ["0x2"]
+
+    # The agent dies and comes back: what LIO asked meanwhile is answered by the new one, and durable.
+    n2.agent.kill()
+    waiting = k2.start((b, 2, 5))
+    time.sleep(0.5)
+    assert waiting.poll() is None  # nobody has said anything
+    n2.agent.start()
+    assert k2.end(waiting)[0] == 0
+    wait_until(lambda: keys(n1) == [2], PATIENCE_S, "the change on n1")
+
+    # A crash of the owner: the other has the table before it serves.
+    in_step(n1)
+    storage.crash(n2)
+    storage.wait_served("g1", "n1")
+    assert keys(n1) == [2] and "sa_res_key=2," in k1.loaded() and "res_holder=1" in k1.loaded() and k1.loaded().count("initiator_node") == 1
+
+    # Alone: a change cannot be agreed on, and no host hears of it.
+    storage.cut_off(n1)
+    session = Session(n1)
+    rc, took_ms = k1.command((b, 2, 5), (a, 7, 0))
+    assert session.is_cut() and took_ms < 5000
+    storage.check_safe()
