@@ -8,31 +8,13 @@
 
 #include "agent/cli/cli.h"
 #include "agent/cli/flow.h"
+#include "agent/cli/json.h"
 #include "agent/ctl/client.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/xalloc.h"
 
 #define RETRY_MS 250
-
-static bool has(const json_t *names, const char *name)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach (names, i, item) {
-		if (json_is_string(item) && strcmp(json_string_value(item), name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static const char *string_of(const json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-
-	return s ? s : "";
-}
 
 /* Through the gates, as the kernel target goes. */
 static int check_flow(const struct cli *cli, const json_t *group, struct err *err)
@@ -44,7 +26,7 @@ static int check_flow(const struct cli *cli, const json_t *group, struct err *er
 	int rc;
 
 	for (size_t i = 0; i < n; i++)
-		paths[i] = xasprintf("/dev/mapper/lunward-%s", string_of(json_array_get(volumes, i), "name"));
+		paths[i] = xasprintf("/dev/mapper/lunward-%s", json_text(json_array_get(volumes, i), "name"));
 	rc = flow_check((const char *const *)paths, n, deadline_ms, err);
 	for (size_t i = 0; i < n; i++)
 		free(paths[i]);
@@ -55,9 +37,9 @@ static int check_flow(const struct cli *cli, const json_t *group, struct err *er
 static const char *owner_role(const struct cli *cli, const char *me, const json_t *group, char *reason, size_t size)
 {
 	struct err err = ERR_INIT;
-	const char *alua = string_of(json_object_get(group, "alua"), me);
+	const char *alua = json_text(json_object_get(group, "alua"), me);
 
-	if (strcmp(string_of(group, "phase"), "owned") != 0)
+	if (strcmp(json_text(group, "phase"), "owned") != 0)
 		return "changing";
 	if (strcmp(alua, "active/optimized") != 0) {
 		snprintf(reason, size, "hosts see %s on the ports of this node", alua[0] ? alua : "nothing");
@@ -72,19 +54,19 @@ static const char *owner_role(const struct cli *cli, const char *me, const json_
 
 static const char *role_of(const struct cli *cli, const json_t *status, const json_t *group, char *reason, size_t size)
 {
-	const char *me = string_of(status, "node");
+	const char *me = json_text(status, "node");
 
-	if (!has(json_object_get(group, "nodes"), me))
+	if (!json_names(json_object_get(group, "nodes"), me))
 		return "none";
-	if (strcmp(string_of(group, "owner"), me) == 0 && strcmp(string_of(group, "phase"), "orphaned") != 0) {
+	if (strcmp(json_text(group, "owner"), me) == 0 && strcmp(json_text(group, "phase"), "orphaned") != 0) {
 		if (json_is_true(json_object_get(status, "quorate")))
 			return owner_role(cli, me, group, reason, size);
 		snprintf(reason, size, "no quorum: nothing is served here");
 		return "stale";
 	}
-	if (has(json_object_get(group, "current"), me) && has(json_object_get(group, "ready"), me))
+	if (json_names(json_object_get(group, "current"), me) && json_names(json_object_get(group, "ready"), me))
 		return "spare";
-	snprintf(reason, size, "%s", has(json_object_get(group, "current"), me) ? "its storage or target is not ready" :
+	snprintf(reason, size, "%s", json_names(json_object_get(group, "current"), me) ? "its storage or target is not ready" :
 										 "its copy lacks writes");
 	return "stale";
 }
@@ -95,7 +77,7 @@ static const json_t *find_group(const json_t *status, const char *name)
 	size_t i;
 
 	json_array_foreach (json_object_get(status, "groups"), i, group) {
-		if (strcmp(string_of(group, "name"), name) == 0)
+		if (strcmp(json_text(group, "name"), name) == 0)
 			return group;
 	}
 	return NULL;
@@ -147,7 +129,7 @@ enum cli_exit cmd_resource_role(struct cli *cli)
 		json_decref(status);
 		return cli_fail(cli, &err);
 	}
-	placement = string_of(find_group(status, cli->args[0]), "placement");
+	placement = json_text(find_group(status, cli->args[0]), "placement");
 	if (cli->json) {
 		answer = json_pack("{s:s, s:s, s:s}", "role", role, "placement", placement, "reason", reason);
 		cli_print_json(answer);

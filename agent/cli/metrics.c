@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "agent/cli/json.h"
 #include "base/strbuf.h"
 
 struct out {
@@ -11,28 +12,9 @@ struct out {
 	const json_t *status;
 };
 
-static const char *string_of(const json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-
-	return s ? s : "";
-}
-
 static bool is(const json_t *object, const char *key, const char *value)
 {
-	return strcmp(string_of(object, key), value) == 0;
-}
-
-static bool has(const json_t *names, const char *name)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach (names, i, item) {
-		if (json_is_string(item) && strcmp(json_string_value(item), name) == 0)
-			return true;
-	}
-	return false;
+	return strcmp(json_text(object, key), value) == 0;
 }
 
 static void family(struct out *out, const char *name, const char *type, const char *help)
@@ -86,7 +68,7 @@ static void add_cluster(struct out *out)
 		n_warnings += is(problem, "severity", "warning");
 	}
 	family(out, "lunward_build_info", "gauge", "Version of the lunwardd that answered, as a label.");
-	sample(out, "lunward_build_info", "version", string_of(out->status, "version"), NULL, NULL, 1);
+	sample(out, "lunward_build_info", "version", json_text(out->status, "version"), NULL, NULL, 1);
 	plain(out, "lunward_quorate", "gauge", "Whether this node has quorum.",
 	      json_is_true(json_object_get(out->status, "quorate")));
 	plain(out, "lunward_active", "gauge", "Whether a majority of agents takes part: changes are possible.",
@@ -114,7 +96,7 @@ static void states(struct out *out, const char *metric, const char *what, const 
 		   const char *const *words)
 {
 	for (; *words; words++)
-		sample(out, metric, what, string_of(object, "name"), key, *words, is(object, key, *words));
+		sample(out, metric, what, json_text(object, "name"), key, *words, is(object, key, *words));
 }
 
 static void node_state(struct out *out, const char *metric, const json_t *node)
@@ -126,19 +108,19 @@ static void node_state(struct out *out, const char *metric, const json_t *node)
 
 static void node_unproven(struct out *out, const char *metric, const json_t *node)
 {
-	sample(out, metric, "node", string_of(node, "name"), NULL, NULL,
+	sample(out, metric, "node", json_text(node, "name"), NULL, NULL,
 	       is(node, "state", "down") && is(node, "evidence", "none"));
 }
 
 static void node_errors(struct out *out, const char *metric, const json_t *node)
 {
-	sample(out, metric, "node", string_of(node, "name"), NULL, NULL, (double)json_array_size(json_object_get(node, "errors")));
+	sample(out, metric, "node", json_text(node, "name"), NULL, NULL, (double)json_array_size(json_object_get(node, "errors")));
 }
 
 static void node_portals_away(struct out *out, const char *metric, const json_t *node)
 {
 	if (is(node, "role", "storage"))
-		sample(out, metric, "node", string_of(node, "name"), NULL, NULL, !is(node, "portals_at", string_of(node, "name")));
+		sample(out, metric, "node", json_text(node, "name"), NULL, NULL, !is(node, "portals_at", json_text(node, "name")));
 }
 
 static void group_phase(struct out *out, const char *metric, const json_t *group)
@@ -156,7 +138,7 @@ static void group_owner(struct out *out, const char *metric, const json_t *group
 	json_array_foreach (json_object_get(group, "nodes"), i, node) {
 		const char *name = json_is_string(node) ? json_string_value(node) : "";
 
-		sample(out, metric, "group", string_of(group, "name"), "node", name, is(group, "owner", name));
+		sample(out, metric, "group", json_text(group, "name"), "node", name, is(group, "owner", name));
 	}
 }
 
@@ -168,15 +150,15 @@ static void group_spares(struct out *out, const char *metric, const json_t *grou
 	json_array_foreach (json_object_get(group, "current"), i, node) {
 		const char *name = json_is_string(node) ? json_string_value(node) : "";
 
-		n += has(json_object_get(group, "ready"), name) && !is(group, "owner", name);
+		n += json_names(json_object_get(group, "ready"), name) && !is(group, "owner", name);
 	}
-	sample(out, metric, "group", string_of(group, "name"), NULL, NULL, (double)n);
+	sample(out, metric, "group", json_text(group, "name"), NULL, NULL, (double)n);
 }
 
 /* Not "owner changed" by itself, which no sample shows: the epoch grows with each change. */
 static void group_epoch(struct out *out, const char *metric, const json_t *group)
 {
-	sample(out, metric, "group", string_of(group, "name"), NULL, NULL, number(group, "epoch"));
+	sample(out, metric, "group", json_text(group, "name"), NULL, NULL, number(group, "epoch"));
 }
 
 static void group_resync(struct out *out, const char *metric, const json_t *group)
@@ -186,7 +168,7 @@ static void group_resync(struct out *out, const char *metric, const json_t *grou
 
 	json_array_foreach (json_object_get(group, "copies"), i, copy) {
 		if (json_is_number(json_object_get(copy, "resync_percent")))
-			sample(out, metric, "group", string_of(group, "name"), "node", string_of(copy, "node"),
+			sample(out, metric, "group", json_text(group, "name"), "node", json_text(copy, "node"),
 			       number(copy, "resync_percent") / 100);
 	}
 }
@@ -197,7 +179,7 @@ static void volume_size(struct out *out, const char *metric, const json_t *group
 	size_t i;
 
 	json_array_foreach (json_object_get(group, "volumes"), i, volume)
-		sample(out, metric, "group", string_of(group, "name"), "volume", string_of(volume, "name"),
+		sample(out, metric, "group", json_text(group, "name"), "volume", json_text(volume, "name"),
 		       number(volume, "size_bytes"));
 }
 

@@ -6,33 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/cli/json.h"
 #include "agent/cli/page.h"
 #include "agent/cli/render.h"
 #include "base/cleanup.h"
 #include "base/xalloc.h"
 
-static const char *string_of(const json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-
-	return s ? s : "";
-}
-
-static bool has(const json_t *array, const char *name)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach (array, i, item) {
-		if (json_is_string(item) && strcmp(json_string_value(item), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool is_phase(const json_t *group, const char *a, const char *b)
 {
-	return strcmp(string_of(group, "phase"), a) == 0 || strcmp(string_of(group, "phase"), b) == 0;
+	return strcmp(json_text(group, "phase"), a) == 0 || strcmp(json_text(group, "phase"), b) == 0;
 }
 
 /* --- verdict ----------------------------------------------------------------------------------------------------------*/
@@ -43,7 +25,7 @@ static const json_t *first_problem(const json_t *status, const char *severity)
 	size_t i;
 
 	json_array_foreach (json_object_get(status, "problems"), i, problem) {
-		if (strcmp(string_of(problem, "severity"), severity) == 0)
+		if (strcmp(json_text(problem, "severity"), severity) == 0)
 			return problem;
 	}
 	return NULL;
@@ -57,7 +39,7 @@ static size_t name_groups(const json_t *status, const char *phase_a, const char 
 
 	json_array_foreach (json_object_get(status, "groups"), i, group) {
 		if (is_phase(group, phase_a, phase_b))
-			strbuf_addf(sb, "%s%s", n++ ? ", " : "", string_of(group, "name"));
+			strbuf_addf(sb, "%s%s", n++ ? ", " : "", json_text(group, "name"));
 	}
 	return n;
 }
@@ -68,12 +50,12 @@ static void add_verdict(struct page *page, enum page_colour colour, const char *
 	int indent = (int)strlen(word) + 1;
 
 	if (problem)
-		page_add(page, indent, colour, word, "%s%s%s: %s", reason, reason[0] ? "; " : "", string_of(problem, "object"),
-			 string_of(problem, "text"));
+		page_add(page, indent, colour, word, "%s%s%s: %s", reason, reason[0] ? "; " : "", json_text(problem, "object"),
+			 json_text(problem, "text"));
 	else
 		page_add(page, indent, colour, word, "%s", reason);
-	if (problem && string_of(problem, "remedy")[0])
-		page_add(page, 6, PAGE_BOLD, "  do:", "%s", string_of(problem, "remedy"));
+	if (problem && json_text(problem, "remedy")[0])
+		page_add(page, 6, PAGE_BOLD, "  do:", "%s", json_text(problem, "remedy"));
 }
 
 /* Returns the problem that was told, NULL if none. */
@@ -142,14 +124,14 @@ static void add_volumes(struct strbuf *sb, const json_t *group)
 static void group_line(struct page *page, const json_t *status, const json_t *group)
 {
 	_cleanup_strbuf_ struct strbuf sb = { 0 };
-	_cleanup_free_ char *lead = xasprintf("  %s", string_of(group, "name"));
-	const char *owner = string_of(group, "owner"), *to = string_of(group, "to");
-	const char *since = string_of(json_object_get(group, "last_change"), "started");
+	_cleanup_free_ char *lead = xasprintf("  %s", json_text(group, "name"));
+	const char *owner = json_text(group, "owner"), *to = json_text(group, "to");
+	const char *since = json_text(json_object_get(group, "last_change"), "started");
 	enum page_colour colour = PAGE_WARN;
 
 	if (!json_is_true(json_object_get(status, "quorate"))) {
 		strbuf_addf(&sb, owner[0] ? "when there was quorum: %s by %s" : "when there was quorum: %s",
-			    string_of(group, "phase"), owner);
+			    json_text(group, "phase"), owner);
 	} else if (is_phase(group, "owned", "owned")) {
 		strbuf_addf(&sb, "served by %s", owner);
 		if (since[0])
@@ -161,14 +143,14 @@ static void group_line(struct page *page, const json_t *status, const json_t *gr
 		strbuf_addf(&sb, to[0] ? "MOVING: %s is releasing it to %s; hosts wait" : "being released by %s", owner, to);
 	} else {
 		colour = PAGE_BAD;
-		strbuf_addf(&sb, owner[0] ? "NOT SERVED: %s, last owner %s" : "NOT SERVED: %s", string_of(group, "phase"), owner);
+		strbuf_addf(&sb, owner[0] ? "NOT SERVED: %s, last owner %s" : "NOT SERVED: %s", json_text(group, "phase"), owner);
 	}
 	strbuf_add(&sb, " (");
 	add_volumes(&sb, group);
 	strbuf_add(&sb, ")");
 	page_add(page, 6, colour, lead, "%s", strbuf_str(&sb));
-	if (string_of(group, "reason")[0])
-		page_add(page, 6, PAGE_PLAIN, "     ", "%s", string_of(group, "reason"));
+	if (json_text(group, "reason")[0])
+		page_add(page, 6, PAGE_PLAIN, "     ", "%s", json_text(group, "reason"));
 }
 
 static const json_t *copy_of(const json_t *group, const char *node)
@@ -177,7 +159,7 @@ static const json_t *copy_of(const json_t *group, const char *node)
 	size_t i;
 
 	json_array_foreach (json_object_get(group, "copies"), i, copy) {
-		if (strcmp(string_of(copy, "node"), node) == 0)
+		if (strcmp(json_text(copy, "node"), node) == 0)
 			return copy;
 	}
 	return NULL;
@@ -189,8 +171,8 @@ static const char *node_state(const json_t *status, const char *name)
 	size_t i;
 
 	json_array_foreach (json_object_get(status, "nodes"), i, node) {
-		if (strcmp(string_of(node, "name"), name) == 0)
-			return string_of(node, "state");
+		if (strcmp(json_text(node, "name"), name) == 0)
+			return json_text(node, "state");
 	}
 	return "";
 }
@@ -198,8 +180,8 @@ static const char *node_state(const json_t *status, const char *name)
 /* Can it take over, and if not, why not. */
 static const char *copy_verdict(const json_t *status, const json_t *group, const char *node)
 {
-	bool current = has(json_object_get(group, "current"), node), ready = has(json_object_get(group, "ready"), node);
-	bool owner = strcmp(string_of(group, "owner"), node) == 0;
+	bool current = json_names(json_object_get(group, "current"), node), ready = json_names(json_object_get(group, "ready"), node);
+	bool owner = strcmp(json_text(group, "owner"), node) == 0;
 	const char *state = node_state(status, node);
 
 	if (strcmp(state, "down") == 0)
@@ -221,17 +203,17 @@ static void copy_line(struct page *page, const json_t *status, const json_t *gro
 	_cleanup_free_ char *lead = xasprintf("      %-*s", name_width, node);
 	const json_t *copy = copy_of(group, node), *percent = json_object_get(copy, "resync_percent");
 	static const char *const keys[] = { "role", "disk", "connection" };
-	bool good = has(json_object_get(group, "current"), node) && has(json_object_get(group, "ready"), node);
+	bool good = json_names(json_object_get(group, "current"), node) && json_names(json_object_get(group, "ready"), node);
 
 	strbuf_add(&sb, copy_verdict(status, group, node));
 	if (json_is_number(percent) && json_number_value(percent) < 100)
 		strbuf_addf(&sb, ", resync %.1f %%", json_number_value(percent));
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (string_of(copy, keys[i])[0])
-			strbuf_addf(&sb, ", %s", string_of(copy, keys[i]));
+		if (json_text(copy, keys[i])[0])
+			strbuf_addf(&sb, ", %s", json_text(copy, keys[i]));
 	}
-	if (string_of(json_object_get(group, "alua"), node)[0])
-		strbuf_addf(&sb, ", hosts see %s", string_of(json_object_get(group, "alua"), node));
+	if (json_text(json_object_get(group, "alua"), node)[0])
+		strbuf_addf(&sb, ", hosts see %s", json_text(json_object_get(group, "alua"), node));
 	page_add(page, 8, good ? PAGE_PLAIN : PAGE_WARN, lead, " %s", strbuf_str(&sb));
 }
 
@@ -248,12 +230,12 @@ static int longest(const json_t *strings)
 static void change_line(struct page *page, const json_t *group)
 {
 	const json_t *change = json_object_get(group, "last_change"), *total = json_object_get(change, "total_ms");
-	const char *from = string_of(change, "from"), *kind = string_of(change, "kind");
+	const char *from = json_text(change, "from"), *kind = json_text(change, "kind");
 
 	if (!json_is_integer(total))
 		return;
 	page_add(page, 8, PAGE_PLAIN, "     ", "last %s: %s%s%s, %" JSON_INTEGER_FORMAT " ms", kind[0] ? kind : "change", from,
-		 from[0] ? " -> " : "", string_of(change, "to"), json_integer_value(total));
+		 from[0] ? " -> " : "", json_text(change, "to"), json_integer_value(total));
 }
 
 static void groups(struct page *page, const json_t *status)
@@ -281,25 +263,25 @@ static void groups(struct page *page, const json_t *status)
 
 static void node_line(struct page *page, const json_t *status, const json_t *node, int name_width)
 {
-	_cleanup_free_ char *lead = xasprintf("  %-*s", name_width, string_of(node, "name"));
+	_cleanup_free_ char *lead = xasprintf("  %-*s", name_width, json_text(node, "name"));
 	_cleanup_strbuf_ struct strbuf sb = { 0 };
-	const char *state = string_of(node, "state"), *evidence = string_of(node, "evidence");
-	const char *portals_at = string_of(node, "portals_at");
+	const char *state = json_text(node, "state"), *evidence = json_text(node, "evidence");
+	const char *portals_at = json_text(node, "portals_at");
 	json_int_t applied = json_integer_value(json_object_get(node, "config_applied"));
 	bool up = strcmp(state, "up") == 0;
 
-	strbuf_addf(&sb, "%-4s  %s", state, string_of(node, "role"));
+	strbuf_addf(&sb, "%-4s  %s", state, json_text(node, "role"));
 	if (!up && evidence[0] && strcmp(evidence, "none") != 0)
 		strbuf_addf(&sb, ", proven off (%s)", evidence);
 	else if (strcmp(state, "down") == 0 && json_is_true(json_object_get(status, "quorate")))
 		strbuf_add(&sb, ", NOT PROVEN OFF");
-	if (strcmp(string_of(node, "role"), "storage") == 0 && portals_at[0] &&
-	    strcmp(portals_at, string_of(node, "name")) != 0)
+	if (strcmp(json_text(node, "role"), "storage") == 0 && portals_at[0] &&
+	    strcmp(portals_at, json_text(node, "name")) != 0)
 		strbuf_addf(&sb, ", its portals are at %s", portals_at);
-	if (up && strcmp(string_of(node, "role"), "storage") == 0 &&
+	if (up && strcmp(json_text(node, "role"), "storage") == 0 &&
 	    applied < json_integer_value(json_object_get(status, "config_version")))
 		strbuf_addf(&sb, ", still at configuration %" JSON_INTEGER_FORMAT, applied);
-	if (strcmp(string_of(status, "node"), string_of(node, "name")) == 0)
+	if (strcmp(json_text(status, "node"), json_text(node, "name")) == 0)
 		strbuf_add(&sb, " (here)");
 	page_add(page, name_width + 10, up ? PAGE_PLAIN : strcmp(state, "down") == 0 ? PAGE_BAD : PAGE_WARN, lead, " %s",
 		 strbuf_str(&sb));
@@ -315,7 +297,7 @@ static void nodes(struct page *page, const json_t *status)
 	page_blank(page);
 	page_add(page, 0, PAGE_BOLD, "Nodes", "%s", "");
 	json_array_foreach (list, i, node)
-		width = MAX(width, strlen(string_of(node, "name")));
+		width = MAX(width, strlen(json_text(node, "name")));
 	json_array_foreach (list, i, node)
 		node_line(page, status, node, (int)MIN(width, (size_t)40));
 }
@@ -331,18 +313,18 @@ static void problems(struct page *page, const json_t *status, const json_t *told
 	page_blank(page);
 	page_add(page, 0, PAGE_BOLD, "Problems", "%s", "");
 	json_array_foreach (list, i, problem) {
-		bool error = strcmp(string_of(problem, "severity"), "error") == 0;
+		bool error = strcmp(json_text(problem, "severity"), "error") == 0;
 
 		page_add(page, 4, error ? PAGE_BAD : PAGE_WARN, error ? "  error:" : "  warning:", "%s: %s",
-			 string_of(problem, "object"), string_of(problem, "text"));
-		if (string_of(problem, "remedy")[0])
-			page_add(page, 8, PAGE_BOLD, "    do:", "%s", string_of(problem, "remedy"));
+			 json_text(problem, "object"), json_text(problem, "text"));
+		if (json_text(problem, "remedy")[0])
+			page_add(page, 8, PAGE_BOLD, "    do:", "%s", json_text(problem, "remedy"));
 	}
 }
 
 static void footer(struct page *page, const json_t *status)
 {
-	const char *cluster = string_of(status, "cluster");
+	const char *cluster = json_text(status, "cluster");
 	size_t n_sessions = json_array_size(json_object_get(status, "sessions"));
 	_cleanup_free_ char *sessions = json_object_get(status, "sessions") ?
 						xasprintf(", %zu host session%s here", n_sessions, n_sessions == 1 ? "" : "s") :
@@ -350,9 +332,9 @@ static void footer(struct page *page, const json_t *status)
 
 	page_blank(page);
 	page_add(page, 2, PAGE_PLAIN, cluster[0] ? "Cluster" : "", "%s%sseen from %s: %s, configuration %" JSON_INTEGER_FORMAT
-		 "%s, lunwardd %s", cluster, cluster[0] ? ", " : "", string_of(status, "node"),
+		 "%s, lunwardd %s", cluster, cluster[0] ? ", " : "", json_text(status, "node"),
 		 json_is_true(json_object_get(status, "quorate")) ? "quorate" : "NOT QUORATE",
-		 json_integer_value(json_object_get(status, "config_version")), sessions, string_of(status, "version"));
+		 json_integer_value(json_object_get(status, "config_version")), sessions, json_text(status, "version"));
 }
 
 char *render_status(const json_t *status, bool colour)

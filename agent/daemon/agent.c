@@ -23,16 +23,16 @@ uint32_t agent_me(const struct agent *agent)
 
 const char *agent_node_name(const struct agent *agent, uint32_t nodeid)
 {
-	struct ha_core_view view;
 	struct ha_node_view node;
 
-	ha_core_view(agent->core, &view);
-	for (size_t i = 0; i < view.n_nodes; i++) {
-		ha_core_node(agent->core, i, &node);
-		if (node.nodeid == nodeid)
-			return node.name;
-	}
-	return "nobody";
+	return ha_core_find_node(agent->core, nodeid, &node) == 0 ? node.name : "nobody";
+}
+
+bool agent_node_is_up(const struct agent *agent, uint32_t nodeid)
+{
+	struct ha_node_view node;
+
+	return ha_core_find_node(agent->core, nodeid, &node) == 0 && node.state == HA_NODE_UP;
 }
 
 void agent_turn_by(struct agent *agent, int64_t deadline_ms)

@@ -125,6 +125,7 @@ void agent_take_config(struct agent *agent); /* parses the core's document if it
 void agent_turn_by(struct agent *agent, int64_t deadline_ms);
 uint32_t agent_me(const struct agent *agent);
 const char *agent_node_name(const struct agent *agent, uint32_t nodeid); /* "nobody" for 0 */
+bool agent_node_is_up(const struct agent *agent, uint32_t nodeid);
 struct agroup *agent_group(struct agent *agent, const char *name);
 bool agent_pacemaker_places(const struct agent *agent, const char *group); /* by the document */
 

@@ -78,6 +78,14 @@ static void fail(struct ctl_request *request, int code, const char *text)
 	ctl_request_fail(request, code, text);
 }
 
+static void fail_unknown_node(struct ctl_request *request, const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "no node \"%s\"; see `lunward status`", name ? name : "");
+	fail(request, -ENOENT, text);
+}
+
 static const char *string_arg(const json_t *args, const char *key)
 {
 	return json_string_value(json_object_get(args, key));
@@ -324,11 +332,9 @@ static void cmd_move(void *ctx, struct ctl_request *request, const json_t *args)
 {
 	const char *node = string_arg(args, "node");
 	uint32_t to = node_by_name(ctx, node);
-	char text[128];
 
 	if (!to) {
-		snprintf(text, sizeof(text), "no node \"%s\"; see `lunward status`", node ? node : "");
-		fail(request, -ENOENT, text);
+		fail_unknown_node(request, node);
 		return;
 	}
 	request_move(ctx, request, string_arg(args, "group"), to, false);
@@ -395,11 +401,9 @@ static void cmd_confirm_down(void *ctx, struct ctl_request *request, const json_
 	const char *node = string_arg(args, "node");
 	uint32_t nodeid = node_by_name(agent, node);
 	struct waiter *waiter;
-	char text[128];
 
 	if (!nodeid) {
-		snprintf(text, sizeof(text), "no node \"%s\"; see `lunward status`", node ? node : "");
-		fail(request, -ENOENT, text);
+		fail_unknown_node(request, node);
 		return;
 	}
 	log_warning("an operator vouches that %s is off", node);
@@ -426,12 +430,13 @@ static void cmd_maintenance(void *ctx, struct ctl_request *request, const json_t
 	struct waiter *waiter;
 	char text[128];
 
-	if (!nodeid || maintenance < 0) {
-		if (!nodeid)
-			snprintf(text, sizeof(text), "no node \"%s\"; see `lunward status`", node ? node : "");
-		else
-			snprintf(text, sizeof(text), "maintenance is on, off or until-restart, not \"%.40s\"", state ? state : "");
-		fail(request, nodeid ? -EINVAL : -ENOENT, text);
+	if (!nodeid) {
+		fail_unknown_node(request, node);
+		return;
+	}
+	if (maintenance < 0) {
+		snprintf(text, sizeof(text), "maintenance is on, off or until-restart, not \"%.40s\"", state ? state : "");
+		fail(request, -EINVAL, text);
 		return;
 	}
 	waiter = add_waiter(agent, maintenance ? WAIT_EVACUATED : WAIT_REPLY, request,
@@ -524,13 +529,8 @@ static bool can_leave(const struct ha_group_view *group, uint32_t from)
 		return true;
 	for (size_t i = 0; i < HA_COPIES_MAX && group->nodes[i]; i++) {
 		uint32_t id = group->nodes[i];
-		bool current = false, ready = false;
 
-		for (size_t k = 0; k < HA_COPIES_MAX; k++) {
-			current |= group->current[k] == id;
-			ready |= group->ready[k] == id;
-		}
-		if (id != from && current && ready && !group->stays)
+		if (id != from && ha_set_has(group->current, id) && ha_set_has(group->ready, id) && !group->stays)
 			return true;
 	}
 	return false;

@@ -199,20 +199,6 @@ static int by_time(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static bool is_up(const struct agent *agent, uint32_t nodeid)
-{
-	struct ha_core_view view;
-	struct ha_node_view node;
-
-	ha_core_view(agent->core, &view);
-	for (size_t i = 0; i < view.n_nodes; i++) {
-		ha_core_node(agent->core, i, &node);
-		if (node.nodeid == nodeid)
-			return node.state == HA_NODE_UP;
-	}
-	return false;
-}
-
 static json_t *last_change_json(const struct agent *agent, const struct ha_group_view *group)
 {
 	json_t *sorted[HA_COPIES_MAX * TIMELINE_STEPS_MAX], *steps = json_array();
@@ -225,7 +211,7 @@ static json_t *last_change_json(const struct agent *agent, const struct ha_group
 		size_t k;
 
 		/* A node that took no part in the last change, or is no more, has an old story to tell. */
-		if (epoch + 1 < (json_int_t)group->epoch || !is_up(agent, group->nodes[i]))
+		if (epoch + 1 < (json_int_t)group->epoch || !agent_node_is_up(agent, group->nodes[i]))
 			continue;
 		json_array_foreach (json_object_get(info, "timeline"), k, step) {
 			if (n < ARRAY_SIZE(sorted)) {
@@ -238,15 +224,6 @@ static json_t *last_change_json(const struct agent *agent, const struct ha_group
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(steps, sorted[i]);
 	return json_pack("{s:I, s:o}", "epoch", (json_int_t)group->epoch, "steps", steps);
-}
-
-static bool contains(const uint32_t *nodeids, uint32_t nodeid)
-{
-	for (size_t i = 0; i < HA_COPIES_MAX && nodeids[i]; i++) {
-		if (nodeids[i] == nodeid)
-			return true;
-	}
-	return false;
 }
 
 static void group_problems(struct report *report, const struct ha_group_view *group)
@@ -279,10 +256,10 @@ static void group_problems(struct report *report, const struct ha_group_view *gr
 	for (size_t i = 0; i < HA_COPIES_MAX && group->nodes[i]; i++) {
 		if (group->phase != HA_PHASE_OWNED || group->nodes[i] == group->owner)
 			continue;
-		if (contains(group->current, group->nodes[i]) && contains(group->ready, group->nodes[i]))
+		if (ha_set_has(group->current, group->nodes[i]) && ha_set_has(group->ready, group->nodes[i]))
 			continue;
 		text = xasprintf("the copy on %s cannot take over: %s", agent_node_name(report->agent, group->nodes[i]),
-				 contains(group->current, group->nodes[i]) ? "not ready" : "it lacks writes (down or resyncing)");
+				 ha_set_has(group->current, group->nodes[i]) ? "not ready" : "it lacks writes (down or resyncing)");
 		problem(report, "warning", object, text, "it comes back by itself once the node is up and in sync");
 		free(text);
 	}

@@ -199,29 +199,6 @@ static uint32_t peer_of(const struct config_group *group, uint32_t me)
 	return group->nodes[0] == me ? group->nodes[1] : group->nodes[0];
 }
 
-static bool is_listed(const uint32_t *nodeids, uint32_t nodeid)
-{
-	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
-		if (nodeids[i] == nodeid)
-			return true;
-	}
-	return false;
-}
-
-static bool node_is_up(const struct agent *agent, uint32_t nodeid)
-{
-	struct ha_core_view view;
-	struct ha_node_view node;
-
-	ha_core_view(agent->core, &view);
-	for (size_t i = 0; i < view.n_nodes; i++) {
-		ha_core_node(agent->core, i, &node);
-		if (node.nodeid == nodeid)
-			return node.state == HA_NODE_UP;
-	}
-	return false;
-}
-
 /* A lost owner leaves `current`. On storage that all share it lacks nothing once it is back: there is one copy. */
 static void tell_others_current(struct agroup *group, const struct config_group *spec, const struct ha_group_view *view)
 {
@@ -229,8 +206,8 @@ static void tell_others_current(struct agroup *group, const struct config_group 
 		struct ha_event event = { .type = HA_EV_LOCAL, .local = HA_LOCAL_CURRENT, .group = group->name,
 					  .nodeid = view->nodes[i] };
 
-		if (spec->backend != CONFIG_BACKEND_SHARED || is_listed(view->current, event.nodeid) ||
-		    !node_is_up(group->agent, event.nodeid))
+		if (spec->backend != CONFIG_BACKEND_SHARED || ha_set_has(view->current, event.nodeid) ||
+		    !agent_node_is_up(group->agent, event.nodeid))
 			continue;
 		agent_step(group->agent, &event); /* a yes counts after a no */
 		event.yes = true;
@@ -262,7 +239,7 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler.
 	 * A `yes` counts only after a `no`, which is the truth about a copy that is not listed. */
 	event.yes = false;
-	if (behind || (equal && !is_listed(view.current, event.nodeid)))
+	if (behind || (equal && !ha_set_has(view.current, event.nodeid)))
 		agent_step(agent, &event);
 	event.yes = true;
 	if (equal)
@@ -323,9 +300,9 @@ static void mend_drbd(struct agroup *group, const struct config_group *spec, int
 		return;
 	if (spec->nodes[0] == agent_me(agent) && !each_volume(agent, config, spec, is_not_brand_new))
 		try_task(group, TASK_INITIALISE, &group->initialise_retry_ms, now_ms);
-	else if (!each_volume(agent, config, spec, is_not_alone) && node_is_up(agent, peer) && !group->job)
+	else if (!each_volume(agent, config, spec, is_not_alone) && agent_node_is_up(agent, peer) && !group->job)
 		try_task(group, TASK_CONNECT, &group->connect_retry_ms, now_ms);
-	else if (!each_volume(agent, config, spec, is_not_held) && view.settled && !is_listed(view.current, peer) &&
+	else if (!each_volume(agent, config, spec, is_not_held) && view.settled && !ha_set_has(view.current, peer) &&
 		 view.owner == agent_me(agent))
 		try_task(group, TASK_RESUME, &group->resume_retry_ms, now_ms);
 }

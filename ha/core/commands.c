@@ -31,7 +31,7 @@ static int check_target(const struct replica *replica, const struct ha_state_gro
 {
 	const char *name = group->spec.name, *node = node_name(replica->settings, to);
 
-	if (!set_has(group->spec.nodes, to))
+	if (!ha_set_has(group->spec.nodes, to))
 		return err_set(err, -EINVAL, "group %s: cannot move to %s: it has no copy of it", name, node);
 	if (!state_node_is(&replica->state, to, HA_NODE_UP))
 		return err_set(err, -EHOSTDOWN, "group %s: cannot move to %s: its agent is not part of the cluster (is %s): "
@@ -40,10 +40,10 @@ static int check_target(const struct replica *replica, const struct ha_state_gro
 	if (state_node(&replica->state, to)->maintenance)
 		return err_set(err, -EBUSY, "group %s: cannot move to %s: it is in maintenance: lunward node maintenance %s off", name, node,
 			       node);
-	if (!set_has(group->current, to))
+	if (!ha_set_has(group->current, to))
 		return err_set(err, -ESTALE, "group %s: cannot move to %s: its copy is not current: wait until it is "
 			       "resynchronised", name, node);
-	if (!set_has(group->ready, to))
+	if (!ha_set_has(group->ready, to))
 		return err_set(err, -ENOTCONN, "group %s: cannot move to %s: its storage or target is not ready there: see "
 			       "the problems of that node in the status", name, node);
 	return 0;
@@ -186,7 +186,7 @@ static void lost_apply(struct replica *replica, uint32_t origin, const struct ha
 	struct ha_state_group *group = state_group(&replica->state, command->group);
 
 	set_reason(group, command->text);
-	if (set_has(group->current, origin))
+	if (ha_set_has(group->current, origin))
 		replica_acquire(replica, group, origin);
 	else
 		replica_enter(replica, group, HA_PHASE_FREE, 0);
@@ -234,13 +234,13 @@ static void evidence_apply(struct replica *replica, uint32_t origin, const struc
 static int current_yes_check(const struct replica *replica, const struct ha_state_group *group, uint32_t origin,
 			     const struct ha_command *command)
 {
-	if (set_has(group->current, command->nodeid))
+	if (ha_set_has(group->current, command->nodeid))
 		return -EALREADY;
 	/* One that was said before a copy was taken out and comes after it; CPG keeps one sender's order, a second try may not. */
 	if ((uint32_t)command->result != group->outdates)
 		return -ESTALE;
 	/* Only who has every acknowledged write can vouch for another copy, and nobody while another may be writing. */
-	if (!set_has(group->current, origin) || !set_has(group->spec.nodes, command->nodeid))
+	if (!ha_set_has(group->current, origin) || !ha_set_has(group->spec.nodes, command->nodeid))
 		return -EPERM;
 	if (state_node_is(&replica->state, command->nodeid, HA_NODE_DOWN))
 		return -EPERM;
@@ -257,10 +257,10 @@ static int current_check(const struct replica *replica, uint32_t origin, const s
 		return err_set(err, -ESTALE, "group %s: has changed hands", command->group);
 	if (command->yes)
 		return current_yes_check(replica, group, origin, command);
-	if (origin != command->nodeid && (!group_is_at(group, origin) || !set_has(group->current, origin)))
+	if (origin != command->nodeid && (!group_is_at(group, origin) || !ha_set_has(group->current, origin)))
 		return err_set(err, -EPERM, "group %s: %s does not own it with a current copy", command->group,
 			       node_name(replica->settings, origin));
-	if (!set_has(group->current, command->nodeid))
+	if (!ha_set_has(group->current, command->nodeid))
 		return -EALREADY;
 	if (set_count(group->current) == 1)
 		return err_set(err, -EPERM, "group %s: the copy on %s is the only current one", command->group,
@@ -288,9 +288,9 @@ static int ready_check(const struct replica *replica, uint32_t origin, const str
 	const struct ha_state_group *group = state_group(&replica->state, command->group);
 
 	(void)err;
-	if (!group || !set_has(group->spec.nodes, origin))
+	if (!group || !ha_set_has(group->spec.nodes, origin))
 		return -ENOENT;
-	return set_has(group->ready, origin) == command->yes ? -EALREADY : 0;
+	return ha_set_has(group->ready, origin) == command->yes ? -EALREADY : 0;
 }
 
 static void ready_apply(struct replica *replica, uint32_t origin, const struct ha_command *command)

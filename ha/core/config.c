@@ -43,7 +43,7 @@ static int check_spec(const struct replica *replica, const struct ha_group_spec 
 			return err_set(err, -EINVAL, "group %s: node %u is not in Corosync's node list", spec->name,
 				       spec->nodes[i]);
 	}
-	if (spec->prefer && !set_has(spec->nodes, spec->prefer))
+	if (spec->prefer && !ha_set_has(spec->nodes, spec->prefer))
 		return err_set(err, -EINVAL, "group %s: the preferred node has no copy of it", spec->name);
 	return 0;
 }
@@ -60,14 +60,14 @@ static int check_change(const struct replica *replica, const struct ha_state_gro
 			       ha_phase_name(group->phase), node_name(replica->settings, group->owner));
 	if (!spec)
 		return 0;
-	if (group->owner && !set_has(spec->nodes, group->owner))
+	if (group->owner && !ha_set_has(spec->nodes, group->owner))
 		return err_set(err, -EBUSY, "group %s: cannot take the copy from %s, which is its owner: move it first", name,
 			       node_name(replica->settings, group->owner));
-	if (group->to && !set_has(spec->nodes, group->to))
+	if (group->to && !ha_set_has(spec->nodes, group->to))
 		return err_set(err, -EBUSY, "group %s: cannot take the copy from %s, to which it is moving: wait", name,
 			       node_name(replica->settings, group->to));
 	for (size_t i = 0; i < HA_COPIES_MAX; i++)
-		left += set_has(group->current, spec->nodes[i]);
+		left += ha_set_has(group->current, spec->nodes[i]);
 	if (!left)
 		return err_set(err, -EBUSY, "group %s: none of the remaining nodes has a current copy: wait until one is "
 			       "resynchronised", name);
@@ -108,7 +108,7 @@ static void keep_nodes(uint32_t set[HA_COPIES_MAX], const uint32_t nodes[HA_COPI
 	uint32_t kept[HA_COPIES_MAX] = { 0 };
 
 	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
-		if (set_has(nodes, set[i]))
+		if (ha_set_has(nodes, set[i]))
 			set_add(kept, set[i]);
 	}
 	memcpy(set, kept, sizeof(kept));

@@ -191,6 +191,9 @@ struct ha_group_view {
 	bool settled;
 };
 
+/* Whether `id`, which is not 0, is one of the nodes of a group view's list. */
+bool ha_set_has(const uint32_t set[HA_COPIES_MAX], uint32_t id);
+
 void ha_core_view(const struct ha_core *core, struct ha_core_view *ret);
 void ha_core_node(const struct ha_core *core, size_t index, struct ha_node_view *ret);
 void ha_core_group(const struct ha_core *core, size_t index, struct ha_group_view *ret);
@@ -204,6 +207,8 @@ struct ha_record_view {
 
 /* -ENOENT if there is no such record. */
 int ha_core_record(const struct ha_core *core, const char *group, const char *key, struct ha_record_view *ret) must_check;
+/* -ENOENT if there is no such node. */
+int ha_core_find_node(const struct ha_core *core, uint32_t nodeid, struct ha_node_view *ret) must_check;
 /* -ENOENT if there is no such group. */
 int ha_core_find_group(const struct ha_core *core, const char *name, struct ha_group_view *ret) must_check;
 

@@ -94,7 +94,7 @@ static void sync_copies(struct ha_core *core, struct local_group *local, const s
 	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
 		struct local_copy *copy = &local->copies[i];
 
-		if (copy->nodeid && !set_has(group->spec.nodes, copy->nodeid))
+		if (copy->nodeid && !ha_set_has(group->spec.nodes, copy->nodeid))
 			forget_copy(core, copy);
 	}
 	for (size_t i = 0; i < HA_COPIES_MAX; i++) {

@@ -52,7 +52,7 @@ int record_check(const struct replica *replica, uint32_t origin, const struct ha
 
 	if (!group)
 		return err_set(err, -ENOENT, "group %s: there is no such group", command->group);
-	if (!set_has(group->spec.nodes, origin))
+	if (!ha_set_has(group->spec.nodes, origin))
 		return err_set(err, -EPERM, "group %s: %s has no copy of it", command->group, node_name(replica->settings, origin));
 	at = record_place(&replica->state, command->group, command->text, &there);
 	old = there ? &replica->state.records[at] : NULL;

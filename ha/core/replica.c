@@ -105,7 +105,7 @@ static void let_go(struct replica *replica, struct ha_state_group *group)
 
 void replica_resume(struct replica *replica, struct ha_state_group *group)
 {
-	if (!set_has(group->current, group->owner)) {
+	if (!ha_set_has(group->current, group->owner)) {
 		let_go(replica, group);
 		return;
 	}

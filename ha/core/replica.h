@@ -49,7 +49,6 @@ struct replica {
 };
 
 /* --- sets of node ids, 0-filled, ascending ---*/
-bool set_has(const uint32_t set[HA_COPIES_MAX], uint32_t id);
 void set_add(uint32_t set[HA_COPIES_MAX], uint32_t id);
 void set_del(uint32_t set[HA_COPIES_MAX], uint32_t id);
 void set_clear(uint32_t set[HA_COPIES_MAX]);

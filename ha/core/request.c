@@ -252,7 +252,7 @@ static bool is_outdated(const struct ha_core *core, const struct request *reques
 {
 	const struct ha_state_group *group = state_group(&core->replica.state, request->command.group);
 
-	return group && group_is_at(group, core_me(core)) && !set_has(group->current, request->command.nodeid);
+	return group && group_is_at(group, core_me(core)) && !ha_set_has(group->current, request->command.nodeid);
 }
 
 static void finish_ordered(struct ha_core *core, struct request *request)

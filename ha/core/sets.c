@@ -4,7 +4,7 @@
 
 #include "ha/core/replica.h"
 
-bool set_has(const uint32_t set[HA_COPIES_MAX], uint32_t id)
+bool ha_set_has(const uint32_t set[HA_COPIES_MAX], uint32_t id)
 {
 	for (size_t i = 0; i < HA_COPIES_MAX; i++) {
 		if (id && set[i] == id)
@@ -17,7 +17,7 @@ void set_add(uint32_t set[HA_COPIES_MAX], uint32_t id)
 {
 	size_t at = 0;
 
-	if (!id || set_has(set, id) || set[HA_COPIES_MAX - 1])
+	if (!id || ha_set_has(set, id) || set[HA_COPIES_MAX - 1])
 		return;
 	while (set[at] && set[at] < id)
 		at++;

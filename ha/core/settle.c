@@ -8,8 +8,8 @@
 
 bool is_able(const struct ha_state *state, const struct ha_state_group *group, uint32_t id)
 {
-	return state_node_is(state, id, HA_NODE_UP) && set_has(group->spec.nodes, id) && set_has(group->current, id) &&
-	       set_has(group->ready, id) && !set_has(group->failed, id);
+	return state_node_is(state, id, HA_NODE_UP) && ha_set_has(group->spec.nodes, id) && ha_set_has(group->current, id) &&
+	       ha_set_has(group->ready, id) && !ha_set_has(group->failed, id);
 }
 
 bool is_candidate(const struct ha_state *state, const struct ha_state_group *group, uint32_t id)
@@ -264,9 +264,9 @@ void replica_tally_group(struct replica *replica, const struct ha_state_group *g
 	for (size_t i = 0; i < replica->n_tallies; i++) {
 		struct tally *tally = &replica->tallies[i];
 
-		if (set_has(group->spec.nodes, tally->nodeid)) {
+		if (ha_set_has(group->spec.nodes, tally->nodeid)) {
 			add(&tally->copies, up);
-			if (set_has(group->ready, tally->nodeid))
+			if (ha_set_has(group->ready, tally->nodeid))
 				add(&tally->ready, up);
 		}
 		if (group_is_at(group, tally->nodeid)) {

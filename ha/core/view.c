@@ -26,10 +26,8 @@ void ha_core_view(const struct ha_core *core, struct ha_core_view *ret)
 	};
 }
 
-void ha_core_node(const struct ha_core *core, size_t index, struct ha_node_view *ret)
+static void fill_node(const struct ha_core *core, const struct ha_state_node *node, struct ha_node_view *ret)
 {
-	const struct ha_state_node *node = &core->replica.state.nodes[index];
-
 	*ret = (struct ha_node_view){
 		.nodeid = node->nodeid,
 		.name = node_name(&core->settings, node->nodeid),
@@ -43,6 +41,21 @@ void ha_core_node(const struct ha_core *core, size_t index, struct ha_node_view 
 		.in_ring = ids_has(&core->ring, node->nodeid),
 		.settled = core_is_settled(core, node->changed),
 	};
+}
+
+void ha_core_node(const struct ha_core *core, size_t index, struct ha_node_view *ret)
+{
+	fill_node(core, &core->replica.state.nodes[index], ret);
+}
+
+int ha_core_find_node(const struct ha_core *core, uint32_t nodeid, struct ha_node_view *ret)
+{
+	const struct ha_state_node *node = state_node(&core->replica.state, nodeid);
+
+	if (!node)
+		return -ENOENT;
+	fill_node(core, node, ret);
+	return 0;
 }
 
 static void fill_group(const struct ha_core *core, const struct ha_state_group *group, struct ha_group_view *ret)

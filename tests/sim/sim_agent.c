@@ -571,7 +571,7 @@ static void say_group(struct sim *sim, int node, int i)
 	peer = sim->machines[group->nodes[1 - storage_side(group, node)]].id;
 	say(sim, node, HA_LOCAL_READY, group->name, 0, storage_ready(sim, i, node));
 	/* Looked at afresh: first no, so that an older yes is not taken for this one. */
-	if (!set_has(view.current, peer))
+	if (!ha_set_has(view.current, peer))
 		say(sim, node, HA_LOCAL_CURRENT, group->name, peer, false);
 	say(sim, node, HA_LOCAL_CURRENT, group->name, peer, storage_peer_is_current(sim, i, node));
 	if (copy->primary && copy->suspended && !copy->asking && copy->seen_down)

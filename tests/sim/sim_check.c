@@ -94,7 +94,7 @@ static void check_groups(struct sim *sim, int node)
 			continue;
 		if (!set_count(g->current))
 			sim_fail(sim, "n%d %s: no copy is current", node, group->name);
-		if (g->owner && !set_has(g->spec.nodes, g->owner))
+		if (g->owner && !ha_set_has(g->spec.nodes, g->owner))
 			sim_fail(sim, "n%d %s: its owner has no copy", node, group->name);
 	}
 }
@@ -192,7 +192,7 @@ void check_alone(struct sim *sim, const struct group *group, int side)
 	if (group->quorum || !m->core || !core_is_active(m->core))
 		return; /* it need not ask; it may be behind */
 	g = state_group(&m->core->replica.state, group->name);
-	if (g && set_has(g->current, sim->machines[group->nodes[1 - side]].id))
+	if (g && ha_set_has(g->current, sim->machines[group->nodes[1 - side]].id))
 		sim_fail(sim, "%s: n%d acknowledges writes alone while n%d counts as current", group->name, group->nodes[side],
 			 group->nodes[1 - side]);
 }

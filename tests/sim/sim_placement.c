@@ -26,8 +26,8 @@ static bool in_maintenance(const struct ha_state *state, uint32_t id)
 /* May be given the group by the agents. */
 static bool may_own(const struct ha_state *state, const struct ha_state_group *group, uint32_t id)
 {
-	return state_node_is(state, id, HA_NODE_UP) && !in_maintenance(state, id) && set_has(group->spec.nodes, id) &&
-	       set_has(group->current, id) && set_has(group->ready, id) && !set_has(group->failed, id);
+	return state_node_is(state, id, HA_NODE_UP) && !in_maintenance(state, id) && ha_set_has(group->spec.nodes, id) &&
+	       ha_set_has(group->current, id) && ha_set_has(group->ready, id) && !ha_set_has(group->failed, id);
 }
 
 static bool is_held_by(const struct ha_state_group *group, uint32_t id)
@@ -94,9 +94,10 @@ static void check_brake(struct sim *sim, const struct change *c)
 
 static void check_calm(struct sim *sim, const struct group *group, const struct change *c)
 {
-	if (c->m->cause.type != HA_CMD_CALM || c->old->losses <= c->now->losses)
+	/* Who hears it late may do so when the group has been lost and served again. */
+	if (!c->first || c->m->cause.type != HA_CMD_CALM || c->old->losses <= c->now->losses)
 		return;
-	sim->coverage[COVER_CALM] += c->first;
+	sim->coverage[COVER_CALM]++;
 	if (group->owned_epoch != c->now->epoch || sim->now_ms < group->owned_ms + sim->calm_ms)
 		sim_fail(sim, "%s: its losses are forgiven before it was served for %lld ms", c->name, (long long)sim->calm_ms);
 }
@@ -241,7 +242,7 @@ static void check_emptied(struct sim *sim, const struct ha_state *state, const s
 			for (size_t j = 0; j < HA_COPIES_MAX; j++) {
 				uint32_t id = state->groups[k].spec.nodes[j];
 
-				if (state_node_is(state, id, HA_NODE_UP) && !in_maintenance(state, id) && set_has(state->groups[k].spec.nodes, of->nodeid))
+				if (state_node_is(state, id, HA_NODE_UP) && !in_maintenance(state, id) && ha_set_has(state->groups[k].spec.nodes, of->nodeid))
 					sim_fail(sim, "node %u: is empty and keeps the portals of %u, which %u could have", node->nodeid, of->nodeid, id);
 			}
 		}
