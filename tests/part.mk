@@ -1,13 +1,16 @@
 # Tests that are neither unit tests nor the lab's.
+# Clusters at a time: one of them needs a sixth of a core and waits for tokens and timeouts the rest of the time.
+NETNS_WORKERS ?= 3
+
 .PHONY: netns netns-stable
 
 # Real Corosync in network namespaces; needs root. T=word: only tests with that in their names.
 netns: $(NETNS_PROGRAMS) $(PROGRAMS)
-	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider --durations=10 $(if $(T),-k '$(T)') tests/netns
+	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider -n $(NETNS_WORKERS) --durations=10 $(if $(T),-k '$(T)') tests/netns
 
 # Each fault script ten times in a row. TIMES=n: as often; figures, also of a run that is stopped: build/netns.json.
 netns-stable: $(NETNS_PROGRAMS) $(PROGRAMS)
-	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider --times=$(or $(TIMES),10) --figures=build/netns.json $(if $(T),-k '$(T)') \
+	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider -n $(NETNS_WORKERS) --times=$(or $(TIMES),10) --figures=build/netns.json $(if $(T),-k '$(T)') \
 		tests/netns/test_faults.py
 
 compile: $(NETNS_PROGRAMS)

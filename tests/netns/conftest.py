@@ -56,7 +56,7 @@ class Figures:
 
 def pytest_configure(config):
     path = config.getoption("--figures")
-    if path:
+    if path and not hasattr(config, "workerinput"):  # of several processes, the one that hears of all
         config.pluginmanager.register(Figures(path))
 
 
