@@ -3,7 +3,7 @@
 import re
 from typing import List, Optional, Tuple
 
-from .api import Node
+from .api import CommandFailed, Node
 from .wait import wait_until
 
 INITIATOR = "iqn.2026-11.lab.lunward:h1"
@@ -96,10 +96,24 @@ def discover(host: Node, portal: str, iface: str = "default") -> List[Tuple[str,
     return [(m.group(2), m.group(1)) for m in re.finditer(r"^(\S+?),\d+ (\S+)$", text, re.M)]
 
 
+LOGIN_TIMED_OUT = 8  # ISCSI_ERR_TRANS_TIMEOUT
+
+
 def login(host: Node, iqn: str, portal: str, iface: str = "default", timeout_s: float = 120) -> None:
-    """Logs in to one portal; makes the record if no discovery has."""
+    """Logs in to one portal; makes the record if no discovery has.
+
+    The initiator of Linux 6.1 may wedge the first login of a session ("Login/Text in progress. Cannot start new task", open-iscsi's issue
+    424: a reference to the login task is lost, iSER under emulation shows it). It never comes back from that; a new session does.
+    """
     record = f"-m node -T {iqn} -p {portal} -I {iface}"
-    host.run(f"iscsiadm {record} >/dev/null 2>&1 || iscsiadm {record} -o new >/dev/null; iscsiadm {record} -l", timeout_s=timeout_s)
+    host.run(f"iscsiadm {record} >/dev/null 2>&1 || iscsiadm {record} -o new >/dev/null", timeout_s=timeout_s)
+    since = host.out("cut -d' ' -f1 /proc/uptime")
+    done = host.run(f"iscsiadm {record} -l", check=False, timeout_s=timeout_s)
+    if done.code == LOGIN_TIMED_OUT and "Login/Text in progress" in host.out(f"dmesg | awk -F'[][]' '$2 + 0 > {since}'"):
+        host.run(f"echo 'lab: the initiator of {portal} has wedged, trying a new session' >/dev/kmsg")
+        done = host.run(f"iscsiadm {record} -l", check=False, timeout_s=timeout_s)
+    if done.code:
+        raise CommandFailed(host.name, f"iscsiadm {record} -l", done)
 
 
 def logout_all(host: Node) -> None:
