@@ -104,6 +104,20 @@ static void add_map(struct hosts *hosts, json_t *maps, const char *iqn, const st
 
 /* --- initiators ---*/
 
+/* To the host itself or to a host group that it is in. */
+static bool is_for_host(const json_t *document, const json_t *mapping, const char *host)
+{
+	const json_t *group = json_object_get(json_object_get(document, "host_groups"), text_of(mapping, "host_group"));
+	const json_t *member;
+	size_t i;
+
+	json_array_foreach (json_object_get(group, "hosts"), i, member) {
+		if (strcmp(json_string_value(member), host) == 0)
+			return true;
+	}
+	return strcmp(text_of(mapping, "host"), host) == 0;
+}
+
 /* What the host has in the document before, so that nothing is added twice. */
 static json_t *known_maps(const struct hosts *hosts, const char *initiator)
 {
@@ -112,7 +126,7 @@ static json_t *known_maps(const struct hosts *hosts, const char *initiator)
 	size_t i;
 
 	json_array_foreach (json_object_get(hosts->document, "mappings"), i, mapping) {
-		if (*host && strcmp(text_of(mapping, "host"), host) == 0)
+		if (*host && is_for_host(hosts->document, mapping, host))
 			json_array_append(maps, mapping);
 	}
 	return maps;

@@ -65,6 +65,7 @@ struct diff_case {
 };
 
 #define T1 "iqn.2026-11.org.example:t1"
+#define HOST_GROUPS CASES "/good/06-host-groups.json"
 #define DISKS "iqn.2026-11.org.example:disks"
 
 static const struct diff_case cases[] = {
