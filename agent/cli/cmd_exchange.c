@@ -165,11 +165,11 @@ static int import_file(const struct cli *cli, struct import_args *args, struct e
 	int rc = parse_args(cli, args, err);
 
 	rc = rc ? rc : document_read(cli->args[0], &text, &size, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	rc = exchange_import(text, size, &args->options, &document, notes, err);
 	explicit_bzero(text, size);
-	if (rc < 0) {
+	if (rc != 0) {
 		document_print_notes(cli, notes);
 		err_prefix(err, "%s", cli->args[0]);
 		return rc;
@@ -229,7 +229,7 @@ static int export_node(const struct cli *cli, struct exchange_notes *notes, stru
 
 	rc = rc ? rc : find_node(cli, config, &node, err);
 	rc = rc ? rc : exchange_export_targetcli(config, node, &text, notes, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	rc = put(cli, "saveconfig", text, notes, err);
 	explicit_bzero(text, strlen(text));

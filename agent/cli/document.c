@@ -38,7 +38,9 @@ int document_read(const char *path, char **ret, size_t *ret_size, struct err *er
 	if (strcmp(path, "-") == 0)
 		return read_stdin(ret, ret_size, err);
 	rc = file_read(path, DOCUMENT_SIZE_MAX, ret, ret_size);
-	return rc < 0 ? err_errno(err, rc, "%s", path) : 0;
+	if (rc < 0)
+		err_errno(err, rc, "%s", path);
+	return rc;
 }
 
 void document_random(void *p, size_t size)
@@ -74,7 +76,7 @@ static int load_file(const struct cli *cli, char **ret, size_t *ret_size, struct
 	int rc = document_read(cli->document, ret, ret_size, err);
 	json_t *document;
 
-	if (rc < 0 || cli_has(cli, CLI_OPTION_SECRETS) || !(cli->verb->options & CLI_BIT(SECRETS)))
+	if (rc != 0 || !*ret || cli_has(cli, CLI_OPTION_SECRETS) || !(cli->verb->options & CLI_BIT(SECRETS)))
 		return rc;
 	/* Also what `config show` printed without secrets will do; what is no JSON is told by config_parse(). */
 	document = json_loadb(*ret, *ret_size, JSON_REJECT_DUPLICATES, NULL);

@@ -18,6 +18,12 @@ struct source {
 
 typedef int item_fn(struct source *s, json_t *item, void *ctx);
 
+/* A refusal is an error whatever it says: for readers of this file alone, the analyzer is one. */
+static int refused(int code)
+{
+	return code < 0 ? code : -EINVAL;
+}
+
 static bool is_missing(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
@@ -32,7 +38,7 @@ static int each(struct source *s, const json_t *object, const char *key, item_fn
 	json_t *array = json_object_get(object, key), *item;
 	int rc = is_missing(object, key) ? 0 : reader_expect_array(&s->r, array, CONFIG_VOLUMES_MAX);
 
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	json_array_foreach (array, i, item) {
 		size_t mark = reader_enter_index(&s->r, i);
@@ -56,7 +62,7 @@ static int get_text(struct source *s, const json_t *object, const char *key, con
 	if (is_missing(object, key))
 		return 0;
 	if (!json_is_string(value))
-		return reader_refuse_key(&s->r, key, "must be a string");
+		return refused(reader_refuse_key(&s->r, key, "must be a string"));
 	*ret = json_string_value(value);
 	return 0;
 }
@@ -66,7 +72,7 @@ static int need_text(struct source *s, const json_t *object, const char *key, co
 	int rc = get_text(s, object, key, ret);
 
 	if (rc == 0 && !*ret)
-		return reader_refuse_key(&s->r, key, "missing");
+		return refused(reader_refuse_key(&s->r, key, "missing"));
 	return rc;
 }
 
@@ -78,7 +84,7 @@ static int get_bool(struct source *s, const json_t *object, const char *key, boo
 	if (is_missing(object, key))
 		return 0;
 	if (!json_is_boolean(value) && !json_is_integer(value))
-		return reader_refuse_key(&s->r, key, "must be true or false");
+		return refused(reader_refuse_key(&s->r, key, "must be true or false"));
 	*ret = json_is_true(value) || json_integer_value(value) != 0;
 	return 0;
 }
@@ -88,7 +94,7 @@ static int need_number(struct source *s, const json_t *object, const char *key, 
 	const json_t *value = json_object_get(object, key);
 
 	if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > max)
-		return reader_refuse_key(&s->r, key, "must be an integer from 0 to %u", max);
+		return refused(reader_refuse_key(&s->r, key, "must be an integer from 0 to %u", max));
 	*ret = (uint32_t)json_integer_value(value);
 	return 0;
 }
@@ -103,10 +109,10 @@ static int get_values(struct source *s, const json_t *object, const char *key, c
 	if (is_missing(object, key))
 		return 0;
 	if (!json_is_object(values))
-		return reader_refuse_key(&s->r, key, "must be an object");
+		return refused(reader_refuse_key(&s->r, key, "must be an object"));
 	json_object_foreach(values, name, value) {
 		if (!json_is_integer(value) && !json_is_string(value))
-			return reader_refuse_key(&s->r, key, "must have numbers and strings as values");
+			return refused(reader_refuse_key(&s->r, key, "must have numbers and strings as values"));
 	}
 	*ret = values;
 	return 0;
@@ -183,11 +189,11 @@ static int read_disk(struct source *s, json_t *item, void *ctx)
 	rc = rc ? rc : get_text(s, item, "wwn", &serial);
 	rc = rc ? rc : get_bool(s, item, "readonly", false, &readonly);
 	rc = rc ? rc : get_values(s, item, "attributes", &disk->attributes);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	disk->object = xasprintf("/backstores/%s/%s", plugin, name);
 	if (json_object_get(foreign->names, disk->object))
-		return reader_refuse(&s->r, -EINVAL, "%s is there twice", disk->object);
+		return refused(reader_refuse(&s->r, -EINVAL, "%s is there twice", disk->object));
 	json_object_set_new(foreign->names, disk->object, json_integer((json_int_t)foreign->n_disks - 1));
 	disk->name = xstrdup(name);
 	disk->device = xstrdup(device ? device : "");
@@ -233,14 +239,14 @@ static int read_lun(struct source *s, json_t *item, void *ctx)
 	int rc = need_number(s, item, "index", 65535, &lun.index);
 
 	rc = rc ? rc : need_text(s, item, "storage_object", &backstore);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	lun.disk = foreign_find_disk(s->foreign, backstore);
 	if (lun.disk == FOREIGN_NONE)
-		return reader_refuse_key(&s->r, "storage_object", "there is no such backstore in storage_objects");
+		return refused(reader_refuse_key(&s->r, "storage_object", "there is no such backstore in storage_objects"));
 	for (size_t i = 0; i < tpg->n_luns; i++) {
 		if (tpg->luns[i].index == lun.index)
-			return reader_refuse_key(&s->r, "index", "LUN %u is there twice", lun.index);
+			return refused(reader_refuse_key(&s->r, "index", "LUN %u is there twice", lun.index));
 	}
 	*array_push(tpg->luns, tpg->n_luns, tpg->cap_luns) = lun;
 	return 0;
@@ -259,7 +265,7 @@ static int read_portal(struct source *s, json_t *item, void *ctx)
 	rc = rc ? rc : need_number(s, item, "port", UINT16_MAX, &port);
 	rc = rc ? rc : get_bool(s, item, "iser", false, &portal.iser);
 	rc = rc ? rc : get_bool(s, item, "offload", false, &offload);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	if (offload)
 		note_changed(s->foreign->notes, tpg->object, "portal %s: its offload engine is not used any more", address);
@@ -289,14 +295,14 @@ static int read_mapped_lun(struct source *s, json_t *item, void *ctx)
 
 	rc = rc ? rc : need_number(s, item, "tpg_lun", 65535, &tpg_lun);
 	rc = rc ? rc : get_bool(s, item, "write_protect", false, &write_protect);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < at->tpg->n_luns; i++) {
 		if (at->tpg->luns[i].index == tpg_lun)
 			lun.disk = at->tpg->luns[i].disk;
 	}
 	if (lun.disk == FOREIGN_NONE)
-		return reader_refuse_key(&s->r, "tpg_lun", "there is no LUN %u in luns", tpg_lun);
+		return refused(reader_refuse_key(&s->r, "tpg_lun", "there is no LUN %u in luns", tpg_lun));
 	lun.object = xasprintf("%s/lun %u", at->acl->object, lun.lun);
 	note_unknown(s, lun.object, item, known);
 	if (!write_protect) {
@@ -377,14 +383,14 @@ static int read_acl(struct source *s, json_t *item, void *ctx)
 	rc = rc ? rc : get_text(s, item, "tag", &name);
 	rc = rc ? rc : get_values(s, item, "attributes", &acl->attributes);
 	rc = rc ? rc : get_credentials(s, item, &credentials);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	acl->object = xasprintf("%s/acls/%s", tpg_of(s, tpg)->object, initiator);
 	acl->initiator = xstrdup(initiator);
 	acl->name = xstrdup(name);
 	note_unknown(s, acl->object, item, known);
 	rc = each(s, item, "mapped_luns", read_mapped_lun, &at);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	authentication = value_of(acl->attributes, "authentication");
 	if (config_text_initiator(initiator))
@@ -415,7 +421,7 @@ static int fill_tpg(struct source *s, json_t *item, struct tpg_ctx *ctx)
 	rc = rc ? rc : get_credentials(s, item, &credentials);
 	rc = rc ? rc : each(s, item, "portals", read_portal, ctx);
 	rc = rc ? rc : each(s, item, "node_acls", read_acl, ctx);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	if (credentials.user || credentials.mutual_user)
 		note_changed(s->foreign->notes, object,
@@ -436,7 +442,7 @@ static int read_tpg(struct source *s, json_t *item, void *ctx)
 	rc = rc ? rc : get_bool(s, item, "enable", true, &enabled);
 	rc = rc ? rc : get_values(s, item, "attributes", &tpg->attributes);
 	rc = rc ? rc : get_values(s, item, "parameters", &tpg->parameters);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	tpg->iqn = xstrdup(at->iqn);
 	tpg->object = xasprintf("/iscsi/%s/tpg%u", at->iqn, tpg->tag);
@@ -465,7 +471,7 @@ static int read_target(struct source *s, json_t *item, void *ctx)
 
 	(void)ctx;
 	rc = rc ? rc : need_text(s, item, "fabric", &fabric);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	object = xasprintf("/%s/%s", fabric, at.iqn);
 	note_unknown(s, object, item, known);
