@@ -114,6 +114,7 @@ def test_import_as_json():
      '"storage_object": "/backstores/block/x"}]}]}]}', [], "luns[0].storage_object: there is no such backstore"),
     ("[HANDLER vdisk]\n", [], "line 1: this is the format of SCST 1"),
     ("HANDLER vdisk_blockio {\n", [], "line 1: the block that begins here has no '}'"),
+    ("a b {\n" * 9 + "}\n" * 9, [], "line 9: blocks more than 8 deep"),
     ("}\n", [], "line 1: '}' without a block that is open"),
     ("a\n\tb \"c\n", [], "line 2: a quotation mark without its other"),
     ("a \x01\n", [], "line 1: a byte that is not printable"),
