@@ -11,11 +11,14 @@
 #include "base/err.h"
 
 #define CLI_ARGS_MAX 2
+#define CLI_MAPS_MAX 1024
+#define CLI_PORTALS_MAX 64
 
 /* Exit codes; lunward(8) documents them, scripts branch on them. */
 #define CLI_EXITS(X)                                                                                                   \
 	X(OK, 0, "done")                                                                                               \
-	X(FAILED, 1, "tried and failed, or not possible now; `check`: this node differs from what it should be")       \
+	X(FAILED, 1, "tried and failed, or not possible now; `check`: this node differs from what it should be; "     \
+		     "`import`, `export`: done, but not all of it was kept")                                           \
 	X(USAGE, 2, "the command line is wrong")                                                                       \
 	X(UNREACHABLE, 3, "no lunwardd here, or no quorum: nothing was changed, or it is not known")                   \
 	X(REFUSED, 4, "the input is wrong: a document, a name, a command that this lunwardd does not know")            \
@@ -40,7 +43,13 @@ enum cli_exit {
 	X(WATCH, "watch", NULL, "show it again whenever it changes")                                                   \
 	X(YES, "yes", NULL, "vouch without being asked")                                                               \
 	X(HTTP, "http", NULL, "answer one HTTP request on standard input")                                             \
-	X(FACTS, "facts", "FILE", "judge what was collected elsewhere instead of this node")
+	X(FACTS, "facts", "FILE", "judge what was collected elsewhere instead of this node")                           \
+	X(DOCUMENT, "document", "FILE", "use the document in FILE, `import`: add to it")                               \
+	X(NODE, "node", "NAME", "the storage node it is about")                                                        \
+	X(MAP, "map", "MAP", "BACKSTORE=GROUP[/VOLUME][@POOL][,SIZE]: what becomes of it; may be repeated")             \
+	X(PORTAL, "portal", "PORTAL", "ADDRESS[/LENGTH@INTERFACE] of a portal; may be repeated")                       \
+	X(OUTPUT, "output", "FILE", "write to FILE, which only its owner may read")                                    \
+	X(FILES, "files", "DIR", "write the files to DIR")
 enum cli_option_id {
 #define X(id, name, arg, help) CLI_OPTION_##id,
 	CLI_OPTIONS(X)
@@ -66,6 +75,7 @@ struct cli_verb {
 	int n_args_min, n_args_max;
 	unsigned int options; /* bits, beside the common ones */
 	int timeout_s;        /* default; 0: none */
+	const char *format;   /* a further --format; NULL: none */
 };
 extern const struct cli_verb cli_verbs[];
 extern const size_t cli_n_verbs;
@@ -77,7 +87,10 @@ struct cli {
 	unsigned int options;
 	bool json;
 	const char *socket;
-	const char *facts;
+	const char *format; /* as written; NULL: not */
+	const char *facts, *document, *node, *output, *files;
+	const char *maps[CLI_MAPS_MAX], *portals[CLI_PORTALS_MAX];
+	size_t n_maps, n_portals;
 	int timeout_s;
 };
 
@@ -117,6 +130,9 @@ enum cli_exit cmd_reservation_clear(struct cli *cli);
 enum cli_exit cmd_doctor(struct cli *cli);
 enum cli_exit cmd_report(struct cli *cli);
 enum cli_exit cmd_metrics(struct cli *cli);
+enum cli_exit cmd_import(struct cli *cli);
+enum cli_exit cmd_export(struct cli *cli);
+enum cli_exit cmd_host_show(struct cli *cli);
 enum cli_exit cmd_help(struct cli *cli);
 
 /* help.c */

@@ -4,46 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/document.h"
 #include "base/cleanup.h"
-#include "base/file.h"
-#include "base/strbuf.h"
-
-#define DOCUMENT_SIZE_MAX (15u << 20) /* escaped as a JSON string it must still fit a frame of the control protocol */
-
-static int read_stdin(char **ret, size_t *ret_size, struct err *err)
-{
-	_cleanup_strbuf_ struct strbuf sb = { 0 };
-	char buffer[65536];
-	ssize_t n;
-
-	while ((n = read(STDIN_FILENO, buffer, sizeof(buffer))) > 0) {
-		strbuf_add_bytes(&sb, buffer, (size_t)n);
-		if (sb.len > DOCUMENT_SIZE_MAX)
-			return err_set(err, -EFBIG, "standard input: more than %u MiB", DOCUMENT_SIZE_MAX >> 20);
-	}
-	if (n < 0)
-		return err_errno(err, -errno, "standard input");
-	*ret_size = sb.len;
-	*ret = strbuf_steal(&sb);
-	return 0;
-}
 
 static int read_document(const char *path, json_t **ret, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
-	int rc;
+	int rc = document_read(path, &text, &size, err);
 
-	if (strcmp(path, "-") == 0) {
-		rc = read_stdin(&text, &size, err);
-	} else {
-		rc = file_read(path, DOCUMENT_SIZE_MAX, &text, &size);
-		if (rc < 0)
-			err_errno(err, rc, "%s", path);
-	}
 	if (rc < 0)
 		return rc;
 	*ret = json_stringn(text, size);

@@ -91,9 +91,24 @@ static enum cli_exit take_option(struct cli *cli, enum cli_option_id option, con
 		cli->socket = value;
 	} else if (option == CLI_OPTION_FACTS) {
 		cli->facts = value;
+	} else if (option == CLI_OPTION_DOCUMENT) {
+		cli->document = value;
+	} else if (option == CLI_OPTION_NODE) {
+		cli->node = value;
+	} else if (option == CLI_OPTION_OUTPUT) {
+		cli->output = value;
+	} else if (option == CLI_OPTION_FILES) {
+		cli->files = value;
+	} else if (option == CLI_OPTION_MAP) {
+		if (cli->n_maps == CLI_MAPS_MAX)
+			return usage("--map: at most %d are taken", CLI_MAPS_MAX);
+		cli->maps[cli->n_maps++] = value;
+	} else if (option == CLI_OPTION_PORTAL) {
+		if (cli->n_portals == CLI_PORTALS_MAX)
+			return usage("--portal: at most %d are taken", CLI_PORTALS_MAX);
+		cli->portals[cli->n_portals++] = value;
 	} else if (option == CLI_OPTION_FORMAT) {
-		if (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
-			return usage("--format must be text or json, not \"%s\"", value);
+		cli->format = value;
 		cli->json = strcmp(value, "json") == 0;
 	} else if (option == CLI_OPTION_TIMEOUT) {
 		errno = 0;
@@ -148,6 +163,15 @@ static enum cli_exit parse_options(struct cli *cli, int argc, char **argv)
 	return rc;
 }
 
+static enum cli_exit check_format(const struct cli *cli)
+{
+	const char *own = cli->verb ? cli->verb->format : NULL;
+
+	if (!cli->format || cli->json || strcmp(cli->format, "text") == 0 || (own && strcmp(cli->format, own) == 0))
+		return CLI_EXIT_OK;
+	return usage("--format must be %s%stext or json, not \"%s\"", own ? own : "", own ? ", " : "", cli->format);
+}
+
 static enum cli_exit check_verb(struct cli *cli)
 {
 	unsigned int strange = cli->options & ~(cli->verb->options | COMMON_OPTIONS);
@@ -193,6 +217,9 @@ enum cli_exit cli_parse(struct cli *ret, int argc, char **argv)
 		if (!cli.timeout_s)
 			cli.timeout_s = cli.verb->timeout_s;
 	}
+	rc = check_format(&cli);
+	if (rc != CLI_EXIT_OK)
+		return rc;
 	*ret = cli;
 	return CLI_EXIT_OK;
 }

@@ -55,6 +55,11 @@ struct lio_tree;
 struct lio_tree *lio_tree_build(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots);
 void lio_tree_free(struct lio_tree *tree);
 
+/* The attributes and parameters that the tree sets, by their path below configfs; secrets excepted. is_optional: a kernel may have none
+ * of that name. volume: NULL unless it is one's. */
+typedef void lio_attr_fn(void *ctx, const char *volume, const char *path, const char *value, bool is_optional);
+void lio_tree_each_attr(const struct lio_tree *tree, lio_attr_fn *fn, void *ctx);
+
 struct lio_report {
 	size_t n_objects;  /* wanted */
 	size_t n_writes;   /* directories made, attributes written, links made */

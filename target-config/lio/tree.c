@@ -533,3 +533,13 @@ void lio_tree_free(struct lio_tree *tree)
 	free(tree->root);
 	free(tree);
 }
+
+void lio_tree_each_attr(const struct lio_tree *tree, lio_attr_fn *fn, void *ctx)
+{
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct lio_object *object = &tree->objects[i];
+
+		if (object->kind == LIO_ATTR && !(object->flags & LIO_SECRET))
+			fn(ctx, object->volume, object->path, object->value, object->flags & LIO_OPTIONAL);
+	}
+}

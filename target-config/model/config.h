@@ -24,6 +24,7 @@
 #define CONFIG_NODEID_MAX 255       /* leaves room in the 16 bits of tg_pt_gp id, tpgt and RTPI */
 #define CONFIG_GROUPS_MAX 4096
 #define CONFIG_VOLUMES_MAX 65536
+#define CONFIG_MAPPINGS_MAX 262144 /* with those of host groups counted for each host */
 #define CONFIG_LUN_MAX 16383        /* 14 bits: flat space addressing, SAM-5 4.7.7.4 */
 #define CONFIG_WEIGHT_DEFAULT 1
 #define CONFIG_FAILBACK_DELAY_DEFAULT_S 300
@@ -113,8 +114,15 @@ struct config_host {
 	struct config_chap mutual_chap; /* the target proves itself; needs chap */
 };
 
+struct config_host_group { /* hosts that share mappings, like the nodes of a cluster of theirs */
+	char *name;
+	const struct config_host **hosts; /* ascending name, one at least */
+	size_t n_hosts;
+};
+
 struct config_mapping {
 	const struct config_host *host;
+	const struct config_host_group *host_group; /* that the document maps to, there is one of these for each host of it; NULL: to the host */
 	const struct config_volume *volume;
 	const struct config_target *target;
 	uint32_t lun; /* 0..16383, unique per host and target */
@@ -136,6 +144,7 @@ struct config {
 	struct config_volume *volumes;   size_t n_volumes;
 	struct config_target *targets;   size_t n_targets;
 	struct config_host *hosts;       size_t n_hosts;
+	struct config_host_group *host_groups; size_t n_host_groups;
 	struct config_mapping *mappings; size_t n_mappings; /* by host, target, lun */
 };
 

@@ -397,6 +397,36 @@ static void change_host(struct diff *diff, const void *x, const void *y)
 	end_changes(&changes);
 }
 
+/* --- host groups ---*/
+
+static void add_group_hosts(struct strbuf *sb, const struct config_host_group *group)
+{
+	for (size_t i = 0; i < group->n_hosts; i++)
+		strbuf_addf(sb, "%s%s", i ? ", " : "", group->hosts[i]->name);
+}
+
+static void describe_host_group(struct strbuf *line, const struct config *config, const void *item)
+{
+	const struct config_host_group *group = item;
+
+	(void)config;
+	strbuf_addf(line, "host group %s (", group->name);
+	add_group_hosts(line, group);
+	strbuf_add(line, ")");
+}
+
+static void change_host_group(struct diff *diff, const void *x, const void *y)
+{
+	const struct config_host_group *old = x, *group = y;
+	struct changes changes = { .diff = diff, .kind = "host group", .name = group->name };
+	_cleanup_strbuf_ struct strbuf before = { 0 }, after = { 0 };
+
+	add_group_hosts(&before, old);
+	add_group_hosts(&after, group);
+	change_text(&changes, "hosts", strbuf_str(&before), strbuf_str(&after));
+	end_changes(&changes);
+}
+
 /* --- mappings: by host, target and LUN ---*/
 
 static int compare_mappings(const void *a, const void *b)
@@ -420,14 +450,26 @@ static void describe_mapping(struct strbuf *line, const struct config *config, c
 		    mapping->host->name, mapping->lun, mapping->target->iqn);
 }
 
+static const char *group_name(const struct config_mapping *mapping)
+{
+	return mapping->host_group ? mapping->host_group->name : NULL;
+}
+
 /* Another volume behind a LUN is another mapping: the host must let go of the first. */
 static void change_mapping(struct diff *diff, const void *x, const void *y)
 {
 	static const struct kind kind = { .describe = describe_mapping };
 	const struct config_mapping *old = x, *mapping = y;
+	struct changes changes = { .diff = diff, .kind = "mapping of volume", .name = mapping->volume->name };
 
-	if (strcmp(old->volume->name, mapping->volume->name) == 0)
+	if (strcmp(old->volume->name, mapping->volume->name) == 0) {
+		if (is_text_equal(group_name(old), group_name(mapping)))
+			return;
+		strbuf_addf(next_change(&changes), "for host %s by host group %s -> %s", mapping->host->name, group_name(old) ?: "none",
+			    group_name(mapping) ?: "none");
+		end_changes(&changes);
 		return;
+	}
 	add_line(diff, '-', &kind, diff->old, old);
 	add_line(diff, '+', &kind, diff->new_config, mapping);
 }
@@ -445,6 +487,8 @@ size_t config_diff(const struct config *old, const struct config *new_config, st
 					    change_target };
 	static const struct kind host = { sizeof(struct config_host), config_compare_names, describe_host,
 					  change_host };
+	static const struct kind host_group = { sizeof(struct config_host_group), config_compare_names, describe_host_group,
+						change_host_group };
 	static const struct kind mapping = { sizeof(struct config_mapping), compare_mappings, describe_mapping,
 					     change_mapping };
 	struct diff diff = { .old = old, .new_config = new_config, .lines = ret_lines };
@@ -457,6 +501,7 @@ size_t config_diff(const struct config *old, const struct config *new_config, st
 	DIFF_LISTS(&diff, &volume, volumes);
 	DIFF_LISTS(&diff, &target, targets);
 	DIFF_LISTS(&diff, &host, hosts);
+	DIFF_LISTS(&diff, &host_group, host_groups);
 	DIFF_LISTS(&diff, &mapping, mappings);
 	return diff.n_lines;
 }

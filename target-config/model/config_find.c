@@ -176,6 +176,10 @@ static void free_lists(struct config *config)
 		free_target(&config->targets[i]);
 	for (size_t i = 0; i < config->n_hosts; i++)
 		free_host(&config->hosts[i]);
+	for (size_t i = 0; i < config->n_host_groups; i++) {
+		free(config->host_groups[i].hosts);
+		free(config->host_groups[i].name);
+	}
 }
 
 void config_free(struct config *config)
@@ -191,6 +195,7 @@ void config_free(struct config *config)
 	free(config->volumes);
 	free(config->targets);
 	free(config->hosts);
+	free(config->host_groups);
 	free(config->mappings);
 	free(config->cluster);
 	free(config);

@@ -30,6 +30,7 @@ static const struct reader_key document_keys[] = {
 	{ .name = "volumes", .read = config_read_volumes },
 	{ .name = "targets", .read = config_read_targets },
 	{ .name = "hosts", .read = config_read_hosts },
+	{ .name = "host_groups", .read = config_read_host_groups },
 	{ .name = "mappings", .read = config_read_mappings },
 };
 

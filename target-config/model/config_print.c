@@ -146,10 +146,42 @@ static void add_host(struct strbuf *sb, const struct config_host *host, bool sec
 	strbuf_add(sb, "}");
 }
 
+static void add_host_group(struct strbuf *sb, const struct config_host_group *group)
+{
+	strbuf_addf(sb, "\"%s\": {\"hosts\": [", group->name);
+	for (size_t i = 0; i < group->n_hosts; i++)
+		strbuf_addf(sb, "%s\"%s\"", i ? ", " : "", group->hosts[i]->name);
+	strbuf_add(sb, "]}");
+}
+
+/* What is mapped to a group is there once for each of its hosts: the first stands for all. */
+static bool is_printed(const struct config_mapping *mapping)
+{
+	return !mapping->host_group || mapping->host == mapping->host_group->hosts[0];
+}
+
 static void add_mapping(struct strbuf *sb, const struct config_mapping *mapping)
 {
-	strbuf_addf(sb, "{\"host\": \"%s\", \"volume\": \"%s\", \"target\": \"%s\", \"lun\": %u}", mapping->host->name,
-		    mapping->volume->name, mapping->target->iqn, mapping->lun);
+	if (mapping->host_group)
+		strbuf_addf(sb, "{\"host_group\": \"%s\"", mapping->host_group->name);
+	else
+		strbuf_addf(sb, "{\"host\": \"%s\"", mapping->host->name);
+	strbuf_addf(sb, ", \"volume\": \"%s\", \"target\": \"%s\", \"lun\": %u}", mapping->volume->name, mapping->target->iqn,
+		    mapping->lun);
+}
+
+static void add_mappings(struct strbuf *sb, const struct config *config)
+{
+	size_t n = 0;
+
+	strbuf_add(sb, ",\n  \"mappings\": [");
+	for (size_t i = 0; i < config->n_mappings; i++) {
+		if (!is_printed(&config->mappings[i]))
+			continue;
+		strbuf_add(sb, n++ ? ",\n    " : "\n    ");
+		add_mapping(sb, &config->mappings[i]);
+	}
+	strbuf_add(sb, n ? "\n  ]" : "]");
 }
 
 /* `call` prints the member with index i. */
@@ -175,7 +207,9 @@ char *config_print(const struct config *config, bool secrets)
 	ADD_SECTION(&sb, "volumes", "{}", config->n_volumes, add_volume(&sb, &config->volumes[i]));
 	ADD_SECTION(&sb, "targets", "{}", config->n_targets, add_target(&sb, config, &config->targets[i]));
 	ADD_SECTION(&sb, "hosts", "{}", config->n_hosts, add_host(&sb, &config->hosts[i], secrets));
-	ADD_SECTION(&sb, "mappings", "[]", config->n_mappings, add_mapping(&sb, &config->mappings[i]));
+	if (config->n_host_groups)
+		ADD_SECTION(&sb, "host_groups", "{}", config->n_host_groups, add_host_group(&sb, &config->host_groups[i]));
+	add_mappings(&sb, config);
 	strbuf_add(&sb, "\n}\n");
 	return strbuf_steal(&sb);
 }

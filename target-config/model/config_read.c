@@ -109,6 +109,7 @@ DEFINE_REFERENCE_READER(group)
 DEFINE_REFERENCE_READER(volume)
 DEFINE_REFERENCE_READER(target)
 DEFINE_REFERENCE_READER(host)
+DEFINE_REFERENCE_READER(host_group)
 
 /* --- texts that need more than a check ---*/
 

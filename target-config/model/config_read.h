@@ -36,12 +36,12 @@ int config_read_section(struct reader *r, const struct config_section *section, 
 
 /* Members of the document. */
 reader_fn config_read_fencing, config_read_nodes, config_read_pools, config_read_groups, config_read_volumes;
-reader_fn config_read_targets, config_read_hosts, config_read_mappings;
+reader_fn config_read_targets, config_read_hosts, config_read_host_groups, config_read_mappings;
 
 reader_fn config_read_address;        /* char *, numeric, canonical */
 reader_fn config_read_node_reference; /* uint32_t, the id of a storage node */
 /* const struct config_<kind> *, an object read before. */
 reader_fn config_read_pool_reference, config_read_group_reference, config_read_volume_reference;
-reader_fn config_read_target_reference, config_read_host_reference;
+reader_fn config_read_target_reference, config_read_host_reference, config_read_host_group_reference;
 
 #endif

@@ -9,6 +9,7 @@
 
 #define PORTALS_MAX 256
 #define INITIATORS_MAX 64
+#define HOSTS_MAX 65536
 
 static const char *const profile_words[] = { "linux", "esxi", "windows", NULL };
 
@@ -223,9 +224,60 @@ static int finish_host(struct reader *r, void *item)
 int config_read_hosts(struct reader *r, const struct reader_key *key, json_t *value, void *where)
 {
 	static const struct config_section section = {
-		CONFIG_SECTION_OF(hosts),        .max = 65536,
+		CONFIG_SECTION_OF(hosts),        .max = HOSTS_MAX,
 		.check_name = config_text_name,  .keys = host_keys,
 		.n_keys = ARRAY_SIZE(host_keys), .finish = finish_host,
+	};
+
+	(void)key, (void)where;
+	return config_read_section(r, &section, value);
+}
+
+/* --- host groups ---*/
+
+static int compare_host_names(const void *a, const void *b)
+{
+	return strcmp((*(const struct config_host *const *)a)->name, (*(const struct config_host *const *)b)->name);
+}
+
+static int read_group_hosts(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	struct config_host_group *group = where; /* offset 0 */
+	int rc = reader_expect_array(r, value, HOSTS_MAX);
+	json_t *member;
+	size_t i;
+
+	(void)key;
+	if (rc < 0)
+		return rc;
+	if (json_array_size(value) == 0)
+		return reader_refuse(r, -EINVAL, "no hosts; name one, or remove the group");
+	group->hosts = xcalloc(json_array_size(value), sizeof(*group->hosts));
+	json_array_foreach(value, i, member) {
+		size_t mark = reader_enter_index(r, i);
+
+		rc = config_read_host_reference(r, key, member, &group->hosts[i]);
+		if (rc < 0)
+			return rc;
+		reader_leave(r, mark);
+	}
+	group->n_hosts = json_array_size(value);
+	qsort(group->hosts, group->n_hosts, sizeof(*group->hosts), compare_host_names);
+	for (i = 1; i < group->n_hosts; i++)
+		if (group->hosts[i] == group->hosts[i - 1])
+			return reader_refuse(r, -EINVAL, "host %s is named twice", group->hosts[i]->name);
+	return 0;
+}
+
+static const struct reader_key host_group_keys[] = {
+	{ .name = "hosts", .read = read_group_hosts, .example = "[\"h1\", \"h2\"]" },
+};
+
+int config_read_host_groups(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	static const struct config_section section = {
+		CONFIG_SECTION_OF(host_groups), .max = HOSTS_MAX, .check_name = config_text_name, .keys = host_group_keys,
+		.n_keys = ARRAY_SIZE(host_group_keys),
 	};
 
 	(void)key, (void)where;

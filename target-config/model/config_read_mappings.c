@@ -9,7 +9,8 @@
 #include "target-config/model/config_read.h"
 
 static const struct reader_key mapping_keys[] = {
-	CONFIG_KEY("host", config_read_host_reference, struct config_mapping, host, .example = "\"h1\""),
+	CONFIG_KEY("host", config_read_host_reference, struct config_mapping, host),
+	CONFIG_KEY("host_group", config_read_host_group_reference, struct config_mapping, host_group),
 	CONFIG_KEY("volume", config_read_volume_reference, struct config_mapping, volume, .example = "\"v1\""),
 	CONFIG_KEY("target", config_read_target_reference, struct config_mapping, target, .example = "\"iqn.2026-11.org.example:disks\""),
 	CONFIG_KEY("lun", reader_u32, struct config_mapping, lun, .example = "0", .min = 0, .max = CONFIG_LUN_MAX),
@@ -104,20 +105,54 @@ static int check_repeated_luns(struct reader *r, struct numbered_mapping *list, 
 	return 0;
 }
 
-static int read_mapping_list(struct reader *r, json_t *value, struct numbered_mapping *list)
+struct mapping_list {
+	struct numbered_mapping *list;
+	size_t n, cap;
+};
+
+static void mapping_list_done(struct mapping_list *mappings)
+{
+	free(mappings->list);
+}
+
+/* One for each host that it is for. */
+static int add_mapping(struct reader *r, struct mapping_list *mappings, const struct config_mapping *mapping, size_t index)
+{
+	size_t n_hosts = mapping->host_group ? mapping->host_group->n_hosts : 1;
+
+	if (!mapping->host && !mapping->host_group)
+		return reader_refuse_key(r, "host", "missing; add it, e.g. \"host\": \"h1\", or a host_group");
+	if (mapping->host && mapping->host_group)
+		return reader_refuse_key(r, "host_group", "a mapping is for a host or for a host group; remove one of the two");
+	if (n_hosts > CONFIG_MAPPINGS_MAX - MIN(mappings->n, (size_t)CONFIG_MAPPINGS_MAX))
+		return reader_refuse(r, -E2BIG, "at most %d mappings are supported, those of a host group counted for each host",
+				     CONFIG_MAPPINGS_MAX);
+	for (size_t i = 0; i < n_hosts; i++) {
+		struct numbered_mapping *item = array_push(mappings->list, mappings->n, mappings->cap);
+
+		*item = (struct numbered_mapping){ .mapping = *mapping, .index = index };
+		if (mapping->host_group)
+			item->mapping.host = mapping->host_group->hosts[i];
+	}
+	return 0;
+}
+
+static int read_mapping_list(struct reader *r, json_t *value, struct mapping_list *mappings)
 {
 	json_t *member;
 	size_t i;
 
 	json_array_foreach(value, i, member) {
 		size_t mark = reader_enter_index(r, i);
-		int rc = reader_object(r, member, CONFIG_KEYS(mapping_keys), &list[i].mapping);
+		struct config_mapping mapping = { 0 };
+		int rc = reader_object(r, member, CONFIG_KEYS(mapping_keys), &mapping);
 
 		if (rc == 0)
-			rc = check_portals_of_mapping(r, &list[i].mapping);
+			rc = check_portals_of_mapping(r, &mapping);
+		if (rc == 0)
+			rc = add_mapping(r, mappings, &mapping, i);
 		if (rc < 0)
 			return rc;
-		list[i].index = i;
 		reader_leave(r, mark);
 	}
 	return 0;
@@ -125,26 +160,23 @@ static int read_mapping_list(struct reader *r, json_t *value, struct numbered_ma
 
 int config_read_mappings(struct reader *r, const struct reader_key *key, json_t *value, void *where)
 {
-	_cleanup_free_ struct numbered_mapping *list = NULL;
+	_cleanup_(mapping_list_done) struct mapping_list mappings = { 0 };
 	struct config *config = r->config;
 	int rc = reader_expect_array(r, value, SIZE_MAX);
-	size_t n;
 
 	(void)key, (void)where;
 	if (rc < 0)
 		return rc;
-	n = json_array_size(value);
-	list = xcalloc(n + 1, sizeof(*list));
-	rc = read_mapping_list(r, value, list);
-	if (rc == 0)
-		rc = check_repeated_volumes(r, list, n);
-	if (rc == 0)
-		rc = check_repeated_luns(r, list, n);
+	rc = read_mapping_list(r, value, &mappings);
+	if (rc == 0 && mappings.n)
+		rc = check_repeated_volumes(r, mappings.list, mappings.n);
+	if (rc == 0 && mappings.n)
+		rc = check_repeated_luns(r, mappings.list, mappings.n);
 	if (rc < 0)
 		return rc;
-	config->mappings = xcalloc(n + 1, sizeof(*config->mappings));
-	for (size_t i = 0; i < n; i++)
-		config->mappings[i] = list[i].mapping;
-	config->n_mappings = n;
+	config->mappings = xcalloc(mappings.n + 1, sizeof(*config->mappings));
+	for (size_t i = 0; i < mappings.n; i++)
+		config->mappings[i] = mappings.list[i].mapping;
+	config->n_mappings = mappings.n;
 	return 0;
 }

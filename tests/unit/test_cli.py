@@ -313,8 +313,31 @@ def complete(fake, line):
     return sorted(w.strip() for w in done.stdout.split("\n") if w.strip())
 
 
+def plain_document():
+    with open(os.path.join(ROOT, "tests/exchange-cases/plain.json"), encoding="utf-8") as f:
+        return json.load(f)
+
+
+def test_export_and_host_show_use_the_document_in_force(fake):
+    document = plain_document()
+    fake.start(config_show={"result": {"config_version": 3, "document": document}}, status={"result": {"node": "n1"}})
+    done = fake.run("export", "--format", "targetcli")
+    assert done.returncode == 0 and len(json.loads(done.stdout)["storage_objects"]) == 3
+    assert fake.request() == {"command": "config-show", "args": {"secrets": True}}
+    assert fake.request()["command"] == "status"
+    done = fake.run("host", "show", "esx1-4f2a")
+    assert done.returncode == 0 and "VMW_SATP_ALUA" in done.stdout
+    assert fake.request() == {"command": "config-show", "args": {"secrets": False}}
+
+
+def test_nothing_in_force_is_said(fake):
+    fake.start(config_show={"result": {"config_version": 0, "document": None}})
+    done = fake.run("export")
+    assert done.returncode == 4 and "no document yet" in done.stderr
+
+
 def test_completion(fake, tmp_path):
-    fake.start(status={"result": state("healthy")})
+    fake.start(status={"result": state("healthy")}, config_show={"result": {"document": plain_document()}})
     t = tables()
     at = f"lunward --socket {fake.socket} "
     assert complete(fake, "lunward ") == sorted({v["name"].split()[0] for v in t["verbs"]})
@@ -336,6 +359,9 @@ def test_completion(fake, tmp_path):
     assert complete(fake, "lunward help node ") == ["confirm-down", "maintenance"]
     assert complete(fake, at + "node maintenance ") == ["n1", "n2", "witness"]
     assert complete(fake, at + "node maintenance n2 ") == ["off", "on", "until-restart"]
+    assert complete(fake, "lunward export --format ") == ["json", "targetcli", "text"]
+    assert complete(fake, at + "export --node w") == ["witness"]
+    assert complete(fake, at + "host show w") == ["web1", "win1.corp.example.org"]
     (tmp_path / "doc one.json").write_text("{}")
     assert complete(fake, f"lunward apply {tmp_path}/doc") == [f"{tmp_path}/doc one.json"]
     fake.close()

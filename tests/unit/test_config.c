@@ -589,6 +589,27 @@ static void electorate_must_be_the_nodes(void **unused)
 			  "nodes.n1: node id 1 has no name in Corosync's nodelist; add `name: n1` in corosync.conf");
 }
 
+/* For whoever serves them, mappings of a group are mappings of its hosts. */
+static void host_groups_are_mappings_of_their_hosts(void **unused)
+{
+	_cleanup_config_ struct config *config = parse_file(CASES "/good/06-host-groups.json");
+	static const struct {
+		const char *host, *volume;
+		uint32_t lun;
+	} expected[] = { { "a", "spare", 9 }, { "b", "boot", 0 }, { "b", "cluster", 1 }, { "b", "spare", 9 }, { "c", "cluster", 1 }, { "c", "spare", 9 } };
+
+	(void)unused;
+	assert_int_equal(config->n_mappings, ARRAY_SIZE(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		assert_string_equal(config->mappings[i].host->name, expected[i].host);
+		assert_string_equal(config->mappings[i].volume->name, expected[i].volume);
+		assert_int_equal(config->mappings[i].lun, expected[i].lun);
+	}
+	assert_int_equal(config->n_host_groups, 3);
+	assert_ptr_equal(config->mappings[5].host_group, &config->host_groups[0]);
+	assert_null(config->mappings[1].host_group);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,6 +634,7 @@ int main(void)
 		cmocka_unit_test(quoted_text_is_plain_and_bounded),
 		cmocka_unit_test(naa_is_the_kernels),
 		cmocka_unit_test(electorate_must_be_the_nodes),
+		cmocka_unit_test(host_groups_are_mappings_of_their_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

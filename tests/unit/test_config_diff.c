@@ -65,6 +65,7 @@ struct diff_case {
 };
 
 #define T1 "iqn.2026-11.org.example:t1"
+#define HOST_GROUPS CASES "/good/06-host-groups.json"
 #define DISKS "iqn.2026-11.org.example:disks"
 
 static const struct diff_case cases[] = {
@@ -117,7 +118,16 @@ static const struct diff_case cases[] = {
 	{ BRIEF, "\"lun\": 1}", "\"lun\": 2}",
 	  "- mapping of volume v2 to host h1 (LUN 1, target " T1 ")\n+ mapping of volume v2 to host h1 (LUN 2, target " T1 ")\n" },
 	{ SHARED, "\"volume\": \"sql\", \"target\": \"" DISKS "\", \"lun\": 0", "\"volume\": \"tmp\", \"target\": \"" DISKS "\", \"lun\": 0",
-	  "- mapping of volume sql to host esx (LUN 0, target " DISKS ")\n+ mapping of volume tmp to host esx (LUN 0, target " DISKS ")\n" },
+	  "- mapping of volume sql to host esx (LUN 0, target " DISKS ")\n+ mapping of volume tmp to host esx (LUN 0, target " DISKS ")\n" },	{ HOST_GROUPS, "{\"hosts\": [\"c\", \"b\"]}", "{\"hosts\": [\"c\", \"a\"]}",
+	  "~ host group pair: hosts b, c -> a, c\n"
+	  "+ mapping of volume cluster to host a (LUN 1, target " T1 ")\n- mapping of volume cluster to host b (LUN 1, target " T1 ")\n" },
+	{ HOST_GROUPS, "\"idle\": {\"hosts\": [\"a\"]}", "\"lazy\": {\"hosts\": [\"a\"]}", "- host group idle (a)\n+ host group lazy (a)\n" },
+	{ HOST_GROUPS, "{\"host\": \"b\", \"volume\": \"boot\"", "{\"host_group\": \"idle\", \"volume\": \"boot\"",
+	  "+ mapping of volume boot to host a (LUN 0, target " T1 ")\n- mapping of volume boot to host b (LUN 0, target " T1 ")\n" },
+	{ HOST_GROUPS, "\"host_group\": \"pair\", \"volume\": \"cluster\", \"target\": \"" T1 "\", \"lun\": 1}",
+	  "\"host\": \"b\", \"volume\": \"cluster\", \"target\": \"" T1 "\", \"lun\": 1},\n"
+	  "{\"host\": \"c\", \"volume\": \"cluster\", \"target\": \"" T1 "\", \"lun\": 1}",
+	  "~ mapping of volume cluster: for host b by host group pair -> none\n~ mapping of volume cluster: for host c by host group pair -> none\n" },
 };
 
 /* Parsed each for itself: what config_parse() would refuse as a change must still be told apart. */

@@ -1,0 +1,2 @@
+$(eval $(call part,exchange,$(wildcard target-config/exchange/*.c)))
+PKGS += jansson
