@@ -73,7 +73,7 @@ static int open_one(void *ctx, size_t i, struct err *err)
 	struct volumes *volumes = ctx;
 	const struct config_volume *volume = volumes->v[i];
 	uint64_t wanted = volume->size_bytes / CONFIG_SECTOR_SIZE;
-	char device[64];
+	char device[BACKEND_PATH_SIZE];
 
 	backend_device(volume, device);
 	return gate_open(volume->name, device_sectors(device, wanted), device, err);

@@ -41,8 +41,9 @@ int backend_resume(const struct config *config, const struct config_group *group
 /* Points the kernel's usermode_helper at drbd-fence-peer, which spares promote and connection loss the parsing of drbd.conf. */
 int backend_install_helper(struct err *err) must_check;
 
+#define BACKEND_PATH_SIZE 256 /* the document's device paths have 200 characters at most */
 /* Device a gate of this volume opens, e.g. "/dev/drbd3". */
-void backend_device(const struct config_volume *volume, char ret_path[64]);
+void backend_device(const struct config_volume *volume, char ret_path[BACKEND_PATH_SIZE]);
 
 /* Tests: everything below /etc, /dev and /sys is looked for below `root` instead. Called before threads start. */
 void backend_set_root(const char *root);

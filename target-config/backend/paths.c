@@ -29,17 +29,17 @@ char *backend_resource_name(const struct config_group *group)
 	return xasprintf("lunward-%s", group->name);
 }
 
-void backend_device(const struct config_volume *volume, char ret_path[64])
+void backend_device(const struct config_volume *volume, char ret_path[BACKEND_PATH_SIZE])
 {
 	switch (volume->group->backend) {
 	case CONFIG_BACKEND_DRBD:
-		snprintf(ret_path, 64, "/dev/drbd%u", volume->drbd_minor);
+		snprintf(ret_path, BACKEND_PATH_SIZE, "/dev/drbd%u", volume->drbd_minor);
 		break;
 	case CONFIG_BACKEND_LOCAL:
-		snprintf(ret_path, 64, "/dev/%s/lunward-%s", volume->pool->vg, volume->name);
+		snprintf(ret_path, BACKEND_PATH_SIZE, "/dev/%s/lunward-%s", volume->pool->vg, volume->name);
 		break;
 	case CONFIG_BACKEND_SHARED:
-		snprintf(ret_path, 64, "%s", volume->device);
+		snprintf(ret_path, BACKEND_PATH_SIZE, "%s", volume->device);
 		break;
 	}
 }

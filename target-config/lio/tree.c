@@ -137,7 +137,7 @@ static char *tpg_dir(const struct config_target *target, uint32_t nodeid)
 /* The TPG's own LUN number; hosts see mapping.lun. A volume keeps its minor for life. */
 static char *lun_dir(const struct config_target *target, uint32_t nodeid, const struct config_volume *volume)
 {
-	return xasprintf("iscsi/%s/tpgt_%u/lun/lun_%u", target->iqn, nodeid, volume->drbd_minor);
+	return xasprintf("iscsi/%s/tpgt_%u/lun/lun_%u", target->iqn, nodeid, config_volume_lun(volume));
 }
 
 /* --- stages ------------------------------------------------------------------------------------------------------------*/

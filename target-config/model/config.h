@@ -80,6 +80,7 @@ struct config_volume {
 	uint64_t size_bytes;            /* multiple of 4 MiB for pools (an LVM extent), > 0 */
 	char *serial;                   /* assigned (random UUID) unless written: NAA id of the LUN for life */
 	uint32_t drbd_minor;            /* assigned, unique in the cluster; 0 unless backend drbd */
+	uint32_t target_lun;            /* assigned, unique in the cluster, of no minor either; 0 for backend drbd: there the minor is */
 	uint16_t drbd_volume;           /* assigned, volume number within the group's resource; 0 unless backend drbd */
 	uint32_t block_size;            /* 512 or 4096 */
 };
@@ -193,6 +194,8 @@ const char *config_backend_name(enum config_backend backend);
 const char *config_placement_name(enum config_placement placement);
 const char *config_failback_name(enum config_failback failback);
 const char *config_profile_name(enum config_profile profile);
+/* Of the volume in each portal group of the kernel's target. */
+uint32_t config_volume_lun(const struct config_volume *volume);
 bool config_group_has_node(const struct config_group *group, uint32_t nodeid);
 /* The NAA-6 id LIO derives from a serial (target_core_spc.c, spc_parse_naa_6h_vendor_specific): 32 hex digits + NUL. */
 void config_naa(const char *serial, char ret_naa[33]);

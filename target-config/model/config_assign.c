@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Values the operator need not choose: serials, LU group ids, DRBD ports, minors and volume numbers. What a document in force has is
+ * Values the operator need not choose: serials, LU group ids, DRBD ports, minors and volume numbers, LUNs inside the target. What a document in force has is
  * kept by name. What is new gets the lowest number that neither document uses, in the order of names.
  */
 #include <errno.h>
@@ -38,8 +38,11 @@ static void keep_volumes(struct config *config, const struct config *old)
 			continue;
 		if (!volume->serial)
 			volume->serial = xstrdup(before->serial);
-		if (before->group->backend != CONFIG_BACKEND_DRBD)
+		if (before->group->backend != CONFIG_BACKEND_DRBD) {
+			if (volume->target_lun == CONFIG_MINOR_UNSET)
+				volume->target_lun = before->target_lun;
 			continue;
+		}
 		if (volume->drbd_minor == CONFIG_MINOR_UNSET)
 			volume->drbd_minor = before->drbd_minor;
 		/* The number counts within the group; a change of group is refused later, with a better text. */
@@ -122,8 +125,7 @@ static int assign_ports(struct config *config, const struct config *old, struct 
 static void use_minors(struct numbers *numbers, const struct config *config)
 {
 	for (size_t i = 0; config && i < config->n_volumes; i++)
-		if (config->volumes[i].group->backend == CONFIG_BACKEND_DRBD)
-			use_number(numbers, config->volumes[i].drbd_minor);
+		use_number(numbers, config_volume_lun(&config->volumes[i]));
 }
 
 static void assign_minors(struct config *config, const struct config *old)
@@ -133,9 +135,13 @@ static void assign_minors(struct config *config, const struct config *old)
 
 	use_minors(&numbers, config);
 	use_minors(&numbers, old);
-	for (size_t i = 0; i < config->n_volumes; i++)
-		if (config->volumes[i].drbd_minor == CONFIG_MINOR_UNSET)
-			config->volumes[i].drbd_minor = (uint32_t)take_number(&numbers);
+	for (size_t i = 0; i < config->n_volumes; i++) {
+		struct config_volume *volume = &config->volumes[i];
+
+		if (config_volume_lun(volume) != CONFIG_MINOR_UNSET)
+			continue;
+		*(volume->group->backend == CONFIG_BACKEND_DRBD ? &volume->drbd_minor : &volume->target_lun) = (uint32_t)take_number(&numbers);
+	}
 }
 
 /* --- volume numbers: one more than the highest of the group ---*/

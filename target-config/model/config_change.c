@@ -106,6 +106,10 @@ static int check_volume(const struct config_volume *old, const struct config_vol
 		return config_refuse(err, "volumes", volume->name, "drbd_minor",
 				     "is %u in the document in force and cannot become %u; leave it out",
 				     old->drbd_minor, volume->drbd_minor);
+	if (old->target_lun != volume->target_lun)
+		return config_refuse(err, "volumes", volume->name, "target_lun",
+				     "is %u in the document in force and cannot become %u; leave it out",
+				     old->target_lun, volume->target_lun);
 	if (old->drbd_volume != volume->drbd_volume)
 		return config_refuse(err, "volumes", volume->name, "drbd_volume",
 				     "is %u in the document in force and cannot become %u; leave it out",

@@ -307,14 +307,15 @@ static int check_volume_numbers(const struct config *config, struct err *err)
 	for (size_t i = 0; i < config->n_volumes; i++) {
 		const struct config_volume *volume = &config->volumes[i];
 
+		claim(&minors, config_volume_lun(volume), "", volume);
 		if (volume->group->backend != CONFIG_BACKEND_DRBD)
 			continue;
-		claim(&minors, volume->drbd_minor, "", volume);
 		claim(&numbers, volume->drbd_volume, volume->group->name, volume);
 	}
 	if (find_conflict(&minors, &first, &second))
-		return config_refuse(err, "volumes", ((const struct config_volume *)second)->name, "drbd_minor",
-				     "is the minor of volume %s too; leave it out to get one assigned",
+		return config_refuse(err, "volumes", ((const struct config_volume *)second)->name,
+				     ((const struct config_volume *)second)->group->backend == CONFIG_BACKEND_DRBD ? "drbd_minor" : "target_lun",
+				     "is the number of volume %s too; leave it out to get one assigned",
 				     ((const struct config_volume *)first)->name);
 	if (find_conflict(&numbers, &first, &second))
 		return config_refuse(

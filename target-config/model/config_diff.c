@@ -293,6 +293,7 @@ static void change_volume(struct diff *diff, const void *x, const void *y)
 	change_text(&changes, "serial", old->serial, volume->serial);
 	change_number(&changes, "block_size", old->block_size, volume->block_size);
 	change_number(&changes, "drbd_minor", old->drbd_minor, volume->drbd_minor);
+	change_number(&changes, "target_lun", old->target_lun, volume->target_lun);
 	change_number(&changes, "drbd_volume", old->drbd_volume, volume->drbd_volume);
 	end_changes(&changes);
 }

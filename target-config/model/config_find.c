@@ -69,6 +69,11 @@ const struct config_host *config_host_by_name(const struct config *config, const
 	return FIND(config, hosts, name);
 }
 
+uint32_t config_volume_lun(const struct config_volume *volume)
+{
+	return volume->group->backend == CONFIG_BACKEND_DRBD ? volume->drbd_minor : volume->target_lun;
+}
+
 bool config_group_has_node(const struct config_group *group, uint32_t nodeid)
 {
 	for (size_t i = 0; i < CONFIG_COPIES_MAX && group->nodes[i]; i++)

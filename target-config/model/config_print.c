@@ -97,6 +97,8 @@ static void add_volume(struct strbuf *sb, const struct config_volume *volume)
 	strbuf_addf(sb, ", \"serial\": \"%s\", \"block_size\": %u", volume->serial, volume->block_size);
 	if (volume->group->backend == CONFIG_BACKEND_DRBD)
 		strbuf_addf(sb, ", \"drbd_minor\": %u, \"drbd_volume\": %u", volume->drbd_minor, volume->drbd_volume);
+	else
+		strbuf_addf(sb, ", \"target_lun\": %u", volume->target_lun);
 	strbuf_add(sb, "}");
 }
 

@@ -164,6 +164,7 @@ static const struct reader_key volume_keys[] = {
 	CONFIG_KEY("serial", reader_text, struct config_volume, serial, .check = config_text_serial),
 	CONFIG_KEY("block_size", reader_u32, struct config_volume, block_size, .min = 512, .max = 4096),
 	CONFIG_KEY("drbd_minor", reader_u32, struct config_volume, drbd_minor, .min = 0, .max = (1 << 20) - 1),
+	CONFIG_KEY("target_lun", reader_u32, struct config_volume, target_lun, .min = 0, .max = (1 << 20) - 1),
 	CONFIG_KEY("drbd_volume", reader_u16, struct config_volume, drbd_volume, .min = 0, .max = UINT16_MAX - 1),
 };
 
@@ -173,6 +174,7 @@ static void set_volume_defaults(void *item)
 
 	volume->block_size = 512;
 	volume->drbd_minor = CONFIG_MINOR_UNSET;
+	volume->target_lun = CONFIG_MINOR_UNSET;
 	volume->drbd_volume = CONFIG_DRBD_VOLUME_UNSET;
 }
 
@@ -219,7 +221,11 @@ static int finish_volume(struct reader *r, void *item)
 		return reader_refuse_key(r, "drbd_minor", "only for volumes of backend drbd; remove it");
 	if (!drbd && volume->drbd_volume != CONFIG_DRBD_VOLUME_UNSET)
 		return reader_refuse_key(r, "drbd_volume", "only for volumes of backend drbd; remove it");
-	if (!drbd) {
+	if (drbd && volume->target_lun != CONFIG_MINOR_UNSET)
+		return reader_refuse_key(r, "target_lun", "not for volumes of backend drbd, whose minor it is; remove it");
+	if (drbd) {
+		volume->target_lun = 0;
+	} else {
 		volume->drbd_minor = 0;
 		volume->drbd_volume = 0;
 	}

@@ -532,7 +532,7 @@ static void local_needs_no_drbd(void **state)
 {
 	struct bench *b = *state;
 	struct err err = ERR_INIT;
-	char device[64];
+	char device[BACKEND_PATH_SIZE];
 
 	set_document(b, document("local", 8, 0));
 	assert_int_equal(provision(b), 0);

@@ -5,6 +5,7 @@
 #include "tests/unit/test_config.h"
 
 #define FOUR CASES "/good/04-four-groups.json"
+#define SHARED CASES "/good/03-shared.json"
 
 static const struct config_volume *volume(const struct config *config, const char *name)
 {
@@ -145,6 +146,24 @@ static void a_freed_number_is_used_again_later(void **unused)
 	assert_string_not_equal(volume(with, "v2")->serial, volume(config, "v2")->serial);
 }
 
+/* Without DRBD there is no minor that could tell the LUNs of a portal group apart. */
+static void luns_inside_the_target_differ_and_stay(void **unused)
+{
+	_cleanup_config_ struct config *config = parse_file(SHARED), *changed = NULL;
+	_cleanup_free_ char *text = load(SHARED);
+
+	(void)unused;
+	assert_int_equal(config_volume_lun(volume(config, "sql")), 100);
+	assert_int_equal(config_volume_lun(volume(config, "tmp")), 101);
+	assert_int_equal(config_volume_lun(volume(config, "vmfs")), 102);
+	text = change(text, "\"sql\": {\"group\"", "\"sql\": {\"group\": \"ssd\", \"device\": \"/dev/mapper/other\", \"size\": \"1GiB\"},\n    \"new\": {\"group\"");
+	changed = parse(text, config);
+	assert_int_equal(config_volume_lun(volume(changed, "new")), 103);
+	assert_int_equal(config_volume_lun(volume(changed, "sql")), 100);
+	assert_int_equal(config_volume_lun(volume(changed, "tmp")), 101);
+	assert_int_equal(config_volume_lun(volume(changed, "vmfs")), 102);
+}
+
 static void written_and_kept_values_clash_loudly(void **unused)
 {
 	_cleanup_config_ struct config *config = parse_file(FOUR);
@@ -240,6 +259,7 @@ int main(void)
 		cmocka_unit_test(same_file_twice_is_the_same_document),
 		cmocka_unit_test(what_stays_keeps_its_values),
 		cmocka_unit_test(a_freed_number_is_used_again_later),
+		cmocka_unit_test(luns_inside_the_target_differ_and_stay),
 		cmocka_unit_test(written_and_kept_values_clash_loudly),
 		cmocka_unit_test(harmless_changes_are_taken),
 		cmocka_unit_test(empty_group_may_change_its_backend),
