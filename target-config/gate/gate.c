@@ -211,8 +211,12 @@ int gate_ensure(const char *volume, uint64_t sectors, const char *template_path,
 	char name[64];
 	int rc;
 
-	if (!busy_begin(&busy, volume, false)) /* it is there, and its swap may wait long for a slow disk */
-		return 0;
+	if (!busy_begin(&busy, volume, false)) {
+		rc = inspect(volume, &info, err);
+		if (rc < 0 || info.exists) /* its swap may wait long for a slow disk */
+			return rc;
+		busy_begin(&busy, volume, true); /* by one that finds nothing to close: does not take long */
+	}
 	rc = inspect(volume, &info, err);
 	if (rc < 0)
 		return rc;
