@@ -110,7 +110,7 @@ def agents(r) -> None:
     for i in range(int(os.environ.get("PR_KILLS", "4"))):
         for how in ("kill -s KILL", "restart"):
             node = lab.nodes[site.group(lab.n3)["owner"]]
-            storm = Storm(r, n, node.name)
+            storm = Storm(r, n, node.name, 1500)
             storm.wait_running()
             for _ in range(3):
                 node.run(f"systemctl {how} lunwardd", timeout_s=60)
@@ -120,7 +120,7 @@ def agents(r) -> None:
         owner = site.group(lab.n3)["owner"]
         node = lab.nodes[owner if who == "owner" else others(owner)]
         watcher = lab.nodes[others(node.name)]
-        storm = Storm(r, n, owner)
+        storm = Storm(r, n, owner, 1500)
         storm.wait_running()
         r.say(f"lunwardd of the {who} ({node.name}) is stopped for 20 s")
         began, lost, looks, at = time.monotonic(), [], 0, len(storm.said)
