@@ -22,6 +22,7 @@ PORTAL = {f"n{i}": f"10.77.0.{i}:{site.PORT_TCP}" for i in (1, 2)}
 def multipath_conf(name: str) -> str:
     """Only these volumes; of f3 the group with n2's port comes first, whoever owns."""
     return host.MULTIPATH_CONF.replace("defaults {", f"defaults {{\n\treservation_key 0x{KEY[name]}").replace(
+        "prio alua", "prio alua\n\t\tdetect_prio no").replace(
         'blacklist {', 'blacklist_exceptions {\n' + "".join(f'\twwid "{host.wwid(s)}"\n' for s in SERIAL.values()) +
         '}\nblacklist {\n\twwid ".*"') + f"""multipaths {{
 	multipath {{
@@ -172,9 +173,11 @@ def standby_first(r) -> None:
     for what in ("move", "crash"):
         owner = site.group(lab.n3)["owner"]
         heir = "n2" if owner == "n1" else "n1"
-        script = [f"w s {login(heir, me)}", f"w o {login(owner, me)}", "w o prout register-ignore 0 0 51", "w o prout clear 0 51 0",
-                  "w s prout register-ignore 0 0 51", "w o prout register-ignore 0 0 51", "w o prout reserve 5 51 0", "w o write"]
-        wrong += [f"before the {what}: {text}" for text in statuses(talk(lab.h1, script))]
+        said = talk(lab.h1, [f"w o {login(owner, me)}", "w o prout register-ignore 0 0 51", "w o prout clear 0 51 0"])
+        wait_in_step(r, ["s0"])
+        said += talk(lab.h1, [f"w s {login(heir, me)}", f"w o {login(owner, me)}", "w s prout register-ignore 0 0 51",
+                              "w o prout register-ignore 0 0 51", "w o prout reserve 5 51 0", "w o write"])
+        wrong += [f"before the {what}: {text}" for text in statuses(said)]
         if what == "move":
             lab.n3.run(f"lunward move g1 {heir}", timeout_s=120)
         else:
