@@ -12,7 +12,7 @@ from typing import Callable, Dict, Optional
 import deployment as site
 from lab import cluster, host
 from lab.api import Lab, Node
-from lab.wait import Timeout, wait_until
+from lab.wait import wait_until
 
 TYPES = {"v1": 1, "v3": 3, "v5": 5, "v6": 6, "v7": 7, "v8": 8}
 WHO = {"a": "iqn.2026-11.lab.lunward:a", "b": "iqn.2026-11.lab.lunward:b", "c": "iqn.2026-11.lab.lunward:c"}  # holder, registered, neither
