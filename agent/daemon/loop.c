@@ -34,6 +34,7 @@ struct loop {
 	loop_call_fn *turn;
 	void *turn_ctx;
 	int turn_queued;
+	qb_loop_timer_handle turn_handle;
 };
 
 static void run_turn(void *data)
@@ -45,12 +46,15 @@ static void run_turn(void *data)
 		loop->turn(loop->turn_ctx);
 }
 
-/* libqb has no hook "after this batch": a low-priority job comes to the same. */
+/*
+ * libqb has no hook "after this batch": a timer that is due comes to the same. Not a job: before it runs jobs that are all there is to do,
+ * qb_loop_run() waits 50 ms for descriptors, and whatever takes some turns takes that long each.
+ */
 static void queue_turn(struct loop *loop)
 {
 	if (loop->turn_queued)
 		return;
-	loop->turn_queued = qb_loop_job_add(loop->qb, QB_LOOP_HIGH, loop, run_turn) == 0;
+	loop->turn_queued = qb_loop_timer_add(loop->qb, QB_LOOP_HIGH, 0, loop, run_turn, &loop->turn_handle) == 0;
 }
 
 static int32_t dispatch_fd(int32_t fd, int32_t revents, void *data)

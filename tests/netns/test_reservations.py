@@ -2,6 +2,7 @@
 """Reservations as one table: real FUSE, real agents; what stands for LIO writes its text into <dbroot>/pr as the kernel does."""
 import json
 import os
+import random
 import select
 import socket
 import subprocess
@@ -20,6 +21,7 @@ TRANSITION, STANDBY = "15", "2"
 # One command of LIO's: open, write once, say what came of it and how long it took.
 WRITER = """
 import os, sys, time
+print("ready", flush=True)
 data = sys.stdin.buffer.read()
 begun = time.monotonic()
 try:
@@ -93,6 +95,7 @@ class Kernel:
         text = "".join(path.registration(i, key, self.lun, holder) for i, (path, key, holder) in enumerate(entries))
         process = self.node.popen(["/usr/bin/python3", "-c", WRITER, f"/run/lunward/lio/pr/aptpl_{self.serial}"], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert process.stdout.readline() == b"ready\n"
         process.stdin.write((text or "No Registrations or Reservations").encode() + b"\0")
         process.stdin.close()
         return process
@@ -117,6 +120,11 @@ class Session:
         """Bounded: within ten times the agent's own limit."""
         said, _, _ = select.select([self.process.stdout], [], [], 15)
         return bool(said) and self.process.stdout.readline() == "reset\n"
+
+    def hears(self):
+        """Not cut off; a reset that is under way has half a second."""
+        said, _, _ = select.select([self.process.stdout], [], [], 0.5)
+        return not said and self.lives()
 
     def lives(self):
         alive = self.process.poll() is None
@@ -213,4 +221,41 @@ def test_one_table(storage):
     session = Session(n1)
     rc, took_ms = k1.command((b, 2, 5), (a, 7, 0))
     assert session.is_cut() and took_ms < 5000
+    storage.check_safe()
+
+
+@pytest.mark.parametrize("storage", [3], indirect=True)
+def test_no_good_that_only_one_node_knows(storage):
+    """The agent is killed or stopped at any time while a command waits: who heard GOOD finds his key with the other node."""
+    storage.up()
+    n1, n2, _ = storage.nodes
+    for node in (n1, n2):
+        start_keeper(storage, node)
+    for node in (n1, n2):
+        wait_until(lambda n=node: table(n).get("in_step"), PATIENCE_S, f"{node.name} keeps reservations")
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng, k1, a, heard = random.Random(seed), Kernel(storage, n1, "v1"), Path(n1), {}
+    for key in range(1, 37):
+        what = ("killed", "killed", "stopped", "left alone")[key % 4]
+        session = Session(n1)
+        command = k1.start((a, key, 0))
+        time.sleep(rng.uniform(0, 0.03))
+        if what == "killed":
+            n1.agent.kill()
+            n1.agent.start()
+        elif what == "stopped":
+            n1.agent.pause()
+            time.sleep(2)  # longer than the agent's own limit
+            told = command.poll() is not None
+            assert not told or keys(n2) == [key]  # a stopped agent cuts nobody off
+            n1.agent.resume()
+        rc, _ = k1.end(command)
+        # As the host is: cut off before the command failed, or never.
+        good = rc == 0 and session.hears()
+        heard[what] = heard.get(what, 0) + good
+        assert not good or keys(n2) == [key], (key, what, keys(n2), table(n1))
+        wait_until(lambda: table(n1).get("in_step") and table(n2).get("in_step"), PATIENCE_S, "both in step")
+    print("GOOD when the agent was", heard)
+    assert heard["killed"] and heard["left alone"] == 9
     storage.check_safe()

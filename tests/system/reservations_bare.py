@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Lunward beside LIO alone, on the same machine: how long PERSISTENT RESERVE OUT takes, and which of libiscsi's tests pass."""
+import re
+import statistics
+from typing import Dict, List
+
+import deployment as site
+from pr_driver import PORTALS, Storm, extend, parse, switch_back_on
+from lab.api import Node
+
+BARE = "iqn.2026-11.lab.lunward:bare"
+BARE_PORTAL = "10.78.0.1:3261"
+ROUNDS = 60
+# A RAM disk, and APTPL into a plain file: the least that LIO does for a reservation that is to outlive it.
+BUILD_BARE = f"""
+set -e
+modprobe -a target_core_mod iscsi_target_mod
+mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+cd /sys/kernel/config/target
+mkdir -p "$(cat dbroot)/pr" "$(cat dbroot)/alua"
+mkdir -p core/rd_mcp_0/bare
+echo rd_pages=16384 >core/rd_mcp_0/bare/control
+echo 6a0d3c5e-00ba-4222-8333-1c6de04c7a11 >core/rd_mcp_0/bare/wwn/vpd_unit_serial
+echo 1 >core/rd_mcp_0/bare/enable
+echo 1 >core/rd_mcp_0/bare/attrib/force_pr_aptpl
+t=iscsi/{BARE}/tpgt_1
+mkdir -p $t/lun/lun_0 $t/np/{BARE_PORTAL}
+ln -s /sys/kernel/config/target/core/rd_mcp_0/bare $t/lun/lun_0/bare
+echo 0 >$t/attrib/authentication
+echo 0 >$t/attrib/demo_mode_write_protect
+echo 1 >$t/attrib/generate_node_acls
+echo 1 >$t/enable
+"""
+REMOVE_BARE = f"""
+set -e
+cd /sys/kernel/config/target
+t=iscsi/{BARE}/tpgt_1
+echo 0 >$t/enable
+rm $t/lun/lun_0/bare
+rmdir $t/np/{BARE_PORTAL} $t/lun/lun_0 $t iscsi/{BARE} iscsi core/rd_mcp_0/bare core/rd_mcp_0
+rm -rf "$(cat dbroot)/pr"
+"""
+
+
+def latencies(host: Node, portal: str, target: str, initiator: str) -> List[float]:
+    """ms of each REGISTER, RESERVE and RELEASE, the first rounds left out."""
+    script = [f"w x login {portal} {target} {initiator} 0"]
+    for i in range(ROUNDS):
+        script += [f"w x prout register-ignore 0 0 {i + 1:x}", f"w x prout reserve 5 {i + 1:x} 0", f"w x prout release 5 {i + 1:x} 0"]
+    script.append(f"w x prout clear 0 {ROUNDS:x} 0")
+    done = host.run("/host/tools/pr-driver --strict", timeout_s=300, stdin=("\n".join(script) + "\n").encode())
+    sent, found = {}, []
+    for text in done.out.splitlines():
+        said = parse(text, 0)
+        if said and said.status == "sent":
+            sent[said.line] = said.ns
+        elif said and said.status == "GOOD" and said.line > 16 and said.verb in ("register-ignore", "reserve", "release"):
+            found.append((said.ns - sent[said.line]) / 1e6)
+    if len(found) < 3 * ROUNDS - 20:
+        raise RuntimeError(f"only {len(found)} commands: {done.out[-300:]}")
+    return found
+
+
+def run_suites(host: Node, portal: str, target: str, names: str) -> Dict[str, str]:
+    """Each of libiscsi's tests of PERSISTENT RESERVE: passed, failed or skipped."""
+    tests = [t for t in host.out("iscsi-test-cu --list 2>&1", timeout_s=60).split() if re.match(r"SCSI\.(Prin|Prout)\w+\.\w+$", t)]
+    if not tests:
+        raise RuntimeError("iscsi-test-cu has no tests of PERSISTENT RESERVE")
+    verdicts = {}
+    for test in tests:
+        done = host.run(f"timeout 120 iscsi-test-cu -d -n -i {names}a -I {names}b -t {test} iscsi://{portal}/{target}/0 2>&1", check=False,
+                        timeout_s=180)
+        ran = re.search(r"^\s*tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", done.out, re.M)
+        verdicts[test] = ("none" if not ran or ran.group(2) == "0" else "failed" if ran.group(4) != "0" else
+                          "skipped" if "[SKIPPED]" in done.out else "passed")
+        if verdicts[test] == "none":
+            verdicts[test] += ": " + " ".join(done.out.split())[-120:]
+    return verdicts
+
+
+def measure(r) -> None:
+    """Before Lunward is there: its kernel target serves only what is in its own folder."""
+    lab = r.lab
+    r.say("LIO alone, on n1")
+    lab.n1.run(BUILD_BARE, timeout_s=120)
+    try:
+        r.result["latency_ms"] = {"bare": latencies(lab.h1, BARE_PORTAL, BARE, "iqn.2026-11.lab.lunward:t0a")}
+        r.result["suites"] = {"bare": run_suites(lab.h1, BARE_PORTAL, BARE, "iqn.2026-11.lab.lunward:t0")}
+    finally:
+        lab.n1.run(REMOVE_BARE, timeout_s=60)
+    said = r.result["suites"]["bare"]
+    r.say(f"       PROUT takes {statistics.median(r.result['latency_ms']['bare']):.1f} ms; of {len(said)} tests "
+          f"{sum(x == 'passed' for x in said.values())} pass: not {[t for t, x in said.items() if x != 'passed']}")
+
+
+def latency(r) -> None:
+    Storm.prepare(r, 1)
+    owner = site.group(r.lab.n3)["owner"]
+    if owner != "n1":
+        r.lab.n3.run("lunward move g1 n1", timeout_s=120)
+    times = r.result["latency_ms"]
+    times["lunward"] = latencies(r.lab.h1, PORTALS["n1"], site.TARGET, Storm.iqn(0, "a"))
+    middle = {k: statistics.median(v) for k, v in times.items()}
+    most = {k: statistics.quantiles(v, n=20)[-1] for k, v in times.items()}
+    ratio = middle["lunward"] / middle["bare"]
+    r.check("latency of PROUT", ratio <= 5, f"median {middle['lunward']:.1f} ms, LIO alone {middle['bare']:.1f} ms: {ratio:.1f} times; "
+            f"95 of 100 within {most['lunward']:.1f} and {most['bare']:.1f} ms")
+
+
+def suites(r) -> None:
+    names, bare = "iqn.2026-11.lab.lunward:t0", r.result["suites"]["bare"]
+    extend(r, {"t0": {"size": "64MiB"}}, {"t0": [names + "a", names + "b"]}, [("t0", "t0", 0)])
+
+    def compare(when: str, node: str) -> None:
+        said = run_suites(r.lab.h1, PORTALS[node], site.TARGET, names)
+        r.result["suites"][when] = said
+        other = {t: (said[t], bare[t]) for t in bare if said[t] != bare[t]}
+        passed = sum(x == "passed" for x in said.values())
+        r.check(f"libiscsi's Prin and Prout tests {when}", not other and passed, "; ".join(f"{t}: {a}, LIO alone: {b}" for t, (a, b) in
+                other.items()) or f"{passed} of {len(said)} pass, the same ones as on LIO alone")
+    owner = site.group(r.lab.n3)["owner"]
+    heir = "n2" if owner == "n1" else "n1"
+    compare("on the owner", owner)
+    r.lab.nodes[owner].power_cut()
+    site.wait_owner(r.lab.n3, heir)
+    compare("right after a failover", heir)
+    switch_back_on(r)

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What real users of reservations do: fence agents, mpathpersist, a host that prefers the standby port, and one fenced while it writes.
+
+Two hosts with multipath: h1, and the witness n3, which has nothing else to do.
+"""
+import re
+from typing import Dict, List
+
+import deployment as site
+from lab import host
+from lab.api import Node
+from lab.wait import Timeout, wait_until
+from pr_driver import Said, Storm, extend, login, switch_back_on, talk, tables, wait_in_step
+
+IQN = {"h1": "iqn.2026-11.lab.lunward:fence-h1", "n3": "iqn.2026-11.lab.lunward:fence-n3"}
+KEY = {"h1": "1a2b0001", "n3": "1a2b0003"}
+SERIAL = {f"f{i}": f"6a0d3c5e-00f{i}-4222-8333-1c6de04c7a11" for i in (1, 2, 3)}
+MAP = {v: f"/dev/mapper/{host.wwid(s)}" for v, s in SERIAL.items()}
+PORTAL = {f"n{i}": f"10.77.0.{i}:{site.PORT_TCP}" for i in (1, 2)}
+
+
+def multipath_conf(name: str) -> str:
+    """Only these volumes; of f3 the group with n2's port comes first, whoever owns."""
+    return host.MULTIPATH_CONF.replace("defaults {", f"defaults {{\n\treservation_key 0x{KEY[name]}").replace(
+        "prio alua", "prio alua\n\t\tdetect_prio no").replace(
+        'blacklist {', 'blacklist_exceptions {\n' + "".join(f'\twwid "{host.wwid(s)}"\n' for s in SERIAL.values()) +
+        '}\nblacklist {\n\twwid ".*"') + f"""multipaths {{
+	multipath {{
+		wwid "{host.wwid(SERIAL['f3'])}"
+		prio iet
+		prio_args "preferredip=10.77.0.2"
+	}}
+}}
+"""
+
+
+class Hosts:
+    def __init__(self, r):
+        self.r, self.lab = r, r.lab
+        self.both = (r.lab.h1, r.lab.n3)
+
+    def set_up(self) -> None:
+        extend(self.r, {v: {"size": "16MiB", "serial": s} for v, s in SERIAL.items()}, {f"fence-{h}": [iqn] for h, iqn in IQN.items()},
+               [(f"fence-{h}", v, i) for h in IQN for i, v in enumerate(SERIAL)])
+        for h in self.both:
+            host.set_up(h, initiator=IQN[h.name], multipath_conf=multipath_conf(h.name))
+            h.run("systemctl restart iscsid multipathd; multipath -F; "
+                  "iscsiadm -m iface -I fence -o new; iscsiadm -m iface -I fence -o update -n iface.initiatorname "
+                  f"-v {IQN[h.name]}", check=False, timeout_s=90)
+            for portal in PORTAL.values():
+                host.login(h, site.TARGET, portal, "fence")
+            for s in SERIAL.values():
+                host.wait_map(h, s, 2)
+
+    def run(self, h: Node, command: str) -> int:
+        done = h.run(f"timeout 100 {command}", check=False, timeout_s=120)
+        if done.code:
+            self.r.say(f"       {h.name}: {command}: {done.code} {' '.join((done.out + done.err).split())[-200:]}")
+        return done.code
+
+    def paths_are_there(self, n: int) -> None:
+        """Until each map has so many paths that work, and the hosts' commands get through."""
+        for h in self.both:
+            for v, s in SERIAL.items():
+                try:
+                    wait_until(lambda h=h, s=s: sum("running" in x and "failed" not in x for x in host.paths(h, host.wwid(s)).values()) >= n,
+                               120, f"{n} paths of {v} on {h.name}", 1, explain=lambda h=h, s=s: host.paths(h, host.wwid(s)))
+                except Timeout as e:
+                    self.r.say(f"       {e}")
+
+    def writes(self, h: Node, volume: str) -> str:
+        """good, refused, or what else came of a write through the map."""
+        done = h.run(f"timeout 60 dd if=/dev/zero of={MAP[volume]} bs=4096 count=1 oflag=direct 2>&1", check=False, timeout_s=90)
+        return "good" if done.code == 0 else "refused" if re.search("Invalid exchange|Input/output", done.out) else f"{done.code} {done.out[-80:]}"
+
+    # --- fencing ---------------------------------------------------------------------------------
+
+    def agent(self, name: str, h: Node, action: str, key: str, volume: str) -> int:
+        option = {"fence_scsi": "-k", "fence_mpath": "-n"}[name]
+        return self.run(h, f"{name} -o {action} {option} {key} -d {MAP[volume]}")
+
+    def unfence(self, name: str, volume: str) -> List[str]:
+        wrong = []
+        for h in self.both:
+            if code := self.agent(name, h, "on", KEY[h.name], volume):
+                wrong.append(f"{name} on at {h.name}: {code}")
+        return wrong
+
+    def fence(self, name: str, volume: str) -> List[str]:
+        """n3 takes h1 off."""
+        code = self.agent(name, self.lab.n3, "off", KEY["h1"], volume)
+        return [f"{name} off at n3: {code}"] if code else []
+
+    def expect(self, volume: str, want: Dict[str, str]) -> List[str]:
+        got = {h.name: self.writes(h, volume) for h in self.both}
+        return [] if got == want else [f"writes of {volume}: {got}, should be {want}"]
+
+    def fencing(self, name: str, volume: str) -> None:
+        """Fenced before each move and crash, still fenced after it, and let in again."""
+        lab, wrong = self.lab, []
+        both_good, one_good = {"h1": "good", "n3": "good"}, {"h1": "refused", "n3": "good"}
+        self.r.say(f"{name} on two hosts")
+        wrong += self.unfence(name, volume) + self.expect(volume, both_good)
+        for what in ("move", "crash"):
+            owner = site.group(lab.n3)["owner"]
+            heir = "n2" if owner == "n1" else "n1"
+            wrong += [f"before the {what}: {w}" for w in self.fence(name, volume) + self.expect(volume, one_good)]
+            if what == "move":
+                lab.n3.run(f"lunward move g1 {heir}", timeout_s=120)
+            else:
+                lab.nodes[owner].power_cut()
+                site.wait_owner(lab.n3, heir)
+                wait_until(lambda o=owner, h=heir: site.node_of(lab.n3, o)["portals_at"] == h, 90, f"{heir} to serve {owner}'s portals")
+            self.paths_are_there(2)
+            wrong += [f"after the {what}: {w}" for w in self.expect(volume, one_good) + self.unfence(name, volume) +
+                      self.expect(volume, both_good)]
+            if what == "crash":
+                switch_back_on(self.r)
+                self.paths_are_there(2)
+                wrong += [f"when {owner} was back: {w}" for w in self.expect(volume, both_good)]
+        self.r.check(f"{name} across a move and a crash", not wrong, "; ".join(wrong[:4]) or
+                     "h1 was kept out until it was let in again, n3 could write all the time")
+
+    # --- mpathpersist with the standby group first -----------------------------------------------
+
+    def persist(self, h: Node, args: str) -> int:
+        return self.run(h, f"mpathpersist {args} -d {MAP['f3']}")
+
+    def mpathpersist(self) -> None:
+        lab, wrong = self.lab, []
+        self.r.say("mpathpersist, the group of n2's port first in the map")
+        for owner in ("n1", "n2"):
+            if site.group(lab.n3)["owner"] != owner:
+                lab.n3.run(f"lunward move g1 {owner}", timeout_s=120)
+            self.paths_are_there(2)
+            first = lab.h1.run(f"multipathd show map {host.wwid(SERIAL['f3'])} topology", check=False).out
+            steps = []
+            for h in self.both:
+                steps.append(("register", self.persist(h, f"--out --register --param-sark=0x{KEY[h.name]}")))
+            steps.append(("reserve", self.persist(lab.h1, f"--out --reserve --prout-type=5 --param-rk=0x{KEY['h1']}")))
+            wrong += [f"{owner} owns: {what}: {code}" for what, code in steps if code]
+            wait_in_step(self.r, ["f3"])
+            t = tables(lab.nodes[owner], ["f3"])["f3"]
+            held = [x["key"] for x in t["registrations"] if x["holder"]]
+            if held != [f"0x{KEY['h1']}"] or len(t["registrations"]) != 4:
+                wrong.append(f"{owner} owns: {t['type']}, held by {held}, {len(t['registrations'])} registrations; {' '.join(first.split())}")
+            if code := self.persist(lab.n3, f"--out --preempt --prout-type=5 --param-rk=0x{KEY['n3']} --param-sark=0x{KEY['h1']}"):
+                wrong.append(f"{owner} owns: preempt: {code}")
+            wait_in_step(self.r, ["f3"])
+            left = sorted(x["key"] for x in tables(lab.nodes[owner], ["f3"])["f3"]["registrations"])
+            if set(left) != {f"0x{KEY['n3']}"}:
+                wrong.append(f"{owner} owns: after preempt {left}")
+            if code := self.persist(lab.n3, f"--out --clear --param-rk=0x{KEY['n3']}"):
+                wrong.append(f"{owner} owns: clear: {code}")
+            wait_in_step(self.r, ["f3"])
+        self.r.check("mpathpersist, whichever path it picks", not wrong, "; ".join(wrong[:4]) or
+                     "register, reserve, preempt and clear, with the standby group first and with it last")
+
+    def log_out(self) -> None:
+        for h in self.both:
+            h.run("multipath -F; iscsiadm -m session | grep -q . && iscsiadm -m node -I fence -u; iscsiadm -m node -I fence -o delete",
+                  check=False, timeout_s=120)
+
+
+def statuses(said: List[Said]) -> List[str]:
+    return [f"{s.nexus} {s.verb} {s.status}" for s in said if s.status != "GOOD"]
+
+
+def standby_first(r) -> None:
+    """A host without a SCSI layer: registers through the standby port before the owner's, and relies on both."""
+    lab, wrong = r.lab, []
+    me, stranger = Storm.iqn(0, "a"), Storm.iqn(0, "v")
+    for what in ("move", "crash"):
+        owner = site.group(lab.n3)["owner"]
+        heir = "n2" if owner == "n1" else "n1"
+        said = talk(lab.h1, [f"w o {login(owner, me)}", "w o prout register-ignore 0 0 51", "w o prout clear 0 51 0"])
+        wait_in_step(r, ["s0"])
+        said += talk(lab.h1, [f"w s {login(heir, me)}", f"w o {login(owner, me)}", "w s prout register-ignore 0 0 51",
+                              "w o prout register-ignore 0 0 51", "w o prout reserve 5 51 0", "w o write"])
+        wrong += [f"before the {what}: {text}" for text in statuses(said)]
+        if what == "move":
+            lab.n3.run(f"lunward move g1 {heir}", timeout_s=120)
+        else:
+            lab.nodes[owner].power_cut()
+            site.wait_owner(lab.n3, heir)
+        said = talk(lab.h1, [f"w s {login(heir, me)}", f"w x {login(heir, stranger)}", "w s keys", "w s reservation", "w s write", "w x write",
+                             "w s prout preempt 5 51 51", "w s write", "w s prout release 5 51 0", "w x write"])
+        got = {(s.nexus, s.line): (s.status, s.more) for s in said}
+        want = {("s", 3): ("GOOD", "0x51 0x51"), ("s", 4): ("GOOD", "0x51 5"), ("s", 5): ("GOOD", ""), ("x", 6): ("CONFLICT", ""),
+                ("x", 10): ("GOOD", "")}
+        wrong += [f"after the {what}: line {k}: {got.get(k)}, should be {v}" for k, v in want.items() if got.get(k) != v]
+        wrong += [f"after the {what}: {text}" for text in statuses(said) if text != "x write CONFLICT"]
+        switch_back_on(r)
+    r.check("a host that registers through the standby port first", not wrong, "; ".join(wrong[:4]) or
+            "its registration and reservation are in effect after a move and a crash, and it can preempt and release there")
+
+
+def hosts(r) -> None:
+    Storm.prepare(r, 1)
+    standby_first(r)
+    them = Hosts(r)
+    them.set_up()
+    them.mpathpersist()
+    them.fencing("fence_scsi", "f1")
+    them.fencing("fence_mpath", "f2")
+    them.log_out()
+
+
+# --- preempted while it works ----------------------------------------------------------------------------------------------------
+
+def stuck(node: Node) -> List[str]:
+    """Kernel threads of the target that wait for good: in two looks, some seconds apart, at the same place."""
+    look = "for p in $(ps -eo pid=,stat=,comm= | awk '$2 ~ /^D/ && $3 ~ /iscsi|target|kworker/ {print $1}'); do " \
+           "echo $p $(cat /proc/$p/comm) $(cat /proc/$p/stack 2>/dev/null | tr '\\n' ' '); done"
+    first = node.out(look, timeout_s=60).splitlines()
+    again = node.out(f"sleep 8; {look}", timeout_s=60).splitlines() if first else []
+    return [line for line in first if line in again]
+
+
+def preempt_writer(r, rounds: int) -> None:
+    """PREEMPT AND ABORT takes the victim off in the middle of its writes; 64 is TASK ABORTED."""
+    wrong, worst, hit = [], 0.0, 0
+    owner = site.group(r.lab.n3)["owner"]
+    for i in range(rounds):
+        script = [f"p a {login(owner, Storm.iqn(0, 'a'))}", "p a prout register-ignore 0 0 a1", "p a prout clear 0 a1 0",
+                  "p a prout register-ignore 0 0 a1", "p a prout reserve 5 a1 0",
+                  f"q v {login(owner, Storm.iqn(0, 'v'))}", "q v prout register-ignore 0 0 b2"]
+        # The victim is sure to be registered when the other begins to wait.
+        script += ["q v flood 32 1000000", f"p a sleep {600 + 37 * i % 400}", "p a prout register-ignore 0 0 a1",
+                   "p a prout preempt-abort 5 a1 b2", "p a keys", "p a write", "q v write"]
+        try:
+            said = talk(r.lab.h1, script, 120)
+        except RuntimeError as e:
+            wrong.append(f"round {i + 1}: {e}")
+            break
+        by = {(s.worker, s.line): s for s in said}
+        abort, keys, flood, after = (by.get(x) for x in (("p", 8), ("p", 9), ("q", 3), ("q", 4)))
+        if not (abort and abort.status == "GOOD" and keys and keys.more == "0xa1"):
+            wrong.append(f"round {i + 1}: {abort}, {keys}")
+        elif not flood or flood.status not in ("CONFLICT", "64", "NONE") or "good=0" in flood.more.split():
+            wrong.append(f"round {i + 1}: the victim: {flood}")
+        elif not after or after.status not in ("CONFLICT", "NONE"):
+            wrong.append(f"round {i + 1}: the victim afterwards: {after}")
+        else:
+            hit += 1
+            worst = max(worst, (flood.ns - abort.ns) / 1e9)
+    r.check("PREEMPT AND ABORT while the victim writes", not wrong, "; ".join(wrong[:3]) or
+            f"{hit} times, the victim's writes were over at most {worst:.1f} s after")
+
+
+def preempt_in_upcall(r, rounds: int) -> None:
+    """The victim's own command waits for the cluster while it is preempted."""
+    wrong, both = [], 0
+    owner = site.group(r.lab.n3)["owner"]
+    for i in range(rounds):
+        script = [f"p a {login(owner, Storm.iqn(0, 'a'))}", "p a prout register-ignore 0 0 a1", "p a prout clear 0 a1 0",
+                  "p a prout register-ignore 0 0 a1", "p a prout reserve 5 a1 0",
+                  f"q v {login(owner, Storm.iqn(0, 'v'))}", "q v sleep 400"]
+        for _ in range(12):
+            # The victim changes its key to the one it has: a write to the cluster each time, and the preemptor knows the key.
+            script += ["q v prout register-ignore 0 0 b2", "q v prout register-ignore 0 0 b2"]
+        script.append(f"p a sleep {300 + 53 * i % 300}")
+        script += ["p a prout preempt 5 a1 b2"] * 12
+        try:
+            said = talk(r.lab.h1, script, 180)
+        except RuntimeError as e:
+            wrong.append(f"round {i + 1}: {e}")
+            break
+        preempts = [s for s in said if s.verb == "preempt"]
+        both += sum(s.status == "GOOD" for s in preempts)
+        bad = [s for s in said if s.status not in ("GOOD", "CONFLICT")]
+        if bad or len(preempts) != 12:
+            wrong.append(f"round {i + 1}: {len(preempts)} of 12; {bad[:2]}")
+    r.check("PREEMPT of who has a command of its own under way", not wrong, "; ".join(wrong[:3]) or
+            f"{12 * rounds} PREEMPTs against a stream of REGISTERs, {both} met one that was registered; nothing hung")
+
+
+def preempt(r) -> None:
+    Storm.prepare(r, 1)
+    for part, rounds in ((preempt_writer, 15), (preempt_in_upcall, 12)):
+        try:
+            part(r, rounds)
+        except RuntimeError as e:
+            r.check(f"{part.__name__} could be done", False, str(e)[:300])
+        try:
+            site.wait_healthy(r.lab, r.lab.n3)
+            wait_in_step(r, ["s0"])
+            threads = {n.name: stuck(n) for n in (r.lab.n1, r.lab.n2)}
+            r.check(f"nothing hangs after {part.__name__}", not any(threads.values()), f"{threads}")
+        except (RuntimeError, Timeout) as e:
+            # A node whose kernel hangs is to be fenced, and service to return without a human.
+            r.check(f"nothing hangs after {part.__name__}", False, str(e)[:300])
+            switch_back_on(r)
