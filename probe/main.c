@@ -142,6 +142,7 @@ static int parse(struct options *opt, int verb, char **words, const char **ret_a
 	for (; *words; words++) {
 		const struct option_row *row;
 		const char *value;
+		bool wants;
 		int rc;
 
 		if (strncmp(*words, "--", 2) != 0) {
@@ -154,11 +155,12 @@ static int parse(struct options *opt, int verb, char **words, const char **ret_a
 		if (!row)
 			return err_set(err, -EINVAL, "there is no option %s for this", *words);
 		value = strchr(*words, '=');
-		if (value && !row->arg)
+		wants = row->kind != KIND_FLAG;
+		if (value && !wants)
 			return err_set(err, -EINVAL, "--%s takes no value", row->name);
-		if (row->arg && !value && !words[1])
+		if (wants && !value && !words[1])
 			return err_set(err, -EINVAL, "--%s needs a value", row->name);
-		value = value ? value + 1 : row->arg ? *++words : NULL;
+		value = value ? value + 1 : wants ? *++words : "";
 		rc = take_option(opt, row, value, err);
 		if (rc < 0)
 			return rc;
