@@ -171,7 +171,7 @@ static bool take_head(struct acklog *log, char *at)
 	return true;
 }
 
-static bool take_event(struct acklog *log, char what, char *at)
+static bool take_event(struct acklog *log, char what, char *at, uint64_t *ret_clock)
 {
 	uint64_t stream, block, seq, clock;
 	struct block_known *known;
@@ -188,10 +188,12 @@ static bool take_event(struct acklog *log, char what, char *at)
 		known->acked = MAX(known->acked, seq);
 	log->writes += what == 'A';
 	log->failed += what == 'E';
+	*ret_clock = clock;
 	return true;
 }
 
-static bool take_line(struct acklog *log, char *line)
+/* *ret_clock: of the line's event, if it is one. */
+static bool take_line(struct acklog *log, char *line, uint64_t *ret_clock)
 {
 	uint64_t clock;
 	char *at = line + 1;
@@ -202,7 +204,7 @@ static bool take_line(struct acklog *log, char *line)
 	case 'I':
 	case 'A':
 	case 'E':
-		return take_event(log, line[0], at);
+		return take_event(log, line[0], at, ret_clock);
 	case 'Z':
 		log->ended = true;
 		return log->known && take_number(&at, &clock) && !*at;
@@ -211,27 +213,80 @@ static bool take_line(struct acklog *log, char *line)
 	}
 }
 
-int acklog_read(FILE *in, const char *name, struct acklog *ret, struct err *err)
+/* Whoever wants to see the events as they come. */
+typedef void event_fn(void *ctx, const struct acklog *log, char what, int64_t wall_ms);
+
+static int read_lines(FILE *in, const char *name, struct acklog *log, event_fn *seen, void *ctx, struct err *err)
 {
-	struct acklog log = { 0 };
 	_cleanup_free_ char *line = NULL;
 	size_t cap = 0, number = 0;
+	uint64_t clock = 0;
 	ssize_t len;
 
 	while ((len = getline(&line, &cap, in)) > 0 && line[len - 1] == '\n') {
 		number++;
 		line[len - 1] = '\0';
-		if (!take_line(&log, line)) {
-			acklog_done(&log);
+		if (!take_line(log, line, &clock))
 			return err_set(err, -EINVAL, "%s: line %zu is not of a probe's log: %.60s", name, number, line);
-		}
+		if (seen && strchr("IAE", line[0]))
+			seen(ctx, log, line[0], log->head.wall_ms + ((int64_t)clock - log->head.clock_us) / 1000);
 	}
-	if (ferror(in) || !log.known) {
+	if (ferror(in))
+		return err_set(err, -EIO, "%s: cannot be read", name);
+	return log->known ? 0 : err_set(err, -EINVAL, "%s: no run of a probe in it", name);
+}
+
+int acklog_read(FILE *in, const char *name, struct acklog *ret, struct err *err)
+{
+	struct acklog log = { 0 };
+	int rc = read_lines(in, name, &log, NULL, NULL, err);
+
+	if (rc == 0)
+		*ret = log;
+	else
 		acklog_done(&log);
-		return err_set(err, ferror(in) ? -EIO : -EINVAL, "%s: %s", name, ferror(in) ? "cannot be read" : "no run of a probe in it");
+	return rc;
+}
+
+struct window {
+	int64_t from_ms, until_ms;
+	struct acklog_pause found;
+};
+
+static void note_gap(struct window *w, int64_t to_ms)
+{
+	int64_t from_ms = w->found.last_ack_ms;
+
+	if (from_ms && to_ms >= w->from_ms && from_ms <= w->until_ms)
+		w->found.longest_ms = MAX(w->found.longest_ms, to_ms - from_ms);
+}
+
+static void see(void *ctx, const struct acklog *log, char what, int64_t wall_ms)
+{
+	struct window *w = ctx;
+
+	(void)log;
+	if (what == 'A') {
+		note_gap(w, wall_ms);
+		w->found.last_ack_ms = wall_ms;
+	} else if (what == 'E' && wall_ms >= w->from_ms && wall_ms <= w->until_ms) {
+		w->found.failed++;
 	}
-	*ret = log;
-	return 0;
+}
+
+int acklog_pause(FILE *in, const char *name, int64_t from_ms, int64_t until_ms, struct acklog_pause *ret, struct err *err)
+{
+	struct window w = { .from_ms = from_ms, .until_ms = until_ms };
+	struct acklog log = { 0 };
+	int rc = read_lines(in, name, &log, see, &w, err);
+
+	if (rc == 0) {
+		/* What has not ended yet. */
+		note_gap(&w, MAX(until_ms, w.found.last_ack_ms));
+		*ret = w.found;
+	}
+	acklog_done(&log);
+	return rc;
 }
 
 void acklog_done(struct acklog *log)

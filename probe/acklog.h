@@ -49,4 +49,12 @@ struct acklog {
 int acklog_read(FILE *in, const char *name, struct acklog *ret, struct err *err) must_check;
 void acklog_done(struct acklog *log);
 
+/* What hosts saw around a time, by a log that may still grow. Times are of the wall clock of the probe's machine. */
+struct acklog_pause {
+	int64_t longest_ms;    /* between two acknowledgements, or since the last one, that overlaps the time asked for */
+	int64_t last_ack_ms;   /* of the whole log; 0: none */
+	uint64_t failed;       /* writes, in that time */
+};
+int acklog_pause(FILE *in, const char *name, int64_t from_ms, int64_t until_ms, struct acklog_pause *ret, struct err *err) must_check;
+
 #endif

@@ -40,7 +40,11 @@ enum cli_exit {
 	X(WATCH, "watch", NULL, "show it again whenever it changes")                                                   \
 	X(YES, "yes", NULL, "vouch without being asked")                                                               \
 	X(HTTP, "http", NULL, "answer one HTTP request on standard input")                                             \
-	X(FACTS, "facts", "FILE", "judge what was collected elsewhere instead of this node")
+	X(FACTS, "facts", "FILE", "judge what was collected elsewhere instead of this node")                           \
+	X(PROBE_LOG, "probe-log", "FILE", "the log of lunward-probe, as it grows: what hosts see")                     \
+	X(CRASH, "crash", NULL, "fence the owner instead of moving the group; asks, or needs --yes")                   \
+	X(HISTORY, "history", NULL, "no drill, but what those before have shown")                                      \
+	X(HISTORY_FILE, "history-file", "FILE", "where they are kept (/var/lib/lunward/drills.jsonl)")
 enum cli_option_id {
 #define X(id, name, arg, help) CLI_OPTION_##id,
 	CLI_OPTIONS(X)
@@ -77,7 +81,7 @@ struct cli {
 	unsigned int options;
 	bool json;
 	const char *socket;
-	const char *facts;
+	const char *facts, *probe_log, *history_file;
 	int timeout_s;
 };
 
@@ -99,6 +103,9 @@ enum cli_exit cli_fail(const struct cli *cli, const struct err *err);
 enum cli_exit cli_exit_of(int code);
 void cli_print_json(const json_t *value);
 
+/* Whether the next line of standard input is that name, not just a y: a finger that is used to saying yes says it too easily. */
+bool cli_read_name(const char *name);
+
 /* verbs */
 enum cli_exit cmd_apply(struct cli *cli);
 enum cli_exit cmd_config_show(struct cli *cli);
@@ -117,6 +124,7 @@ enum cli_exit cmd_reservation_clear(struct cli *cli);
 enum cli_exit cmd_doctor(struct cli *cli);
 enum cli_exit cmd_report(struct cli *cli);
 enum cli_exit cmd_metrics(struct cli *cli);
+enum cli_exit cmd_drill(struct cli *cli);
 enum cli_exit cmd_help(struct cli *cli);
 
 /* help.c */

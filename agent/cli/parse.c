@@ -91,6 +91,10 @@ static enum cli_exit take_option(struct cli *cli, enum cli_option_id option, con
 		cli->socket = value;
 	} else if (option == CLI_OPTION_FACTS) {
 		cli->facts = value;
+	} else if (option == CLI_OPTION_PROBE_LOG) {
+		cli->probe_log = value;
+	} else if (option == CLI_OPTION_HISTORY_FILE) {
+		cli->history_file = value;
 	} else if (option == CLI_OPTION_FORMAT) {
 		if (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
 			return usage("--format must be text or json, not \"%s\"", value);

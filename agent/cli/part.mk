@@ -1,6 +1,6 @@
 # The parts that need no daemon are a library, so that tests can link them.
 $(eval $(call part,cli,$(filter-out agent/cli/main.c,$(wildcard agent/cli/*.c))))
-$(eval $(call prog,lunward,agent/cli/main.c,cli ctl base,jansson))
+$(eval $(call prog,lunward,agent/cli/main.c,cli ctl probe base,jansson))
 PROGRAMS += $(BUILD)/lunward
 PKGS += jansson
 $(eval $(call unit_test,test_cli_render,tests/unit/test_cli_render.c,cli ctl base,jansson))
@@ -12,3 +12,4 @@ $(BUILD)/tests/unit/test_cli $(BUILD)/tests/unit/test_cli_site: $(BUILD)/lunward
 	@chmod +x $@
 UNIT_TESTS += $(BUILD)/tests/unit/test_cli $(BUILD)/tests/unit/test_cli_site
 $(eval $(call unit_test,test_flow,tests/unit/test_flow.c,cli ctl base,jansson))
+$(eval $(call unit_test,test_drill,tests/unit/test_drill.c,cli ctl probe base,jansson))
