@@ -195,15 +195,14 @@ static int wait_taken_over(const struct cli *cli, const struct drill *drill, int
 		       drill->group);
 }
 
-static int crash(const struct cli *cli, const struct drill *drill, int64_t deadline_ms, json_t **status, struct err *err)
+static int fence(const struct cli *cli, const struct drill *drill, struct err *err)
 {
 	json_auto_t *answer = NULL;
 	int rc = cli_call(cli, "fence-owner", json_pack("{s:s}", "group", drill->group), &answer, err);
 
-	if (rc < 0)
-		return rc;
-	fprintf(stderr, "%s: %s is being fenced\n", cli->verb->name, json_text(answer, "node"));
-	return wait_taken_over(cli, drill, deadline_ms, status, err);
+	if (rc == 0)
+		fprintf(stderr, "%s: %s is being fenced\n", cli->verb->name, json_text(answer, "node"));
+	return rc;
 }
 
 static int move(const struct cli *cli, const struct drill *drill, json_t **status, struct err *err)
@@ -283,10 +282,12 @@ static enum cli_exit run(const struct cli *cli, struct drill *drill, json_t **st
 	drill->from = from;
 	drill->to = to;
 	drill->at_ms = clock_wall_ms();
-	rc = drill->crash ? crash(cli, drill, deadline_ms, status, &err) : move(cli, drill, status, &err);
+	rc = drill->crash ? fence(cli, drill, &err) : move(cli, drill, status, &err);
 	/* Refused: nothing has happened that would be worth keeping. */
-	if (rc < 0 && cli_exit_of(rc) != CLI_EXIT_FAILED && rc != -ETIMEDOUT)
+	if (rc < 0 && (drill->crash || (cli_exit_of(rc) != CLI_EXIT_FAILED && rc != -ETIMEDOUT)))
 		return cli_fail(cli, &err);
+	if (drill->crash)
+		rc = wait_taken_over(cli, drill, deadline_ms, status, &err);
 	drill->command_ms = clock_now_ms() - begin_ms;
 	end_ms = clock_wall_ms();
 	if (rc == 0 && drill->crash)

@@ -7,9 +7,11 @@ $(eval $(call unit_test,test_cli_render,tests/unit/test_cli_render.c,cli ctl bas
 $(eval $(call prog,tests/unit/test_cli_server,tests/unit/test_cli_server.c,ctl base,jansson))
 
 # tests/run-unit runs programs: programs that run the Python tests against this build.
-$(BUILD)/tests/unit/test_cli $(BUILD)/tests/unit/test_cli_site: $(BUILD)/lunward $(BUILD)/tests/unit/test_cli_server
+CLI_TESTS := $(addprefix $(BUILD)/tests/unit/,test_cli test_cli_site test_cli_drill)
+$(BUILD)/tests/unit/test_cli_drill: $(BUILD)/lunward-probe $(BUILD)/tests/unit/probe-faults
+$(CLI_TESTS): $(BUILD)/lunward $(BUILD)/tests/unit/test_cli_server
 	@printf '#!/bin/sh\nBUILD=%s exec %s %s/tests/unit/$(@F).py "$$@"\n' '$(BUILD)' '$(PYTHON)' '$(CURDIR)' >$@
 	@chmod +x $@
-UNIT_TESTS += $(BUILD)/tests/unit/test_cli $(BUILD)/tests/unit/test_cli_site
+UNIT_TESTS += $(CLI_TESTS)
 $(eval $(call unit_test,test_flow,tests/unit/test_flow.c,cli ctl base,jansson))
 $(eval $(call unit_test,test_drill,tests/unit/test_drill.c,cli ctl probe base,jansson))

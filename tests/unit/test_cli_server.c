@@ -2,6 +2,7 @@
 /*
  * A daemon that only talks: canned answers for the tests of the command. Usage: test_cli_server SOCKET ANSWERS
  * ANSWERS is a JSON object, command -> {"progress": [...], "updates": [...], "result": {...} or "error": [errno, text]};
+ * "results": [...] one after the other, the last for good;
  * "hang": true never answers, "hangup": true ends the program instead of answering. Says {"ready": true}, then each request.
  */
 #include <stdio.h>
@@ -27,7 +28,8 @@ static void say(json_t *line)
 
 static void answer(const char *name, struct ctl_request *request, const json_t *args)
 {
-	const json_t *canned = json_object_get(answers, name), *item, *error = json_object_get(canned, "error");
+	json_t *canned = json_object_get(answers, name), *results = json_object_get(canned, "results");
+	const json_t *item, *error = json_object_get(canned, "error");
 	size_t i;
 
 	say(json_pack("{s:s, s:O}", "command", name, "args", args));
@@ -42,8 +44,12 @@ static void answer(const char *name, struct ctl_request *request, const json_t *
 	if (error)
 		ctl_request_fail(request, -(int)json_integer_value(json_array_get(error, 0)),
 				 json_string_value(json_array_get(error, 1)));
+	else if (results)
+		ctl_request_ok(request, json_deep_copy(json_array_get(results, 0)));
 	else
 		ctl_request_ok(request, canned ? json_deep_copy(json_object_get(canned, "result")) : json_object());
+	if (json_array_size(results) > 1)
+		json_array_remove(results, 0);
 }
 
 #define HANDLER(n)                                                                                                     \
