@@ -128,7 +128,7 @@ static int look_at_log(const struct cli *cli, int64_t from_ms, int64_t until_ms,
 static int check_probe(const struct cli *cli, struct err *err)
 {
 	int64_t now_ms = clock_wall_ms();
-	struct acklog_pause seen;
+	struct acklog_pause seen = { 0 };
 	int rc = cli->probe_log ? look_at_log(cli, now_ms, now_ms, &seen, err) : 0;
 
 	if (rc < 0 || !cli->probe_log)
@@ -270,11 +270,10 @@ static enum cli_exit conclude(const struct cli *cli, const struct drill *drill, 
 	return complaint || rc < 0 ? CLI_EXIT_FAILED : CLI_EXIT_OK;
 }
 
-static enum cli_exit run(const struct cli *cli, struct drill *drill, json_t **status, int history)
+static enum cli_exit run(const struct cli *cli, struct drill *drill, json_t **status, int history, struct err *err)
 {
 	int64_t begin_ms = clock_now_ms(), deadline_ms = begin_ms + cli->timeout_s * INT64_C(1000), end_ms;
 	_cleanup_free_ char *from = xstrdup(drill->from), *to = xstrdup(drill->to);
-	struct err err = ERR_INIT;
 	int rc;
 
 	/* What these names were borrowed from is replaced. */
@@ -282,21 +281,21 @@ static enum cli_exit run(const struct cli *cli, struct drill *drill, json_t **st
 	drill->from = from;
 	drill->to = to;
 	drill->at_ms = clock_wall_ms();
-	rc = drill->crash ? fence(cli, drill, &err) : move(cli, drill, status, &err);
+	rc = drill->crash ? fence(cli, drill, err) : move(cli, drill, status, err);
 	/* Refused: nothing has happened that would be worth keeping. */
 	if (rc < 0 && (drill->crash || (cli_exit_of(rc) != CLI_EXIT_FAILED && rc != -ETIMEDOUT)))
-		return cli_fail(cli, &err);
+		return cli_fail(cli, err);
 	if (drill->crash)
-		rc = wait_taken_over(cli, drill, deadline_ms, status, &err);
+		rc = wait_taken_over(cli, drill, deadline_ms, status, err);
 	drill->command_ms = clock_now_ms() - begin_ms;
 	end_ms = clock_wall_ms();
 	if (rc == 0 && drill->crash)
 		drill->to = json_text(find_group(*status, cli->args[0]), "owner");
 	drill->steps = json_object_get(json_object_get(find_group(*status, cli->args[0]), "last_change"), "steps");
 	if (rc == 0 && cli->probe_log)
-		rc = ask_probe(cli, drill, end_ms, deadline_ms, &err);
+		rc = ask_probe(cli, drill, end_ms, deadline_ms, err);
 	drill->agent_ms = drill_agent_ms(drill->steps, drill->crash);
-	drill->error = rc < 0 ? err.text : NULL;
+	drill->error = rc < 0 ? err->text : NULL;
 	return conclude(cli, drill, history);
 }
 
@@ -322,7 +321,7 @@ enum cli_exit cmd_drill(struct cli *cli)
 	} else {
 		code = confirm(cli, &drill);
 		if (code == CLI_EXIT_OK)
-			code = run(cli, &drill, &status, history);
+			code = run(cli, &drill, &status, history, &err);
 	}
 	json_decref(status);
 	return code;

@@ -453,6 +453,19 @@ static int check_can_be_lost(const struct agent *agent, uint32_t nodeid, struct 
 	return 0;
 }
 
+static int check_fence_owner(const struct agent *agent, const char *name, struct ha_group_view *ret_group, struct err *err)
+{
+	if (!name || ha_core_find_group(agent->core, name, ret_group) < 0)
+		return err_set(err, -ENOENT, "no group \"%s\"; see `lunward status`", name ? name : "");
+	if (!agent->config || !agent->config->config->fencing.agent)
+		return err_set(err, -EOPNOTSUPP, "no fence agent is configured");
+	if (!ret_group->owner)
+		return err_set(err, -EHOSTUNREACH, "group %s is served by nobody", name);
+	if (ret_group->owner == agent_me(agent))
+		return err_set(err, -EBUSY, "group %s is served by this node, which cannot fence itself: ask another one", name);
+	return check_can_be_lost(agent, ret_group->owner, err);
+}
+
 /* For `lunward drill --crash`: begins, and answers who is fenced. */
 static void cmd_fence_owner(void *ctx, struct ctl_request *request, const json_t *args)
 {
@@ -461,17 +474,7 @@ static void cmd_fence_owner(void *ctx, struct ctl_request *request, const json_t
 	struct ha_group_view group;
 	struct err err = ERR_INIT;
 
-	if (!name || ha_core_find_group(agent->core, name, &group) < 0)
-		err_set(&err, -ENOENT, "no group \"%s\"; see `lunward status`", name ? name : "");
-	else if (!agent->config || !agent->config->config->fencing.agent)
-		err_set(&err, -EOPNOTSUPP, "no fence agent is configured");
-	else if (!group.owner)
-		err_set(&err, -EHOSTUNREACH, "group %s is served by nobody", name);
-	else if (group.owner == agent_me(agent))
-		err_set(&err, -EBUSY, "group %s is served by this node, which cannot fence itself: ask another one", name);
-	else
-		ignore_result(check_can_be_lost(agent, group.owner, &err));
-	if (err.code) {
+	if (check_fence_owner(agent, name, &group, &err) < 0) {
 		fail(request, err.code, err.text);
 		return;
 	}

@@ -204,6 +204,13 @@ def test_faults_of_the_storage(world, fault, found, blocks):
     assert said["errors"] == {"reads": 0, "writes": 0}
 
 
+def test_old_data_that_is_seen_once(world):
+    """One path or node that answers from a stale copy: in the end all is as it should be."""
+    code, said, _ = world.run(faults="flash=5:2", until=lambda: acks(world.log).get(5, 0) > 100)
+    assert code == 1 and faults_of(said["data"]) == {"lost": 1}
+    assert world.verify()[0] == 0
+
+
 def test_refused_writes_are_errors_but_no_loss(world):
     code, said, _ = world.run(faults="refuse=5:3", until=lambda: b"\nE " in world.log.read_bytes() if world.log.exists() else False)
     assert code == 1 and said["errors"]["writes"] > 0 and not faults_of(said["data"])
