@@ -5,11 +5,11 @@
  *
  *	lose	writes of the block are acknowledged and not done
  *	tear	only the first half of the block is written, and acknowledged
- *	misplace	they go to the block behind it, whose own are lost from then on
  *	refuse	writes fail, and are not done
  *	ghost	the Nth write fails and is done all the same, after the next one
  *	revert	reads give what the first write left
  *	flash	the Nth read does so, once
+ *	misread	they give the block behind it, once that has been written
  *	flip	reads give one wrong bit
  *	deny	reads fail
  *	delay	the Nth write takes MS longer
@@ -17,7 +17,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +31,6 @@ int __real_area_write(const struct area *area, uint64_t block, const struct bloc
 int __wrap_area_read(const struct area *area, uint64_t block, struct block *b);
 int __wrap_area_write(const struct area *area, uint64_t block, const struct block *b);
 
-/* Block whose place was taken by a misplaced one; 0: none yet. */
-static atomic_ullong taken;
 /* A block belongs to one stream: no locks. */
 static unsigned int writes[BLOCKS_MAX], reads[BLOCKS_MAX];
 static struct block first[BLOCKS_MAX], ghost;
@@ -72,6 +69,13 @@ int __wrap_area_read(const struct area *area, uint64_t block, struct block *b)
 		return -EIO;
 	if (fault("revert", block, reads[block], &n, &ms) || (fault("flash", block, reads[block], &n, &ms) && reads[block] == n))
 		*b = first[block];
+	if (fault("misread", block, reads[block], &n, &ms)) {
+		struct block own = *b;
+
+		rc = __real_area_read(area, block + 1, b);
+		if (b->bytes[0] == 0)
+			*b = own;
+	}
 	if (fault("flip", block, reads[block], &n, &ms))
 		b->bytes[1000] ^= 4;
 	return rc;
@@ -107,15 +111,10 @@ int __wrap_area_write(const struct area *area, uint64_t block, const struct bloc
 
 	if (count == 1)
 		first[block] = *b;
-	if (fault("lose", block, count, &n, &ms) || (block > 0 && taken == block))
+	if (fault("lose", block, count, &n, &ms))
 		return 0;
 	if (fault("tear", block, count, &n, &ms))
 		return write_half(area, block, b);
-	if (fault("misplace", block, count, &n, &ms)) {
-		rc = __real_area_write(area, block + 1, b);
-		taken = block + 1;
-		return rc;
-	}
 	if (fault("refuse", block, count, &n, &ms))
 		return -EIO;
 	if (fault("hang", block, count, &n, &ms))

@@ -191,9 +191,9 @@ def test_status_while_it_runs(world):
 @pytest.mark.parametrize("fault, found, blocks", [
     ("lose=5:3", {"lost": 1}, {5}),
     ("tear=5:3", {"torn": 1}, {5}),
-    ("flip=5:3", {"corrupt": 1}, {5}),
+    ("flip=5:1", {"corrupt": 1}, {5}),
     ("revert=5:1", {"lost": 1}, {5}),
-    ("misplace=5:3", {"lost": 1, "misplaced": 1}, {5, 6}),
+    ("misread=5:1", {"misplaced": 1}, {5}),
     ("lose=0:2,lose=7:4", {"lost": 2}, {0, 7}),
 ])
 def test_faults_of_the_storage(world, fault, found, blocks):
