@@ -8,7 +8,7 @@
  *	refuse	writes fail, and are not done
  *	ghost	the Nth write fails and is done all the same, after the next one
  *	revert	reads give what the first write left
- *	flash	the Nth read does so, once
+ *	flash	the first read after the Nth write does so, and no other
  *	misread	they give the block behind it, once that has been written
  *	flip	reads give one wrong bit
  *	deny	reads fail
@@ -34,6 +34,7 @@ int __wrap_area_write(const struct area *area, uint64_t block, const struct bloc
 /* A block belongs to one stream: no locks. */
 static unsigned int writes[BLOCKS_MAX], reads[BLOCKS_MAX];
 static struct block first[BLOCKS_MAX], ghost;
+static bool flashed;
 
 /* The first number of a fault of that kind; for `ms` the third too. */
 static bool fault(const char *kind, uint64_t block, unsigned int count, unsigned int *ret_n, int *ret_ms)
@@ -67,8 +68,10 @@ int __wrap_area_read(const struct area *area, uint64_t block, struct block *b)
 	reads[block]++;
 	if (fault("deny", block, reads[block], &n, &ms))
 		return -EIO;
-	if (fault("revert", block, reads[block], &n, &ms) || (fault("flash", block, reads[block], &n, &ms) && reads[block] == n))
+	if (fault("revert", block, reads[block], &n, &ms) || (!flashed && fault("flash", block, writes[block], &n, &ms))) {
+		flashed = fault("flash", block, writes[block], &n, &ms);
 		*b = first[block];
+	}
 	if (fault("misread", block, reads[block], &n, &ms)) {
 		struct block own = *b;
 

@@ -206,7 +206,7 @@ def test_faults_of_the_storage(world, fault, found, blocks):
 
 def test_old_data_that_is_seen_once(world):
     """One path or node that answers from a stale copy: in the end all is as it should be."""
-    code, said, _ = world.run(faults="flash=5:2", until=lambda: acks(world.log).get(5, 0) > 100)
+    code, said, _ = world.run(faults="flash=5:3", until=lambda: acks(world.log).get(5, 0) > 100)
     assert code == 1 and faults_of(said["data"]) == {"lost": 1}
     assert world.verify()[0] == 0
 
