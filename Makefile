@@ -111,9 +111,9 @@ $(O)/man/%: docs/man/%.scd
 	$(Q)scdoc <$< >$@.tmp && mv $@.tmp $@
 
 # What of PROGRAMS an operator or systemd starts, and what other programs start.
-SBIN_PROGRAMS = $(filter $(addprefix $(BUILD)/,lunwardd lunward),$(PROGRAMS))
+SBIN_PROGRAMS = $(filter $(addprefix $(BUILD)/,lunwardd lunward lunward-probe),$(PROGRAMS))
 LIBEXEC_PROGRAMS = $(filter $(BUILD)/drbd-fence-peer $(BUILD)/pr-keeper,$(PROGRAMS))
-COMPLETION := $(wildcard agent/cli/completion/lunward)
+COMPLETION := agent/cli/completion/lunward probe/completion/lunward-probe
 put = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)/)
 install: all man
 	$(call put,755,$(SBIN_PROGRAMS),$(PREFIX)/sbin)

@@ -7,6 +7,7 @@
 
 int64_t clock_now_ms(void); /* CLOCK_MONOTONIC, milliseconds */
 int64_t clock_now_us(void); /* CLOCK_MONOTONIC, microseconds */
-int64_t clock_wall_s(void); /* CLOCK_REALTIME, seconds: for what people are told, never to decide by */
+int64_t clock_wall_ms(void); /* CLOCK_REALTIME, milliseconds: for what people are told, never to decide by */
+int64_t clock_wall_s(void); /* the same in seconds */
 
 #endif

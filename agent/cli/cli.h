@@ -49,7 +49,11 @@ enum cli_exit {
 	X(MAP, "map", "MAP", "BACKSTORE=GROUP[/VOLUME][@POOL][,SIZE]: what becomes of it; may be repeated")             \
 	X(PORTAL, "portal", "PORTAL", "ADDRESS[/LENGTH@INTERFACE] of a portal; may be repeated")                       \
 	X(OUTPUT, "output", "FILE", "write to FILE, which only its owner may read")                                    \
-	X(FILES, "files", "DIR", "write the files to DIR")
+	X(FILES, "files", "DIR", "write the files to DIR")                                                                 \
+	X(PROBE_LOG, "probe-log", "FILE", "the log of lunward-probe, as it grows: what hosts see")                     \
+	X(CRASH, "crash", NULL, "fence the owner instead of moving the group; asks, or needs --yes")                   \
+	X(HISTORY, "history", NULL, "no drill, but what those before have shown")                                      \
+	X(HISTORY_FILE, "history-file", "FILE", "where they are kept (/var/lib/lunward/drills.jsonl)")
 enum cli_option_id {
 #define X(id, name, arg, help) CLI_OPTION_##id,
 	CLI_OPTIONS(X)
@@ -88,7 +92,7 @@ struct cli {
 	bool json;
 	const char *socket;
 	const char *format; /* as written; NULL: not */
-	const char *facts, *document, *node, *output, *files;
+	const char *facts, *document, *node, *output, *files, *probe_log, *history_file;
 	const char *maps[CLI_MAPS_MAX], *portals[CLI_PORTALS_MAX];
 	size_t n_maps, n_portals;
 	int timeout_s;
@@ -112,6 +116,9 @@ enum cli_exit cli_fail(const struct cli *cli, const struct err *err);
 enum cli_exit cli_exit_of(int code);
 void cli_print_json(const json_t *value);
 
+/* Whether the next line of standard input is that name, not just a y: a finger that is used to saying yes says it too easily. */
+bool cli_read_name(const char *name);
+
 /* verbs */
 enum cli_exit cmd_apply(struct cli *cli);
 enum cli_exit cmd_config_show(struct cli *cli);
@@ -133,6 +140,7 @@ enum cli_exit cmd_metrics(struct cli *cli);
 enum cli_exit cmd_import(struct cli *cli);
 enum cli_exit cmd_export(struct cli *cli);
 enum cli_exit cmd_host_show(struct cli *cli);
+enum cli_exit cmd_drill(struct cli *cli);
 enum cli_exit cmd_help(struct cli *cli);
 
 /* help.c */

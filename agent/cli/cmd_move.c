@@ -121,16 +121,14 @@ static void explain(const struct cli *cli, const char *node)
 		node, owned.len ? strbuf_str(&owned) : "no group at the moment", node);
 }
 
-/* The name, not just a y: a finger that is used to saying yes says it too easily. */
-static bool ask_for_name(const char *node)
+bool cli_read_name(const char *name)
 {
 	char line[256];
 
-	fprintf(stderr, "Type the name of the node to vouch for it: ");
 	if (!fgets(line, sizeof(line), stdin))
 		return false;
 	line[strcspn(line, "\n")] = '\0';
-	return strcmp(line, node) == 0;
+	return strcmp(line, name) == 0;
 }
 
 enum cli_exit cmd_confirm_down(struct cli *cli)
@@ -146,7 +144,8 @@ enum cli_exit cmd_confirm_down(struct cli *cli)
 			return CLI_EXIT_USAGE;
 		}
 		explain(cli, node);
-		if (!ask_for_name(node)) {
+		fprintf(stderr, "Type the name of the node to vouch for it: ");
+		if (!cli_read_name(node)) {
 			fprintf(stderr, "lunward: %s: that is not the name: nothing was done\n", cli->verb->name);
 			return CLI_EXIT_FAILED;
 		}

@@ -107,6 +107,10 @@ static enum cli_exit take_option(struct cli *cli, enum cli_option_id option, con
 		if (cli->n_portals == CLI_PORTALS_MAX)
 			return usage("--portal: at most %d are taken", CLI_PORTALS_MAX);
 		cli->portals[cli->n_portals++] = value;
+	} else if (option == CLI_OPTION_PROBE_LOG) {
+		cli->probe_log = value;
+	} else if (option == CLI_OPTION_HISTORY_FILE) {
+		cli->history_file = value;
 	} else if (option == CLI_OPTION_FORMAT) {
 		cli->format = value;
 		cli->json = strcmp(value, "json") == 0;

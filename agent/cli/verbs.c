@@ -59,6 +59,11 @@ const struct cli_verb cli_verbs[] = {
 	{ .name = "report", .args = "FILE", .n_args_min = 1, .n_args_max = 1, .run = cmd_report, .timeout_s = 20,
 	  .options = CLI_BIT(TIMEOUT),
 	  .summary = "collect logs and states of this node into FILE (.tar.gz), without secrets" },
+	{ .name = "drill", .args = "[GROUP]", .n_args_max = 1, .run = cmd_drill, .timeout_s = 300,
+	  .options = CLI_BIT(PROBE_LOG) | CLI_BIT(CRASH) | CLI_BIT(YES) | CLI_BIT(HISTORY) | CLI_BIT(HISTORY_FILE) | CLI_BIT(TIMEOUT),
+	  .summary = "move GROUP to its spare, compare what that took with what is promised, and keep it",
+	  .text = "With --crash the owner is fenced and stays off. With --history: how long all drills took so far. The exit status is 1 if\n"
+		  "the drill failed, or took longer than is promised." },
 	{ .name = "metrics", .args = "", .run = cmd_metrics, .timeout_s = 4, .options = CLI_BIT(HTTP) | CLI_BIT(TIMEOUT),
 	  .summary = "print the status as Prometheus text" },
 	{ .name = "resource role", .args = "GROUP", .n_args_min = 1, .n_args_max = 1, .run = cmd_resource_role, .timeout_s = 8,

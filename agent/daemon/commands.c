@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/fence_job.h"
 #include "agent/daemon/reservations.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -412,6 +413,76 @@ static void cmd_confirm_down(void *ctx, struct ctl_request *request, const json_
 					      .request_id = waiter->request_id });
 }
 
+static bool has_spare(const struct agent *agent, const struct ha_group_view *group)
+{
+	for (size_t i = 0; i < HA_COPIES_MAX && group->nodes[i]; i++) {
+		uint32_t node = group->nodes[i];
+
+		if (node != group->owner && ha_set_has(group->current, node) && ha_set_has(group->ready, node) && agent_node_is_up(agent, node))
+			return true;
+	}
+	return false;
+}
+
+/* Whether all goes on if this node is lost: what it serves has a spare, and a majority stays. */
+static int check_can_be_lost(const struct agent *agent, uint32_t nodeid, struct err *err)
+{
+	struct ha_core_view view;
+	size_t n_up = 0;
+
+	ha_core_view(agent->core, &view);
+	if (!view.active)
+		return err_set(err, -ENOTCONN, "not now: %s", view.passive_reason);
+	for (size_t i = 0; i < view.n_groups; i++) {
+		struct ha_group_view group;
+
+		ha_core_group(agent->core, i, &group);
+		if (group.owner == nodeid && (group.phase != HA_PHASE_OWNED || !group.settled || !has_spare(agent, &group)))
+			return err_set(err, -EHOSTUNREACH, "group %s, which %s serves too, has nobody to take it over", group.name,
+				       agent_node_name(agent, nodeid));
+	}
+	for (size_t i = 0; i < view.n_nodes; i++) {
+		struct ha_node_view node;
+
+		ha_core_node(agent->core, i, &node);
+		n_up += node.nodeid != nodeid && agent_node_is_up(agent, node.nodeid);
+	}
+	if (2 * n_up <= view.n_nodes)
+		return err_set(err, -EHOSTUNREACH, "without %s there would be no majority: of %zu nodes %zu would be left",
+			       agent_node_name(agent, nodeid), view.n_nodes, n_up);
+	return 0;
+}
+
+static int check_fence_owner(const struct agent *agent, const char *name, struct ha_group_view *ret_group, struct err *err)
+{
+	if (!name || ha_core_find_group(agent->core, name, ret_group) < 0)
+		return err_set(err, -ENOENT, "no group \"%s\"; see `lunward status`", name ? name : "");
+	if (!agent->config || !agent->config->config->fencing.agent)
+		return err_set(err, -EOPNOTSUPP, "no fence agent is configured");
+	if (!ret_group->owner)
+		return err_set(err, -EHOSTUNREACH, "group %s is served by nobody", name);
+	if (ret_group->owner == agent_me(agent))
+		return err_set(err, -EBUSY, "group %s is served by this node, which cannot fence itself: ask another one", name);
+	return check_can_be_lost(agent, ret_group->owner, err);
+}
+
+/* For `lunward drill --crash`: begins, and answers who is fenced. */
+static void cmd_fence_owner(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	struct agent *agent = ctx;
+	const char *name = string_arg(args, "group");
+	struct ha_group_view group;
+	struct err err = ERR_INIT;
+
+	if (check_fence_owner(agent, name, &group, &err) < 0) {
+		fail(request, err.code, err.text);
+		return;
+	}
+	log_warning("an operator has %s fenced, as a drill of group %s", agent_node_name(agent, group.owner), name);
+	fence_job_drill(agent, group.owner);
+	ctl_request_ok(request, json_pack("{s:s}", "node", agent_node_name(agent, group.owner)));
+}
+
 static int maintenance_by_name(const char *name)
 {
 	for (int i = 0; name && i < HA_MAINTENANCE_COUNT; i++) {
@@ -712,6 +783,7 @@ int commands_start(struct agent *agent, struct err *err)
 		{ "confirm-down", false, cmd_confirm_down },
 		{ "maintenance", false, cmd_maintenance },
 		{ "fence-peer", false, cmd_fence_peer },
+		{ "fence-owner", false, cmd_fence_owner },
 	};
 	_cleanup_free_ char *path = xasprintf("%s/control", agent->settings.run_dir);
 	struct ctl_server_settings settings = { .path = path, .group = CTL_GROUP, .commands = commands,

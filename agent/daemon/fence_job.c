@@ -91,15 +91,38 @@ static void done(void *owner, void *ctx, int result, const struct err *err)
 	info_touch(agent);
 }
 
-void fence_job_start(struct agent *agent, uint32_t nodeid, uint64_t down_seq)
+static void drill_done(void *owner, void *ctx, int result, const struct err *err)
+{
+	struct fence_job *job = ctx;
+	const char *name = agent_node_name(owner, job->nodeid);
+
+	if (result < 0)
+		log_err("drill: fencing of %s failed: %s", name, err->text);
+	else
+		log_notice("drill: %s is off", name);
+	config_ref_put(job->ref);
+	free(job);
+}
+
+static void start(struct agent *agent, uint32_t nodeid, uint64_t down_seq, const char *why, work_done_fn *on_end)
 {
 	struct fence_job *job = xcalloc(1, sizeof(*job));
-	_cleanup_free_ char *what = xasprintf("fencing %s", agent_node_name(agent, nodeid));
+	_cleanup_free_ char *what = xasprintf("%sfencing %s", why, agent_node_name(agent, nodeid));
 
 	*job = (struct fence_job){ .ref = config_ref_get(agent->config), .dir = agent->settings.fence_dir,
 				   .state_dir = agent->settings.state_dir, .nodeid = nodeid, .down_seq = down_seq, .started_ms = clock_now_ms() };
 	log_notice("%s", what);
-	mark_groups(agent, nodeid, "fencing", 0);
 	/* fence_run() has a deadline of its own, from the document. */
-	work_start(agent->loop, what, INT64_MAX / 2, run, job, done, NULL, agent);
+	work_start(agent->loop, what, INT64_MAX / 2, run, job, on_end, NULL, agent);
+}
+
+void fence_job_start(struct agent *agent, uint32_t nodeid, uint64_t down_seq)
+{
+	mark_groups(agent, nodeid, "fencing", 0);
+	start(agent, nodeid, down_seq, "", done);
+}
+
+void fence_job_drill(struct agent *agent, uint32_t nodeid)
+{
+	start(agent, nodeid, 0, "drill: ", drill_done);
 }

@@ -6,5 +6,7 @@
 #include "agent/daemon/agent.h"
 
 void fence_job_start(struct agent *agent, uint32_t nodeid, uint64_t down_seq);
+/* The same for a node that is well, on an operator's word: the core learns of it when the node is gone, and fences it as any other. */
+void fence_job_drill(struct agent *agent, uint32_t nodeid);
 
 #endif

@@ -6,6 +6,7 @@ owner and nowhere else, copies current, portals at home. The oracle (world.py) w
 long its fault lasts.
 """
 import errno
+import json
 import time
 
 import pytest
@@ -86,6 +87,36 @@ def test_owner_loses_power(storage, nodes):
     storage.wait_fenced("n1")  # dead is not proven dead
     storage.boot(n1)
     storage.settle(g1="n2", g2="n2")
+
+
+def test_drills(storage, nodes, tmp_path):
+    """An operator's failovers: a planned one, and a crash, which is refused wherever it would be an outage."""
+    n1, n2, n3 = nodes
+    history = str(tmp_path / "drills.jsonl")
+
+    def drill(node, *args):
+        done = node.agent.lunward("drill", "g1", "--history-file", history, "--format", "json", *args)
+        return json.loads(done.stdout), done
+
+    said, done = drill(n3)
+    assert (said["kind"], said["from"], said["to"]) == ("move", "n1", "n2") and said["agent_ms"] > 0, done
+    assert done.returncode == (0 if said["ok"] else 1)
+    storage.wait_served("g1", "n2")
+    n3.agent.lunward("move", "g1", "n1", check=True)
+    storage.settle(g1="n1", g2="n2")
+    assert "cannot fence itself" in drill(n1, "--crash", "--yes")[1].stderr
+    assert not storage.world.fenced
+    said, done = drill(n2, "--crash", "--yes")
+    assert (said["kind"], said["from"], said["to"]) == ("crash", "n1", "n2") and said["agent_ms"] >= 0, done
+    storage.wait_served("g1", "n2")
+    assert set(storage.world.fenced) == {"n1"}
+    assert "no spare" in drill(n3, "--crash", "--yes")[1].stderr
+    refused = n3.agent.lunward("drill", "g2", "--crash", "--yes", "--history-file", history)
+    assert refused.returncode != 0 and "to take it over" in refused.stderr  # n2 serves g1 too
+    assert set(storage.world.fenced) == {"n1"}
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+    assert "planned moves: 1 drill" in n2.agent.lunward("drill", "--history", "--history-file", history).stdout
 
 
 def test_owner_of_shared_storage_loses_power(storage, nodes):

@@ -10,7 +10,7 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-PRODUCT = ("base", "ha", "target-config", "agent")
+PRODUCT = ("base", "ha", "target-config", "agent", "probe")
 
 
 class Tree:

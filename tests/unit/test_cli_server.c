@@ -2,6 +2,7 @@
 /*
  * A daemon that only talks: canned answers for the tests of the command. Usage: test_cli_server SOCKET ANSWERS
  * ANSWERS is a JSON object, command -> {"progress": [...], "updates": [...], "result": {...} or "error": [errno, text]};
+ * "results": [...] one after the other, the last for good;
  * "hang": true never answers, "hangup": true ends the program instead of answering. Says {"ready": true}, then each request.
  */
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 static const json_t *answers;
 static const char *const names[] = { "status", "watch", "version", "config-show", "check", "apply", "move", "release",
-				     "confirm-down", "promote", "demote", "maintenance" };
+				     "confirm-down", "promote", "demote", "maintenance", "fence-owner" };
 
 static void say(json_t *line)
 {
@@ -27,7 +28,8 @@ static void say(json_t *line)
 
 static void answer(const char *name, struct ctl_request *request, const json_t *args)
 {
-	const json_t *canned = json_object_get(answers, name), *item, *error = json_object_get(canned, "error");
+	json_t *canned = json_object_get(answers, name), *results = json_object_get(canned, "results");
+	const json_t *item, *error = json_object_get(canned, "error");
 	size_t i;
 
 	say(json_pack("{s:s, s:O}", "command", name, "args", args));
@@ -42,8 +44,12 @@ static void answer(const char *name, struct ctl_request *request, const json_t *
 	if (error)
 		ctl_request_fail(request, -(int)json_integer_value(json_array_get(error, 0)),
 				 json_string_value(json_array_get(error, 1)));
+	else if (results)
+		ctl_request_ok(request, json_deep_copy(json_array_get(results, 0)));
 	else
 		ctl_request_ok(request, canned ? json_deep_copy(json_object_get(canned, "result")) : json_object());
+	if (json_array_size(results) > 1)
+		json_array_remove(results, 0);
 }
 
 #define HANDLER(n)                                                                                                     \
@@ -52,7 +58,7 @@ static void answer(const char *name, struct ctl_request *request, const json_t *
 		(void)ctx;                                                                                             \
 		answer(names[n], request, args);                                                                       \
 	}
-HANDLER(0) HANDLER(1) HANDLER(2) HANDLER(3) HANDLER(4) HANDLER(5) HANDLER(6) HANDLER(7) HANDLER(8) HANDLER(9) HANDLER(10) HANDLER(11)
+HANDLER(0) HANDLER(1) HANDLER(2) HANDLER(3) HANDLER(4) HANDLER(5) HANDLER(6) HANDLER(7) HANDLER(8) HANDLER(9) HANDLER(10) HANDLER(11) HANDLER(12)
 
 int main(int argc, char **argv)
 {
@@ -61,7 +67,7 @@ int main(int argc, char **argv)
 		{ "config-show", true, on_3 }, { "check", true, on_4 }, { "apply", false, on_5 },
 		{ "move", false, on_6 },  { "release", false, on_7 }, { "confirm-down", false, on_8 },
 		{ "promote", false, on_9 }, { "demote", false, on_10 },
-		{ "maintenance", false, on_11 },
+		{ "maintenance", false, on_11 }, { "fence-owner", false, on_12 },
 	};
 	static struct test_loop loop;
 	struct ctl_server_settings settings = { .path = argc == 3 ? argv[1] : "", .commands = commands,

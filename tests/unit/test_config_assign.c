@@ -156,7 +156,7 @@ static void luns_inside_the_target_differ_and_stay(void **unused)
 	assert_int_equal(config_volume_lun(volume(config, "sql")), 100);
 	assert_int_equal(config_volume_lun(volume(config, "tmp")), 101);
 	assert_int_equal(config_volume_lun(volume(config, "vmfs")), 102);
-	text = change(text, "\"sql\": {\"group\"", "\"sql\": {\"group\": \"ssd\", \"device\": \"/dev/mapper/other\", \"size\": \"1GiB\"},\n    \"new\": {\"group\"");
+	text = change(text, "\"sql\": {\"group\"", "\"new\": {\"group\": \"ssd\", \"device\": \"/dev/mapper/other\", \"size\": \"1GiB\"},\n    \"sql\": {\"group\"");
 	changed = parse(text, config);
 	assert_int_equal(config_volume_lun(volume(changed, "new")), 103);
 	assert_int_equal(config_volume_lun(volume(changed, "sql")), 100);
