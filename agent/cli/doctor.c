@@ -427,6 +427,20 @@ static void check_hosts(json_t *facts, struct finding *f)
 		say(f, OK, "", "each host has a session with this node; how its multipath is set cannot be seen from here");
 }
 
+static void check_reservations(json_t *facts, struct finding *f)
+{
+	if (!is_known(facts, "reservations_kept", f, "systemd does not tell"))
+		return;
+	if (!json_is_true(at(facts, "reservations_kept", NULL)))
+		say(f, WARNING, "if hosts use persistent reservations: systemctl enable --now lunward-pr on every storage node",
+		    "lunward-pr does not run: persistent reservations stay behind when a group changes its node");
+	else if (json_array_size(at(facts, "iser_interfaces", NULL)))
+		say(f, WARNING, "let hosts that use persistent reservations connect by TCP",
+		    "over iSER a host cannot be cut off when a change of its reservations is not agreed, and may take it for done");
+	else
+		say(f, OK, "", "kept for the whole cluster");
+}
+
 static const struct {
 	const char *name;
 	void (*check)(json_t *facts, struct finding *f);
@@ -449,6 +463,7 @@ static const struct {
 	{ "free space", check_space, true },
 	{ "thin pools", check_thin, true },
 	{ "hosts", check_hosts, true },
+	{ "reservations", check_reservations, true },
 };
 
 json_t *doctor_judge(json_t *facts)

@@ -254,6 +254,15 @@ static json_t *rival_units(void)
 	return array;
 }
 
+/* Whether reservations of hosts are kept for the whole cluster. */
+static json_t *reservations_kept(void)
+{
+	_cleanup_free_ char *there = TOOL("systemctl", "--version");
+	_cleanup_free_ char *state = there ? TOOL("systemctl", "is-active", "lunward-pr.service") : NULL;
+
+	return there ? json_boolean(state && strncmp(state, "active", 6) == 0) : json_null();
+}
+
 /* --- network --------------------------------------------------------------------------------------------------------------*/
 
 static json_t *iser_interfaces(json_t *targets, const char *me)
@@ -457,6 +466,7 @@ json_t *doctor_facts(json_t *status, json_t *document)
 	FACT("modules", modules(drbd, json_array_size(iser) > 0));
 	FACT("drbd", drbd_version());
 	FACT("rival_units", rival_units());
+	FACT("reservations_kept", reservations_kept());
 	FACT("iser_interfaces", iser);
 	FACT("rdma_gids", rdma_gids());
 	FACT("mtu", document ? mtu_probes(nodes, me) : json_null());

@@ -36,8 +36,8 @@ GOOD = {
              "nodelist.node.0.nodeid": "1", "nodelist.node.1.nodeid": "2", "nodelist.node.2.nodeid": "3",
              "nodelist.node.0.ring1_addr": "10.1.0.1"},
     "links_down": [], "fence_agent_there": True, "fenced_s_ago": {"n2": 3600}, "watchdogs": ["iTCO_wdt"], "clock_synchronised": True,
-    "cpu_pressure": 1.0, "virtual": "none", "modules": {"dm_mod": True}, "drbd": "8.4.11", "rival_units": [], "iser_interfaces": ["san0"],
-    "rdma_gids": {"san0": True}, "mtu": [{"node": "n2", "address": "10.0.0.2", "mtu": 9000, "reachable": True, "full_size": True}],
+    "cpu_pressure": 1.0, "virtual": "none", "modules": {"dm_mod": True}, "drbd": "8.4.11", "rival_units": [], "reservations_kept": True,
+    "iser_interfaces": [], "rdma_gids": {}, "mtu": [{"node": "n2", "address": "10.0.0.2", "mtu": 9000, "reachable": True, "full_size": True}],
     "state_free_bytes": 1e9, "pools": [{"vg": "vg0", "size_bytes": 1e12, "free_bytes": 5e11}],
     "thin_pools": [{"name": "vg0/t", "data_percent": 50.0, "metadata_percent": 10.0}], "initiators": {"iqn.b": True},
 }
@@ -58,7 +58,7 @@ def judge(fake, facts):
 
 def test_doctor_finds_nothing_where_all_is_well(fake):
     findings = judge(fake, GOOD)
-    assert {f["result"] for f in findings.values()} == {"ok"} and len(findings) == 17
+    assert {f["result"] for f in findings.values()} == {"ok"} and len(findings) == 18
 
 
 @pytest.mark.parametrize("change, name, result, text", [
@@ -94,7 +94,11 @@ def test_doctor_finds_nothing_where_all_is_well(fake):
     ({"drbd": "9.3.2"}, "DRBD version", "error", "9.3.2"),
     ({"drbd": "9.3.3"}, "DRBD version", "ok", "9.3.3"),
     ({"rival_units": ["drbd.service"]}, "rival units", "error", "drbd.service"),
-    ({"rdma_gids": {}}, "RDMA", "error", "san0"),
+    ({"reservations_kept": False}, "reservations", "warning", "stay behind"),
+    ({"iser_interfaces": ["san0"], "rdma_gids": {"san0": True}}, "reservations", "warning", "iSER"),
+    ({"reservations_kept": None}, "reservations", "unknown", "systemd"),
+    ({"iser_interfaces": ["san0"], "rdma_gids": {"san0": True}}, "RDMA", "ok", ""),
+    ({"iser_interfaces": ["san0"], "rdma_gids": {}}, "RDMA", "error", "san0"),
     ({"mtu": [{"node": "n2", "address": "a", "mtu": 9000, "reachable": True, "full_size": False}]}, "MTU", "error", "MTU 9000"),
     ({"mtu": [{"node": "n2", "address": "a", "mtu": 9000, "reachable": False, "full_size": False}]}, "MTU", "error", "does not answer"),
     ({"state_free_bytes": 1e6}, "free space", "error", "1 MiB"),
