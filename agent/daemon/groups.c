@@ -358,7 +358,7 @@ bool groups_ready(const struct agroup *group)
 	const struct config_group *spec;
 
 	if (!group->has_copy || !group->live || !agent->config || group->live->version != agent->config->version ||
-	    !agent->tree.applied_version || group->late[0])
+	    !agent->tree.applied_version || group->late[0] || reservations_missing(group))
 		return false;
 	spec = config_group_by_name(group->live->config, group->name);
 	return spec && storage_disks_usable(agent, group->live->config, spec);

@@ -68,6 +68,7 @@ struct rvolume {
 	struct pr_table known;
 	bool differs;            /* the kernel has what the cluster did not agree to */
 	bool load_failed;
+	bool said_missing;
 	bool forgetting;
 	uint64_t tidy_id;
 };
@@ -888,6 +889,24 @@ static bool is_of(const struct rvolume *v, const struct agroup *group)
 	return v->name[0] && strcmp(v->group, group->name) == 0;
 }
 
+bool reservations_missing(const struct agroup *group)
+{
+	struct reservations *r = group->agent->reservations;
+
+	for (size_t i = 0; r && !r->prfs && i < r->n; i++) {
+		struct rvolume *v = r->volumes[i];
+
+		if (!is_of(v, group) || !read_record(r, v) || v->cluster.n == 0)
+			continue;
+		if (!v->said_missing)
+			log_err("volume %s: hosts have reservations, which this node cannot keep: it does not take group %s over until "
+				"lunward-pr.service runs here", v->name, group->name);
+		v->said_missing = true;
+		return true;
+	}
+	return false;
+}
+
 bool reservations_hold_acquire(const struct agroup *group)
 {
 	const struct reservations *r = group->agent->reservations;
@@ -895,7 +914,8 @@ bool reservations_hold_acquire(const struct agroup *group)
 	for (size_t i = 0; is_needed(group->agent) && i < r->n; i++) {
 		const struct rvolume *v = r->volumes[i];
 
-		if (is_of(v, group) && (is_behind(v) || has_question(r, v)))
+		/* What is in the kernel that has not been looked at, nobody knows: the keeper may have come just now. */
+		if (is_of(v, group) && (is_behind(v) || has_question(r, v) || (v->changed && !v->checked)))
 			return true;
 	}
 	return false;

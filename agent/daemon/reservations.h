@@ -19,6 +19,8 @@ void reservations_turn(struct agent *agent, bool changed);
 /* HA_ACT_REPLY: whether the request was one of these. */
 bool reservations_reply(struct agent *agent, uint64_t request_id, int result, const char *text);
 
+/* Hosts have reservations in this group, and there is no keeper here: the node is no spare for it. */
+bool reservations_missing(const struct agroup *group);
 /* The group must not be acquired yet: this node's kernel has not got the whole table, or a host waits for an answer about it. */
 bool reservations_hold_acquire(const struct agroup *group);
 /* Nor will it be: loading has failed since the last success. */

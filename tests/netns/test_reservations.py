@@ -259,3 +259,24 @@ def test_no_good_that_only_one_node_knows(storage):
     print("GOOD when the agent was", heard)
     assert heard["killed"] and heard["left alone"] == 9
     storage.check_safe()
+
+
+@pytest.mark.parametrize("storage", [3], indirect=True)
+def test_a_node_without_keeper_is_no_spare(storage):
+    storage.up()
+    n1, n2, _ = storage.nodes
+    start_keeper(storage, n1)
+    wait_until(lambda: table(n1).get("in_step"), PATIENCE_S, "n1 keeps reservations")
+    k1, k2 = Kernel(storage, n1, "v1"), Kernel(storage, n2, "v1")
+    assert k1.command((Path(n1), 1, 5))[0] == 0
+    n1.agent.wait_group("g1", ready=["n1"])  # n2 has seen it
+    refused = n1.agent.lunward("move", "g1", "n2")
+    assert refused.returncode != 0 and "not ready" in refused.stderr
+    storage.crash(n1)
+    storage.wait_fenced("n1")
+    wait_until(lambda: storage.gates_of("g2"), PATIENCE_S, "g2 served")
+    assert not storage.gates_of("g1")
+    start_keeper(storage, n2)
+    storage.wait_served("g1", "n2")
+    assert keys(n2) == [1] and "sa_res_key=1," in k2.loaded() and "res_holder=1" in k2.loaded()
+    storage.check_safe()
