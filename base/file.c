@@ -52,8 +52,10 @@ int file_write_attr(const char *path, const char *data)
 	return (size_t)put == size ? 0 : -EIO;
 }
 
-static int write_all(int fd, const char *p, size_t size)
+int file_write_all(int fd, const void *data, size_t size)
 {
+	const char *p = data;
+
 	while (size > 0) {
 		ssize_t put = write(fd, p, size);
 
@@ -89,7 +91,7 @@ int file_replace(const char *path, const void *data, size_t size, mode_t mode)
 
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, data, size);
+	rc = file_write_all(fd, data, size);
 	if (rc == 0 && fchmod(fd, mode) < 0) /* the file may have been left over with another mode */
 		rc = -errno;
 	if (rc == 0 && fsync(fd) < 0)

@@ -15,6 +15,9 @@ int file_read(const char *path, size_t max_size, char **ret_data, size_t *ret_si
 /* One write(2) of `data`, no create, no truncate: the way to write a configfs or sysfs attribute. */
 int file_write_attr(const char *path, const char *data) must_check;
 
+/* All of `data` to a descriptor, in as many writes as it takes; after an error some of it may be there. */
+int file_write_all(int fd, const void *data, size_t size) must_check;
+
 /* Writes path + ".tmp", fsync, rename over path, fsync of the directory: after 0 the new content survives a power cut,
  * after any error the old content is still there. */
 int file_replace(const char *path, const void *data, size_t size, mode_t mode) must_check;

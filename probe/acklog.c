@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/xalloc.h"
 #include "probe/area.h"
 
@@ -92,27 +93,12 @@ int acklog_open(const char *where, int *ret_fd, dev_t *ret_file_system, struct e
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 int acklog_head(int fd, const struct acklog_head *head)
 {
 	_cleanup_free_ char *line = xasprintf("H " MARK " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %s\n", head->run,
 					      head->offset, head->blocks, head->wall_ms, head->clock_us, head->path);
 
-	return write_all(fd, line, strlen(line));
+	return file_write_all(fd, line, strlen(line));
 }
 
 int acklog_event(int fd, char what, unsigned int stream, uint64_t block, uint64_t seq, int64_t now_us)
@@ -120,14 +106,14 @@ int acklog_event(int fd, char what, unsigned int stream, uint64_t block, uint64_
 	char line[112];
 	int size = snprintf(line, sizeof(line), "%c %u %" PRIu64 " %" PRIu64 " %" PRId64 "\n", what, stream, block, seq, now_us);
 
-	return write_all(fd, line, (size_t)size);
+	return file_write_all(fd, line, (size_t)size);
 }
 
 int acklog_end(int fd, int64_t now_us)
 {
 	char line[32];
 	int size = snprintf(line, sizeof(line), "Z %" PRId64 "\n", now_us);
-	int rc = write_all(fd, line, (size_t)size);
+	int rc = file_write_all(fd, line, (size_t)size);
 
 	/* Sockets and the like cannot be synced, and need not be. */
 	if (rc == 0 && fsync(fd) < 0 && errno != EINVAL && errno != EROFS)

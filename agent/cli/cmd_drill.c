@@ -72,18 +72,6 @@ static int keep(int fd, const json_t *drill)
 
 /* --- before ----------------------------------------------------------------------------------------------------------------------------*/
 
-static const json_t *find_group(const json_t *status, const char *name)
-{
-	const json_t *group;
-	size_t i;
-
-	json_array_foreach (json_object_get(status, "groups"), i, group) {
-		if (strcmp(json_text(group, "name"), name) == 0)
-			return group;
-	}
-	return NULL;
-}
-
 /* The first node that could take it over; "" if there is none. */
 static const char *spare_of(const json_t *group)
 {
@@ -102,7 +90,7 @@ static const char *spare_of(const json_t *group)
 
 static int plan(const struct cli *cli, const json_t *status, struct drill *drill, struct err *err)
 {
-	const json_t *group = find_group(status, cli->args[0]);
+	const json_t *group = json_group(status, cli->args[0]);
 
 	if (!group)
 		return err_set(err, -ENOENT, "no group \"%s\"; see `lunward status`", cli->args[0]);
@@ -161,14 +149,7 @@ static enum cli_exit confirm(const struct cli *cli, const struct drill *drill)
 
 static bool has_step(const json_t *group, const char *name)
 {
-	const json_t *step;
-	size_t i;
-
-	json_array_foreach (json_object_get(json_object_get(group, "last_change"), "steps"), i, step) {
-		if (strcmp(json_text(step, "step"), name) == 0)
-			return true;
-	}
-	return false;
+	return json_find(json_object_get(json_object_get(group, "last_change"), "steps"), "step", name);
 }
 
 /* Whether somebody else serves it, and says how it came about. */
@@ -186,7 +167,7 @@ static int wait_taken_over(const struct cli *cli, const struct drill *drill, int
 		if (cli_call(cli, "status", NULL, &answer, err) == 0) {
 			json_decref(*status);
 			*status = answer;
-			if (is_taken_over(drill, find_group(answer, cli->args[0])))
+			if (is_taken_over(drill, json_group(answer, cli->args[0])))
 				return 0;
 		}
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
@@ -290,8 +271,8 @@ static enum cli_exit run(const struct cli *cli, struct drill *drill, json_t **st
 	drill->command_ms = clock_now_ms() - begin_ms;
 	end_ms = clock_wall_ms();
 	if (rc == 0 && drill->crash)
-		drill->to = json_text(find_group(*status, cli->args[0]), "owner");
-	drill->steps = json_object_get(json_object_get(find_group(*status, cli->args[0]), "last_change"), "steps");
+		drill->to = json_text(json_group(*status, cli->args[0]), "owner");
+	drill->steps = json_object_get(json_object_get(json_group(*status, cli->args[0]), "last_change"), "steps");
 	if (rc == 0 && cli->probe_log)
 		rc = ask_probe(cli, drill, end_ms, deadline_ms, err);
 	drill->agent_ms = drill_agent_ms(drill->steps, drill->crash);

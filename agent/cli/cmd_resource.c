@@ -71,18 +71,6 @@ static const char *role_of(const struct cli *cli, const json_t *status, const js
 	return "stale";
 }
 
-static const json_t *find_group(const json_t *status, const char *name)
-{
-	const json_t *group;
-	size_t i;
-
-	json_array_foreach (json_object_get(status, "groups"), i, group) {
-		if (strcmp(json_text(group, "name"), name) == 0)
-			return group;
-	}
-	return NULL;
-}
-
 /* What passes by itself: another change of the group, a lost owner being fenced, nodes that are just agreeing, an agent that is
  * being restarted. */
 static bool may_pass(int rc)
@@ -97,7 +85,7 @@ static const char *look(const struct cli *cli, json_t **ret_status, char *reason
 
 	if (cli_call(cli, "status", NULL, ret_status, err) < 0)
 		return "";
-	group = find_group(*ret_status, cli->args[0]);
+	group = json_group(*ret_status, cli->args[0]);
 	if (group)
 		return role_of(cli, *ret_status, group, reason, size);
 	err_set(err, -ENOENT, "no group \"%s\"; see `lunward status`", cli->args[0]);
@@ -129,7 +117,7 @@ enum cli_exit cmd_resource_role(struct cli *cli)
 		json_decref(status);
 		return cli_fail(cli, &err);
 	}
-	placement = json_text(find_group(status, cli->args[0]), "placement");
+	placement = json_text(json_group(status, cli->args[0]), "placement");
 	if (cli->json) {
 		answer = json_pack("{s:s, s:s, s:s}", "role", role, "placement", placement, "reason", reason);
 		cli_print_json(answer);

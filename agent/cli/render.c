@@ -155,26 +155,12 @@ static void group_line(struct page *page, const json_t *status, const json_t *gr
 
 static const json_t *copy_of(const json_t *group, const char *node)
 {
-	const json_t *copy;
-	size_t i;
-
-	json_array_foreach (json_object_get(group, "copies"), i, copy) {
-		if (strcmp(json_text(copy, "node"), node) == 0)
-			return copy;
-	}
-	return NULL;
+	return json_find(json_object_get(group, "copies"), "node", node);
 }
 
 static const char *node_state(const json_t *status, const char *name)
 {
-	const json_t *node;
-	size_t i;
-
-	json_array_foreach (json_object_get(status, "nodes"), i, node) {
-		if (strcmp(json_text(node, "name"), name) == 0)
-			return json_text(node, "state");
-	}
-	return "";
+	return json_text(json_find(json_object_get(status, "nodes"), "name", name), "state");
 }
 
 /* Can it take over, and if not, why not. */

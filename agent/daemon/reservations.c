@@ -857,14 +857,14 @@ void reservations_turn(struct agent *agent, bool changed)
 	}
 	if (!r->prfs && clock_now_ms() >= r->connect_ms) {
 		connect_keeper(r);
-		changed = true;
+		changed |= r->prfs != NULL;
 	}
+	if (changed)
+		look_at_records(r);
 	if (!r->prfs) {
 		agent_turn_by(agent, r->connect_ms);
 		return;
 	}
-	if (changed)
-		look_at_records(r);
 	if (!r->any && !r->questions)
 		return;
 	r->any = true;
@@ -893,10 +893,10 @@ bool reservations_missing(const struct agroup *group)
 {
 	struct reservations *r = group->agent->reservations;
 
-	for (size_t i = 0; r && !r->prfs && i < r->n; i++) {
+	for (size_t i = 0; r && !r->prfs && r->any && i < r->n; i++) {
 		struct rvolume *v = r->volumes[i];
 
-		if (!is_of(v, group) || !read_record(r, v) || v->cluster.n == 0)
+		if (!is_of(v, group) || v->cluster.n == 0)
 			continue;
 		if (!v->said_missing)
 			log_err("volume %s: hosts have reservations, which this node cannot keep: it does not take group %s over until "
@@ -1135,41 +1135,42 @@ static json_t *registration_json(const struct pr_registration *reg)
 			 "waits_for_move", reg->unloaded);
 }
 
+static const struct rvolume *by_name(const struct reservations *r, const char *name)
+{
+	for (size_t i = 0; r && i < r->n; i++) {
+		if (strcmp(r->volumes[i]->name, name) == 0)
+			return r->volumes[i];
+	}
+	return NULL;
+}
+
 json_t *reservations_json(const struct agent *agent, const char *volume)
 {
 	const struct reservations *r = agent->reservations;
+	const struct rvolume *v = by_name(r, volume);
+	json_t *list;
 
-	for (size_t i = 0; r && i < r->n; i++) {
-		const struct rvolume *v = r->volumes[i];
-		json_t *list;
-
-		if (strcmp(v->name, volume) != 0)
-			continue;
-		list = json_array();
-		for (size_t k = 0; k < v->cluster.n; k++)
-			json_array_append_new(list, registration_json(&v->cluster.registrations[k]));
-		return json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:o}", "volume", v->name, "group", v->group, "serial", v->serial, "version",
-				 (json_int_t)v->changed, "type", pr_type_name(v->cluster.type), "in_step",
-				 !is_behind(v) && v->checked && !has_question(r, v), "registrations", list);
-	}
-	return NULL;
+	if (!v)
+		return NULL;
+	list = json_array();
+	for (size_t i = 0; i < v->cluster.n; i++)
+		json_array_append_new(list, registration_json(&v->cluster.registrations[i]));
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:o}", "volume", v->name, "group", v->group, "serial", v->serial, "version",
+			 (json_int_t)v->changed, "type", pr_type_name(v->cluster.type), "in_step",
+			 !is_behind(v) && v->checked && !has_question(r, v), "registrations", list);
 }
 
 int reservations_clear(struct agent *agent, const char *volume, uint64_t request_id, struct err *err)
 {
 	static const struct pr_table nobody;
 	struct reservations *r = agent->reservations;
+	const struct rvolume *v = is_on(agent) ? by_name(r, volume) : NULL;
 
-	for (size_t i = 0; is_on(agent) && i < r->n; i++) {
-		struct rvolume *v = r->volumes[i];
-
-		if (strcmp(v->name, volume) != 0)
-			continue;
-		if (!v->changed || v->cluster.n == 0)
-			return -EALREADY;
-		log_warning("volume %s: an operator removes all reservations", v->name);
-		request_record(r, v, &nobody, request_id);
-		return 0;
-	}
-	return err_set(err, -ENOENT, "no volume \"%s\" whose reservations this node keeps", volume);
+	if (!v)
+		return err_set(err, -ENOENT, "no volume \"%s\" whose reservations this node keeps", volume);
+	if (!v->changed || v->cluster.n == 0)
+		return -EALREADY;
+	log_warning("volume %s: an operator removes all reservations", v->name);
+	request_record(r, v, &nobody, request_id);
+	return 0;
 }

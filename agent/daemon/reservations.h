@@ -3,7 +3,8 @@
  * Persistent reservations: what this node's kernel target changes becomes a change of the cluster's table (docs/decisions/0006), or is not
  * told to the host; what the table has is in this node's kernel before it may decide anything.
  *
- * Works only while there is a keeper (agent/pr-keeper) to get the mount's descriptor from; without it none of this costs anything.
+ * Works only while there is a keeper (agent/pr-keeper) to get the mount's descriptor from; without it there is only a look at the records
+ * after each change, for what this node must not take over.
  */
 #ifndef AGENT_DAEMON_RESERVATIONS_H
 #define AGENT_DAEMON_RESERVATIONS_H

@@ -153,14 +153,18 @@ def in_step(node):
     wait_until(lambda: table(node).get("in_step"), PATIENCE_S, f"{node.name} has the table")
 
 
+def start_keepers(storage, *nodes):
+    for node in nodes:
+        start_keeper(storage, node)
+    for node in nodes:
+        in_step(node)
+
+
 @pytest.mark.parametrize("storage", [3], indirect=True)
 def test_one_table(storage):
     storage.up()
     n1, n2, _ = storage.nodes
-    for node in (n1, n2):
-        start_keeper(storage, node)
-    for node in (n1, n2):
-        wait_until(lambda n=node: table(n).get("in_step"), PATIENCE_S, f"{node.name} keeps reservations")
+    start_keepers(storage, n1, n2)
     k1, k2 = Kernel(storage, n1, "v1"), Kernel(storage, n2, "v1")
     a, b = Path(n1), Path(n2, "00023d000002")
 
@@ -229,10 +233,7 @@ def test_no_good_that_only_one_node_knows(storage):
     """The agent is killed or stopped at any time while a command waits: who heard GOOD finds his key with the other node."""
     storage.up()
     n1, n2, _ = storage.nodes
-    for node in (n1, n2):
-        start_keeper(storage, node)
-    for node in (n1, n2):
-        wait_until(lambda n=node: table(n).get("in_step"), PATIENCE_S, f"{node.name} keeps reservations")
+    start_keepers(storage, n1, n2)
     seed = random.randrange(1 << 30)
     print("seed", seed)
     rng, k1, a, heard = random.Random(seed), Kernel(storage, n1, "v1"), Path(n1), {}
@@ -265,8 +266,7 @@ def test_no_good_that_only_one_node_knows(storage):
 def test_a_node_without_keeper_is_no_spare(storage):
     storage.up()
     n1, n2, _ = storage.nodes
-    start_keeper(storage, n1)
-    wait_until(lambda: table(n1).get("in_step"), PATIENCE_S, "n1 keeps reservations")
+    start_keepers(storage, n1)
     k1, k2 = Kernel(storage, n1, "v1"), Kernel(storage, n2, "v1")
     assert k1.command((Path(n1), 1, 5))[0] == 0
     n1.agent.wait_group("g1", ready=["n1"])  # n2 has seen it

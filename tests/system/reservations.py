@@ -13,6 +13,7 @@ import deployment as site
 from lab import cluster, host
 from lab.api import Lab, Node
 from lab.wait import wait_until
+from telling import Telling
 
 TYPES = {"v1": 1, "v3": 3, "v5": 5, "v6": 6, "v7": 7, "v8": 8}
 WHO = {"a": "iqn.2026-11.lab.lunward:a", "b": "iqn.2026-11.lab.lunward:b", "c": "iqn.2026-11.lab.lunward:c"}  # holder, registered, neither
@@ -31,19 +32,10 @@ def document() -> dict:
     return doc
 
 
-class Reservations:
+class Reservations(Telling):
     def __init__(self, lab: Lab, say: Callable[[str], None]):
-        self.lab, self._say = lab, say
-        self.began = time.monotonic()
-        self.result: dict = {"checks": [], "waited_ms": []}
-
-    def say(self, text: str) -> None:
-        self._say(f"[{time.monotonic() - self.began:6.1f} s] {text}")
-
-    def check(self, name: str, ok: bool, detail: str) -> bool:
-        self.result["checks"].append({"name": name, "ok": bool(ok), "detail": detail})
-        self.say(f"{'  ok  ' if ok else 'FAILED'} {name}: {detail}")
-        return bool(ok)
+        super().__init__(say, waited_ms=[])
+        self.lab = lab
 
     # --- set up ----------------------------------------------------------------------------------
 

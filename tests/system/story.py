@@ -12,6 +12,7 @@ import deployment as site
 from lab import acklog, cluster, host, probe
 from lab.api import Lab
 from lab.wait import Timeout, wait_until
+from telling import Telling
 
 MOVE_LIMIT_S = 2.0       # pause of a planned move with two volumes, emulated VMs
 TAKEOVER_LIMIT_S = 1.5   # the agent's own part of a takeover: fence evidence to active/optimized
@@ -22,25 +23,14 @@ WRITER_STATUS = "/run/ack-writer.json"
 PROBE_LOG = "/run/probe.log"
 
 
-class Story:
+class Story(Telling):
     def __init__(self, lab: Lab, say: Callable[[str], None], size: str = "64MiB", patience: float = 1.0):
         """`patience` stretches the limits in seconds, for a machine that has other things to do; what is safe is not stretched."""
-        self.lab, self._say, self.size, self.patience = lab, say, size, patience
-        self.began = time.monotonic()
-        self.result: dict = {"io_errors": None, "lost_writes": None, "moves": [], "crash": {}, "checks": []}
+        super().__init__(say, io_errors=None, lost_writes=None, moves=[], crash={})
+        self.lab, self.size, self.patience = lab, size, patience
         self.device = ""
         self.n_moves = 0
         self.adopted: Optional[list] = None  # when n2 answered for n1's portal: [from, until] on the host's clock
-
-    # --- telling ---------------------------------------------------------------------------------
-
-    def say(self, text: str) -> None:
-        self._say(f"[{time.monotonic() - self.began:6.1f} s] {text}")
-
-    def check(self, name: str, ok: bool, detail: str) -> bool:
-        self.result["checks"].append({"name": name, "ok": bool(ok), "detail": detail})
-        self.say(f"{'  ok  ' if ok else 'FAILED'} {name}: {detail}")
-        return bool(ok)
 
     @property
     def ok(self) -> bool:

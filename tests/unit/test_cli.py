@@ -11,10 +11,10 @@ import pty
 import re
 import select
 import subprocess
-import sys
 import time
 
 import pytest
+import tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -368,11 +368,5 @@ def test_completion(fake, tmp_path):
     assert complete(fake, at + "move ") == []  # no daemon: nothing to offer, and no noise
 
 
-class Tap:
-    def pytest_runtest_logreport(self, report):
-        if report.when == "call" or report.failed:
-            print(f"\n{'ok' if report.passed else 'not ok'} - {report.nodeid}", flush=True)
-
-
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", os.path.abspath(__file__), *sys.argv[1:]], plugins=[Tap()]))
+    tap.main(__file__)

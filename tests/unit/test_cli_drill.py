@@ -14,7 +14,8 @@ import pytest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import BUILD, Fake, Tap, on_terminal, state  # noqa: E402
+import tap  # noqa: E402
+from test_cli import BUILD, Fake, on_terminal, state  # noqa: E402
 
 MOVE_STEPS = [["n1", "release", 0], ["n1", "gate", 40], ["n2", "promote", 210], ["n2", "ALUA", 390]]
 CRASH_STEPS = [["n2", "membership lost", 0], ["n2", "fencing", 10], ["n2", "fence evidence", 5000], ["n2", "ALUA", 5600], ["n2", "portal", 9000]]
@@ -237,4 +238,4 @@ def test_a_history_that_is_none(fake):
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-rs", "-p", "no:cacheprovider", os.path.abspath(__file__), *sys.argv[1:]], plugins=[Tap()]))
+    tap.main(__file__, "-rs")

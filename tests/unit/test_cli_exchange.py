@@ -12,9 +12,9 @@ import re
 import shlex
 import stat
 import subprocess
-import sys
 
 import pytest
+import tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -337,11 +337,5 @@ def test_the_ansible_role_says_the_same():
     assert settings(files["/etc/udev/rules.d/90-lunward-host.rules"]) == [rule]
 
 
-class Tap:
-    def pytest_runtest_logreport(self, report):
-        if report.when == "call" or report.failed:
-            print(f"\n{'ok' if report.passed else 'not ok'} - {report.nodeid}", flush=True)
-
-
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", os.path.abspath(__file__), *sys.argv[1:]], plugins=[Tap()]))
+    tap.main(__file__)

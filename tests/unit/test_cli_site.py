@@ -16,7 +16,8 @@ import pytest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import LUNWARD, Fake, Tap, state  # noqa: E402
+import tap  # noqa: E402
+from test_cli import LUNWARD, Fake, state  # noqa: E402
 
 
 @pytest.fixture
@@ -386,4 +387,4 @@ def test_what_passes_is_waited_for_and_what_does_not_is_not(fake, verb):
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", os.path.abspath(__file__), *sys.argv[1:]], plugins=[Tap()]))
+    tap.main(__file__)

@@ -12,11 +12,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
+import tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -533,11 +533,5 @@ def test_completion_offers_what_there_is():
     assert complete("lunward-probe verify test_probe.") == ["test_probe.py"]
 
 
-class Tap:
-    def pytest_runtest_logreport(self, report):
-        if report.when == "call" or report.failed:
-            print(f"\n{'ok' if report.passed else 'not ok'} - {report.nodeid}", flush=True)
-
-
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-rs", "-p", "no:cacheprovider", os.path.abspath(__file__), *sys.argv[1:]], plugins=[Tap()]))
+    tap.main(__file__, "-rs")

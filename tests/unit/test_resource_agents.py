@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
 
 import pytest
+import tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -252,11 +252,5 @@ def test_the_daemon(agent):
     assert agent.do("start") == GENERIC
 
 
-class Tap:
-    def pytest_runtest_logreport(self, report):
-        if report.when == "call" or report.outcome != "passed":
-            print(f"\n{'ok' if report.outcome == 'passed' else 'not ok'} - {report.nodeid}")
-
-
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", __file__, *sys.argv[1:]], plugins=[Tap()]))
+    tap.main(__file__)
