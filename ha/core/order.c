@@ -228,7 +228,6 @@ static void pump_ack(struct ha_core *core)
 static void pump_write(struct ha_core *core)
 {
 	const struct ha_state *state = &core->replica.state;
-	struct ha_saved saved = { .promised = core->promised, .state = *state };
 	struct action *action;
 
 	if (core->write_runs || (core->durable.promised == core->promised && core->durable.term == state->term &&
@@ -244,7 +243,7 @@ static void pump_write(struct ha_core *core)
 	core->writing.version = state->version;
 	action = action_add(core, HA_ACT_PERSIST);
 	action->a.version = ++core->write_seq;
-	ha_saved_encode(&saved, &action->data);
+	ha_saved_encode(core->promised, state, &action->data);
 }
 
 void order_on_persisted(struct ha_core *core, uint64_t write_seq, int result)

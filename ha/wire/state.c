@@ -275,16 +275,16 @@ int ha_state_decode(const void *data, size_t size, struct ha_state *ret)
 	return rc;
 }
 
-void ha_saved_encode(const struct ha_saved *saved, struct bytes_out *out)
+void ha_saved_encode(uint64_t promised, const struct ha_state *state, struct bytes_out *out)
 {
 	size_t start = out->size, record;
 
 	bytes_put_u32(out, SAVED_MAGIC);
 	bytes_put_u8(out, HA_WIRE_MAJOR);
 	bytes_put_u8(out, HA_WIRE_MINOR);
-	bytes_put_u64(out, saved->promised);
+	bytes_put_u64(out, promised);
 	record = bytes_put_record(out);
-	ha_state_encode(&saved->state, out);
+	ha_state_encode(state, out);
 	bytes_put_record_end(out, record);
 	bytes_put_u32(out, bytes_crc32(out->data + start, out->size - start));
 }

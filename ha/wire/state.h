@@ -88,7 +88,7 @@ struct ha_saved {
 	struct ha_state state;
 };
 
-void ha_saved_encode(const struct ha_saved *saved, struct bytes_out *out);
+void ha_saved_encode(uint64_t promised, const struct ha_state *state, struct bytes_out *out);
 int ha_saved_decode(const void *data, size_t size, struct ha_saved *ret) must_check;
 
 void ha_group_spec_encode(const struct ha_group_spec *spec, struct bytes_out *out);

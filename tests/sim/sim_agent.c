@@ -255,6 +255,21 @@ static void stand_down(struct sim *sim, int node, int group, uint64_t epoch)
 
 /* --- actions ---*/
 
+static void reach_disk(struct machine *m)
+{
+	struct ha_saved saved;
+
+	free(m->disk);
+	m->disk = steal_ptr(m->writing);
+	m->disk_size = m->writing_size;
+	m->disk_term = m->disk_version = 0;
+	if (ha_saved_decode(m->disk, m->disk_size, &saved) < 0)
+		return;
+	m->disk_term = saved.state.term;
+	m->disk_version = saved.state.version;
+	ha_state_done(&saved.state);
+}
+
 static void ev_written(struct sim *sim, int node, uint64_t seq, uint64_t incarnation, void *p)
 {
 	struct machine *m = &sim->machines[node];
@@ -267,11 +282,8 @@ static void ev_written(struct sim *sim, int node, uint64_t seq, uint64_t incarna
 		sim_at(sim, 50, ev_written, node, seq, incarnation, NULL);
 		return;
 	}
-	if (ok || sim_chance(sim, 50)) { /* an error says nothing about what is there now */
-		free(m->disk);
-		m->disk = steal_ptr(m->writing);
-		m->disk_size = m->writing_size;
-	}
+	if (ok || sim_chance(sim, 50)) /* an error says nothing about what is there now */
+		reach_disk(m);
 	free(m->writing);
 	m->writing = NULL;
 	agent_event(sim, node, &(struct ha_event){ .type = HA_EV_PERSISTED, .version = seq, .result = ok ? 0 : -EIO });
@@ -680,11 +692,8 @@ static void forget_agent(struct sim *sim, int node)
 	m->core = NULL;
 	m->agent = m->joined = m->stopped = false;
 	m->incarnation = 0;
-	if (m->writing && sim_chance(sim, 50)) {
-		free(m->disk);
-		m->disk = steal_ptr(m->writing);
-		m->disk_size = m->writing_size;
-	}
+	if (m->writing && sim_chance(sim, 50))
+		reach_disk(m);
 	free(m->writing);
 	m->writing = NULL;
 	for (int i = 0; i < sim->n_groups; i++) {

@@ -58,14 +58,8 @@ static void check_agreement(struct sim *sim, int node)
 static bool is_on_disk(const struct sim *sim, int node, uint64_t term, uint64_t version)
 {
 	const struct machine *m = &sim->machines[node];
-	struct ha_saved saved;
-	bool there;
 
-	if (!m->disk || ha_saved_decode(m->disk, m->disk_size, &saved) < 0)
-		return false;
-	there = saved.state.term > term || (saved.state.term == term && saved.state.version >= version);
-	ha_state_done(&saved.state);
-	return there;
+	return m->disk_term > term || (m->disk_term == term && m->disk_version >= version);
 }
 
 /* Committed means: on the disks of a majority (one node is allowed to have been wiped since). */

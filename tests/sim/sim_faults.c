@@ -178,6 +178,7 @@ static void wipe(struct sim *sim, int node)
 	free(sim->machines[node].disk);
 	sim->machines[node].disk = NULL;
 	sim->machines[node].disk_size = 0;
+	sim->machines[node].disk_term = sim->machines[node].disk_version = 0;
 }
 
 /* --- operators ---*/

@@ -215,9 +215,9 @@ static void state_comes_back(void **state)
 
 	(void)state;
 	sample_saved(&in);
-	ha_saved_encode(&in, &once);
+	ha_saved_encode(in.promised, &in.state, &once);
 	assert_int_equal(ha_saved_decode(once.data, once.size, &out), 0);
-	ha_saved_encode(&out, &twice);
+	ha_saved_encode(out.promised, &out.state, &twice);
 	assert_same_bytes(&once, &twice);
 	assert_int_equal(out.promised, 9);
 	assert_int_equal(out.state.nodes[0].request_result, -17);
@@ -241,7 +241,7 @@ static void damaged_state_is_refused(void **state)
 
 	(void)state;
 	sample_saved(&in);
-	ha_saved_encode(&in, &bytes);
+	ha_saved_encode(in.promised, &in.state, &bytes);
 	for (size_t size = 0; size < bytes.size; size++) {
 		uint8_t *part = xmemdup(bytes.data, size);
 
