@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/parallel.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/thread.h"
 #include "base/xalloc.h"
 
 struct shared_loop {
@@ -52,7 +52,7 @@ int parallel_for(size_t n, unsigned int threads, int (*fn)(void *ctx, size_t ind
 	extra = extra > 0 ? extra - 1 : 0; /* the caller works too */
 	if (extra > 0)
 		tids = xcalloc(extra, sizeof(*tids));
-	while (started < extra && pthread_create(&tids[started], NULL, run_items, &loop) == 0)
+	while (started < extra && thread_start(&tids[started], run_items, &loop) == 0)
 		started++;
 	run_items(&loop);
 	for (size_t i = 0; i < started; i++)

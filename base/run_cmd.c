@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "base/thread.h"
 #include "base/xalloc.h"
 
 #define STDERR_KEPT 4096
@@ -272,17 +273,7 @@ static void *reap(void *arg)
 /* Without a thread it stays a zombie: that costs an entry in the process table, waiting could cost the caller. */
 static void reap_later(pid_t pid)
 {
-	sigset_t all, old;
-	pthread_attr_t attr;
-	pthread_t tid;
-
-	sigfillset(&all);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ignore_result(pthread_create(&tid, &attr, reap, (void *)(intptr_t)pid));
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
+	ignore_result(thread_start(NULL, reap, (void *)(intptr_t)pid));
 }
 
 /* Kills the group and reaps its leader; one that is stuck in the kernel is reaped by a thread whenever it gets out. */

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <qb/qbloop.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -144,6 +145,11 @@ int loop_signal_add(struct loop *loop, int signo, loop_call_fn *fn, void *ctx)
 	return qb_loop_signal_add(loop->qb, QB_LOOP_HIGH, signo, xmemdup(&slot, sizeof(slot)), dispatch_signal, NULL);
 }
 
+static void look_at_the_time(void *ctx)
+{
+	(void)ctx; /* libqb does, in each round */
+}
+
 static void run_posted(void *ctx, int fd, int revents)
 {
 	struct loop *loop = ctx;
@@ -183,6 +189,22 @@ void loop_post(struct loop *loop, loop_call_fn *fn, void *ctx)
 		;
 }
 
+/*
+ * libqb begins the whole wait anew after a signal (_poll_and_add_to_jobs_() of its loop_poll_epoll.c): as long as signals come more often
+ * than timers, no timer fires. Two come to this thread that nobody handles: SIGCHLD for a child of a worker, which blocks it itself
+ * (complete_signal() takes whoever does not), and SIGCONT.
+ */
+static void keep_signals_from_the_wait(struct loop *loop)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (loop_signal_add(loop, SIGCONT, look_at_the_time, NULL) < 0) /* makes a descriptor readable, which does end the wait */
+		abort();
+}
+
 struct loop *loop_new(void)
 {
 	struct loop *loop = xcalloc(1, sizeof(*loop));
@@ -193,6 +215,7 @@ struct loop *loop_new(void)
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!loop->qb || loop->wake_fd < 0 || loop_fd_add(loop, loop->wake_fd, POLLIN, run_posted, loop) < 0)
 		abort(); /* at start, with nothing done yet */
+	keep_signals_from_the_wait(loop);
 	return loop;
 }
 

@@ -2,10 +2,9 @@
 #include "agent/daemon/work.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "base/xalloc.h"
 
 struct work {
@@ -54,23 +53,13 @@ void work_start(struct loop *loop, const char *what, int64_t deadline_ms, work_f
 		work_late_fn *late, void *owner)
 {
 	struct work *work = xcalloc(1, sizeof(*work));
-	sigset_t all, old;
-	pthread_attr_t attr;
-	pthread_t tid;
 
 	*work = (struct work){ .loop = loop, .what = xstrdup(what), .fn = fn, .ctx = ctx, .done = done, .late = late,
 			       .owner = owner };
 	loop_timer_set(loop, &work->timer, deadline_ms, past_deadline, work);
-	/* Signals belong to the loop's thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&tid, &attr, run, work) != 0) {
+	if (thread_start(NULL, run, work) < 0) {
 		work->result = -EAGAIN;
 		err_set(&work->err, -EAGAIN, "%s: cannot start a thread", what);
 		loop_post(loop, finish, work);
 	}
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

@@ -26,6 +26,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/thread.h"
 #include "base/xalloc.h"
 
 #define PREFIX "aptpl_" /* core_scsi3_aptpl: "%s/pr/aptpl_%s" */
@@ -481,7 +482,7 @@ int prfs_start(int fd, const char *keep, int64_t limit_ms, const struct prfs_han
 		rc = err_errno(err, -errno, "cannot serve reservations");
 		goto fail;
 	}
-	rc = -pthread_create(&prfs->thread, NULL, serve, prfs);
+	rc = thread_start(&prfs->thread, serve, prfs);
 	if (rc < 0) {
 		err_errno(err, rc, "cannot start the thread that serves reservations");
 		goto fail;
