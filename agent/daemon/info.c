@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/reservations.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/xalloc.h"
@@ -23,10 +24,11 @@ static json_t *group_info(const struct agent *agent, const struct agroup *group)
 		for (size_t i = 0; i < HA_COPIES_MAX && view.nodes[i]; i++)
 			json_object_set_new(alua, agent_node_name(agent, view.nodes[i]), json_integer(group->alua[i]));
 	}
-	return json_pack("{s:b, s:o, s:o, s:I, s:o, s:s, s:s, s:s}", "serving", group->serving, "copy",
+	return json_pack("{s:b, s:o, s:o, s:I, s:o, s:s, s:s, s:s, s:s}", "serving", group->serving, "copy",
 			 storage_copies_json(agent, group), "alua", alua, "epoch", (json_int_t)group->timeline.epoch,
 			 "timeline", timeline_json(&group->timeline), "late", group->late, "error", group->error,
-			 "storage_error", group->storage_error);
+			 "storage_error", group->storage_error, "keeper_error",
+			 reservations_missing(group) ? "hosts have reservations, and lunward-pr.service does not run: start it" : "");
 }
 
 static json_t *own_info(const struct agent *agent)

@@ -1135,6 +1135,19 @@ static json_t *registration_json(const struct pr_registration *reg)
 			 "waits_for_move", reg->unloaded);
 }
 
+/* A kernel that serves cannot be given what hosts have registered through other nodes' ports: each of those says that it waits. */
+static bool is_in_step(const struct reservations *r, const struct rvolume *v)
+{
+	_cleanup_pr_table_ struct pr_table loaded = { 0 };
+
+	if (!v->checked || has_question(r, v))
+		return false;
+	if (!is_behind(v) || v->differs || !v->knows || place_of(r, v) != PLACE_OWNER)
+		return !is_behind(v);
+	pr_table_loaded(&v->cluster, &loaded);
+	return pr_table_equal(&v->known, &loaded);
+}
+
 static const struct rvolume *by_name(const struct reservations *r, const char *name)
 {
 	for (size_t i = 0; r && i < r->n; i++) {
@@ -1156,8 +1169,7 @@ json_t *reservations_json(const struct agent *agent, const char *volume)
 	for (size_t i = 0; i < v->cluster.n; i++)
 		json_array_append_new(list, registration_json(&v->cluster.registrations[i]));
 	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:o}", "volume", v->name, "group", v->group, "serial", v->serial, "version",
-			 (json_int_t)v->changed, "type", pr_type_name(v->cluster.type), "in_step",
-			 !is_behind(v) && v->checked && !has_question(r, v), "registrations", list);
+			 (json_int_t)v->changed, "type", pr_type_name(v->cluster.type), "in_step", is_in_step(r, v), "registrations", list);
 }
 
 int reservations_clear(struct agent *agent, const char *volume, uint64_t request_id, struct err *err)

@@ -365,26 +365,12 @@ static void build_acl(struct lio_tree *tree, const struct config_host *host, con
 	free(auth);
 }
 
-static void build_mapped_luns(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope,
-			      const struct config_host *host, const struct config_target *target, uint32_t nodeid,
-			      const char *acl)
+static char *acl_dir(const struct config_target *target, uint32_t nodeid, const char *initiator)
 {
-	for (size_t i = 0; i < config->n_mappings; i++) {
-		const struct config_mapping *mapping = &config->mappings[i];
-		const char *name = mapping->volume->name;
-
-		if (mapping->host != host || mapping->target != target || !has_copy(mapping->volume, nodeid) ||
-		    !has_copy(mapping->volume, scope->nodeid))
-			continue;
-		add(tree, LIO_DIR, name, xasprintf("%s/lun_%u", acl, mapping->lun));
-		add_link(tree, name, xasprintf("%s/lun_%u/%s", acl, mapping->lun, name),
-			 lun_dir(target, nodeid, mapping->volume));
-	}
+	return xasprintf("iscsi/%s/tpgt_%u/acls/%s", target->iqn, nodeid, initiator);
 }
 
-/* ACLs of one TPG; `mapped`: the LUNs in them, else the ACLs themselves. */
-static void build_acls(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope,
-		       const struct config_target *target, uint32_t nodeid, bool mapped)
+static void build_acls(struct lio_tree *tree, const struct config *config, const struct config_target *target, uint32_t nodeid)
 {
 	for (size_t h = 0; h < config->n_hosts; h++) {
 		const struct config_host *host = &config->hosts[h];
@@ -392,14 +378,37 @@ static void build_acls(struct lio_tree *tree, const struct config *config, const
 		if (!host_on_target(config, host, target))
 			continue;
 		for (size_t i = 0; i < host->n_initiators; i++) {
-			char *acl = xasprintf("iscsi/%s/tpgt_%u/acls/%s", target->iqn, nodeid, host->initiators[i]);
+			char *acl = acl_dir(target, nodeid, host->initiators[i]);
 
 			next_chain(tree);
-			if (mapped)
-				build_mapped_luns(tree, config, scope, host, target, nodeid, acl);
-			else
-				build_acl(tree, host, acl);
+			build_acl(tree, host, acl);
 			free(acl);
+		}
+	}
+}
+
+/*
+ * A volume's mapped LUNs are one chain: each link looks for loaded registrations of its own, and two at a time on one device free
+ * what the other one is at (__core_scsi3_check_aptpl_registration() drops aptpl_reg_lock inside of list_for_each_entry_safe()).
+ */
+static void build_mapped_luns(struct lio_tree *tree, const struct config *config, const struct config_volume *volume)
+{
+	for (size_t m = 0; m < config->n_mappings; m++) {
+		const struct config_mapping *mapping = &config->mappings[m];
+
+		if (mapping->volume != volume)
+			continue;
+		for_each_tpg(config, mapping->target, node) {
+			if (!has_copy(volume, node->nodeid))
+				continue;
+			for (size_t i = 0; i < mapping->host->n_initiators; i++) {
+				char *acl = acl_dir(mapping->target, node->nodeid, mapping->host->initiators[i]);
+
+				add(tree, LIO_DIR, volume->name, xasprintf("%s/lun_%u", acl, mapping->lun));
+				add_link(tree, volume->name, xasprintf("%s/lun_%u/%s", acl, mapping->lun, volume->name),
+					 lun_dir(mapping->target, node->nodeid, volume));
+				free(acl);
+			}
 		}
 	}
 }
@@ -445,8 +454,10 @@ static void build_volumes(struct lio_tree *tree, const struct config *config, co
 			build_backstore(tree, volume, reservations_of(scope, volume));
 		else if (tree->stage == LIO_STAGE_ALUA)
 			build_alua(tree, volume, reservations_of(scope, volume));
-		else
+		else if (tree->stage == LIO_STAGE_LUN)
 			build_luns(tree, config, volume);
+		else
+			build_mapped_luns(tree, config, volume);
 	}
 }
 
@@ -470,10 +481,9 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 {
 	switch (tree->stage) {
 	case LIO_STAGE_ACL:
-		build_acls(tree, config, scope, target, nodeid, false);
+		build_acls(tree, config, target, nodeid);
 		break;
-	case LIO_STAGE_MAPPED_LUN:
-		build_acls(tree, config, scope, target, nodeid, true);
+	case LIO_STAGE_MAPPED_LUN: /* by volumes */
 		break;
 	case LIO_STAGE_PORTAL:
 		if (serves_portals_of(scope, nodeid))
@@ -510,6 +520,8 @@ struct lio_tree *lio_tree_build(const struct config *config, const struct lio_sc
 	tree->stage = LIO_STAGE_LUN;
 	build_volumes(tree, config, scope);
 	for (tree->stage = LIO_STAGE_ACL; tree->stage <= LIO_STAGE_ENABLE; tree->stage++) {
+		if (tree->stage == LIO_STAGE_MAPPED_LUN)
+			build_volumes(tree, config, scope);
 		for (size_t t = 0; t < config->n_targets; t++) {
 			const struct config_target *target = &config->targets[t];
 

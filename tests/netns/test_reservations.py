@@ -186,6 +186,7 @@ def test_one_table(storage):
     assert k2.command((a, 1, 5), (b, 2, 0))[0] == 0
     assert keys(n1) == [1, 2]
     assert [r["waits_for_move"] for r in table(n1)["registrations"] if r["key"] == "0x2"] == [True]
+    in_step(n1)  # it has what a kernel that serves can have
 
     # A reservation there is nobody's to give: the host is cut off before it could hear anything, and the kernel begins anew.
     session = Session(n2)
@@ -272,6 +273,7 @@ def test_a_node_without_keeper_is_no_spare(storage):
     n1.agent.wait_group("g1", ready=["n1"])  # n2 has seen it
     refused = n1.agent.lunward("move", "g1", "n2")
     assert refused.returncode != 0 and "not ready" in refused.stderr
+    wait_until(lambda: "lunward-pr.service does not run" in n1.agent.lunward("status").stdout, PATIENCE_S, "the status to say why")
     storage.crash(n1)
     storage.wait_fenced("n1")
     wait_until(lambda: storage.gates_of("g2"), PATIENCE_S, "g2 served")

@@ -56,7 +56,7 @@ def extend(r, volumes: Dict[str, dict], hosts: Dict[str, List[str]], mappings: L
         r.say("three nodes, the keeper of reservations on n1 and n2")
         lab.align_clocks()
         for node in (lab.n1, lab.n2):
-            node.run("systemctl enable -q --now lunward-pr", timeout_s=60)
+            node.enable_unit("lunward-pr")
         cluster.create(lab)
         doc = site.document(volumes=(), iser=False)
         doc["hosts"] = {}

@@ -72,7 +72,7 @@ def run_suites(host: Node, portal: str, target: str, names: str) -> Dict[str, st
                         timeout_s=180)
         ran = re.search(r"^\s*tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", done.out, re.M)
         verdicts[test] = ("none" if not ran or ran.group(2) == "0" else "failed" if ran.group(4) != "0" else
-                          "skipped" if "[SKIPPED]" in done.out else "passed")
+                          "skipped" if "[SKIPPED]" in done.out.partition("Suite:")[2] else "passed")
         if verdicts[test] == "none":
             verdicts[test] += ": " + " ".join(done.out.split())[-120:]
     return verdicts

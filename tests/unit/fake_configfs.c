@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/xalloc.h"
@@ -62,6 +63,7 @@ struct node {
 	char *udev_path;    /* R_DEV: from control */
 	int rtpi;           /* R_DEV: last given. R_LUN: its own */
 	bool live;          /* R_MAPPED: the LUN was not cut since */
+	bool matching;      /* R_DEV: with the registrations that were loaded */
 };
 
 struct fake {
@@ -416,12 +418,34 @@ static int link_lun(struct node *lun, struct node *dev)
 	return 0;
 }
 
-static int link_mapped(struct node *mapped, struct node *lun)
+/*
+ * __core_scsi3_check_aptpl_registration(): walks the registrations loaded into the device, and lets go of their lock in between. The
+ * kernel of two at a time dies, of a general protection fault.
+ */
+static void match_registrations(struct fake *fake, struct node *dev)
+{
+	struct node *pr = child_named(dev, "pr", 2);
+
+	if (!pr || !attr_named(pr, "res_aptpl_metadata")->value[0])
+		return;
+	if (dev->matching) {
+		fprintf(stderr, "two mapped LUNs of %s at a time, with registrations loaded: the kernel would be dead now\n", dev->name);
+		abort();
+	}
+	dev->matching = true;
+	pthread_mutex_unlock(&fake->lock);
+	usleep(1000);
+	pthread_mutex_lock(&fake->lock);
+	dev->matching = false;
+}
+
+static int link_mapped(struct fake *fake, struct node *mapped, struct node *lun)
 {
 	if (lun->role != R_LUN)
 		return -EFAULT;
 	if (!link_of(lun) || ancestor(lun, R_TPG) != ancestor(mapped, R_TPG) || link_of(mapped))
 		return -EINVAL;
+	match_registrations(fake, link_of(lun)->link);
 	mapped->live = true;
 	return 0;
 }
@@ -840,7 +864,7 @@ static int do_symlink(struct cfs *fs, const char *target, const char *path)
 		else if (parent->role == R_LUN)
 			rc = link_lun(parent, to);
 		else if (parent->role == R_MAPPED)
-			rc = link_mapped(parent, to);
+			rc = link_mapped(fake, parent, to);
 		else
 			rc = -EPERM;
 		if (rc == 0)

@@ -907,8 +907,11 @@ static void removes_nothing_it_cannot_see(void **state)
 
 static void builds_many_in_parallel(void **state)
 {
+	static const char *const line = "initiator_node=a";
+	static const struct lio_reservations loaded[] = { { .volume = "v0", .lines = &line, .n_lines = 1 },
+							  { .volume = "v9", .lines = &line, .n_lines = 1 } };
 	struct config *config = fixture_many(64);
-	struct lio_scope scope = { .nodeid = 1, .portals_of = only_1, .n_portals_of = 1 };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = only_1, .n_portals_of = 1, .reservations = loaded, .n_reservations = 2 };
 	struct world *world = new_world(false);
 	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
 	struct lio_report report;

@@ -97,6 +97,10 @@ class Node:
         self.run(f"mkdir -p \"$(dirname {quoted})\" && cat >{quoted}.lab && chmod {mode:o} {quoted}.lab && mv {quoted}.lab {quoted}",
                  stdin=data)
 
+    def enable_unit(self, unit: str) -> None:
+        """Starts it, now and at each boot."""
+        self.run(f"systemctl enable -q --now {unit} && echo {unit} >>/srv/state/enabled && sync -f /srv/state/enabled", timeout_s=60)
+
     def get(self, path: str) -> str:
         return self.run(f"cat {shlex.quote(path)}").out
 
