@@ -147,6 +147,12 @@ static json_t *luns_json(const struct lio_session *session, const char *volume)
 	return array;
 }
 
+/* What was agreed the kernel does not show; where nothing but None is offered it can only be that. */
+static json_t *digest(const char *offered)
+{
+	return strcmp(offered, "None") == 0 ? json_string(offered) : json_null();
+}
+
 static json_t *session_json(const struct reading *reading, const struct lio_session *session, json_t *luns)
 {
 	const struct config *config = reading->ref->config;
@@ -155,13 +161,15 @@ static json_t *session_json(const struct reading *reading, const struct lio_sess
 
 	for (size_t i = 0; i < session->n_portals; i++)
 		json_array_append_new(portals, text(session->portals[i]));
-	return json_pack("{s:s?, s:s, s:o, s:s, s:I, s:s, s:o, s:I, s:s, s:i, s:o, s:o, s:o, s:o, s:{s:s, s:s}, s:o}", "host",
+	return json_pack("{s:s?, s:s, s:o, s:s, s:I, s:s, s:o, s:I, s:s, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:{s:s, s:s}, s:o}",
+			 "host",
 			 host ? host->name : NULL, "initiator", session->initiator, "alias", text(session->alias), "target", session->target,
 			 "portal_group", (json_int_t)session->tpgt, "port_of", node_name(config, session->tpgt), "portals", portals,
 			 "session_id", (json_int_t)session->sid, "isid", session->isid, "tsih", (int)session->tsih, "state",
 			 text(session->state), "connections", connections_json(session), "parameters",
 			 values_json(session->parameters, session->n_parameters), "counters",
-			 values_json(session->counters, session->n_counters), "digests_offered", "header", session->header_digest, "data",
+			 values_json(session->counters, session->n_counters), "digests", "header", digest(session->header_digest),
+			 "data", digest(session->data_digest), "digests_offered", "header", session->header_digest, "data",
 			 session->data_digest, "luns", luns);
 }
 
