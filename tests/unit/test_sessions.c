@@ -128,10 +128,12 @@ static void what_is_cut_off_is_left_out(void **state)
 			assert_true(rc == 0 && session.n_connections >= 1);
 		for (size_t i = 0; rc == 0 && i < session.n_connections; i++)
 			assert_string_equal(session.connections[i].address, i ? "10.77.0.10" : "10.77.0.9");
-		if (rc == 0)
+		if (rc == 0) {
+			assert_string_equal(session.state, "LOGGED_IN");
 			lio_session_done(&session);
-		else
+		} else {
 			assert_int_equal(rc, -EBADMSG);
+		}
 	}
 }
 
@@ -318,6 +320,8 @@ static void a_volumes_numbers(void **state)
 	assert_true(io.commands == UINT64_MAX && io.read_mib == 5 && io.written_mib == 6 && io.resets == 7);
 	assert_int_equal(lio_volume_io_read(&world->roots, "none", &io), -ENOENT);
 	fake_set(world->fake, LIO_HBA "/v1/statistics/scsi_lu/resets", "many");
+	assert_int_equal(lio_volume_io_read(&world->roots, "v1", &io), -ENODATA);
+	fake_set(world->fake, LIO_HBA "/v1/statistics/scsi_lu/resets", "7 of 9");
 	assert_int_equal(lio_volume_io_read(&world->roots, "v1", &io), -ENODATA);
 }
 
