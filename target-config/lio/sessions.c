@@ -292,11 +292,13 @@ static int read_session(const struct lio_roots *roots, const char *target, uint3
 	_cleanup_free_ char *path = xasprintf("%s/iscsi/%s/tpgt_%u/acls/%s/info", roots->configfs, target, tpgt, initiator);
 	_cleanup_free_ char *info = NULL;
 	struct cfs *cfs = lio_cfs(roots);
+	struct lio_session session = { 0 };
 	int rc = cfs->ops->read(cfs, path, &info);
 
-	rc = rc ? rc : lio_session_parse(info, ret);
+	rc = rc ? rc : lio_session_parse(info, &session);
 	if (rc < 0)
 		return rc;
+	*ret = session;
 	ret->target = xstrdup(target);
 	ret->tpgt = tpgt;
 	/* The ACL's own name: that is where the rest is to be found. */
