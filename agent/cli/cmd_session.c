@@ -12,6 +12,8 @@
 #include "base/cleanup.h"
 #include "base/xalloc.h"
 
+#define NAME_WIDTH_MAX 32
+
 static long long number(const json_t *object, const char *key)
 {
 	return (long long)json_integer_value(json_object_get(object, key));
@@ -72,14 +74,44 @@ static void negotiated(struct page *page, const json_t *session)
 			 number(counters, "conn_timeout_errors"));
 }
 
+static int name_width(const json_t *list)
+{
+	size_t i, width = strlen("volume");
+	const json_t *item;
+
+	json_array_foreach (list, i, item)
+		width = MAX(width, strlen(json_text(item, "volume")));
+	return (int)MIN(width, (size_t)NAME_WIDTH_MAX);
+}
+
+/* A table: the first column is the LUN, if there is one. */
+static void io_lines(struct page *page, const json_t *list, bool has_lun, bool has_resets)
+{
+	int width = name_width(list), indent = has_lun ? 4 : 2;
+	_cleanup_free_ char *head = xasprintf("%*s%s%-*s %12s %10s %11s%s", indent, "", has_lun ? "LUN   " : "", width, "volume", "commands",
+					      "MiB read", "MiB written", has_resets ? " resets" : "");
+	const json_t *item;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	page_add(page, 0, PAGE_PLAIN, head, "%s", "");
+	json_array_foreach (list, i, item) {
+		_cleanup_free_ char *lun = has_lun ? xasprintf("%-6lld", number(item, "lun")) : xstrdup("");
+		_cleanup_free_ char *resets = has_resets ? xasprintf(" %6lld", number(item, "resets")) : xstrdup("");
+		_cleanup_free_ char *row = xasprintf("%*s%s%-*s %12lld %10lld %11lld%s", indent, "", lun, width, json_text(item, "volume"),
+						     number(item, "commands"), number(item, "read_mib"), number(item, "written_mib"), resets);
+
+		page_add(page, 0, PAGE_PLAIN, row, "%s", "");
+	}
+}
+
 static void session_lines(struct page *page, const json_t *session)
 {
 	_cleanup_strbuf_ struct strbuf portals = { 0 };
 	_cleanup_free_ char *lead = NULL;
 	const char *host = json_text(session, "host"), *alias = json_text(session, "alias"), *state = json_text(session, "state");
 	char since[64];
-	const json_t *lun;
-	size_t i;
 
 	print_time(session, since, sizeof(since));
 	add_list(&portals, json_object_get(session, "portals"));
@@ -87,30 +119,22 @@ static void session_lines(struct page *page, const json_t *session)
 	page_add(page, 2, PAGE_BOLD, lead, " %s%s%s", json_text(session, "initiator"), alias[0] ? ", alias " : "", alias);
 	page_add(page, 4, PAGE_PLAIN, "  with", "%s, port of %s (%s)", json_text(session, "target"), json_text(session, "port_of"),
 		 strbuf_str(&portals));
-	page_add(page, 4, strcmp(state, "LOGGED_IN") == 0 ? PAGE_PLAIN : PAGE_WARN, "   ", "session %lld, ISID %s, TSIH %lld, %s%s%s",
-		 number(session, "session_id"), json_text(session, "isid"), number(session, "tsih"), state, since[0] ? ", seen since " : "", since);
+	page_add(page, 4, strcmp(state, "LOGGED_IN") == 0 ? PAGE_PLAIN : PAGE_WARN, "   ", "session %lld, ISID %s, TSIH %lld, %s",
+		 number(session, "session_id"), json_text(session, "isid"), number(session, "tsih"), state);
+	if (since[0])
+		page_add(page, 4, PAGE_PLAIN, "    seen since", "%s", since);
 	connections(page, session);
 	negotiated(page, session);
-	json_array_foreach (json_object_get(session, "luns"), i, lun)
-		page_add(page, 6, PAGE_PLAIN, "   ", "LUN %-4lld %-16s %12lld commands %10lld MiB read %10lld MiB written", number(lun, "lun"),
-			 json_text(lun, "volume"), number(lun, "commands"), number(lun, "read_mib"), number(lun, "written_mib"));
+	io_lines(page, json_object_get(session, "luns"), true, false);
 }
 
 static void volume_lines(struct page *page, const json_t *volumes)
 {
-	const json_t *volume;
-	size_t i;
-
 	if (json_array_size(volumes) == 0)
 		return;
 	page_blank(page);
 	page_add(page, 0, PAGE_BOLD, "Volumes, by all paths of this node", "%s", "");
-	json_array_foreach (volumes, i, volume) {
-		_cleanup_free_ char *lead = xasprintf("  %-16s", json_text(volume, "volume"));
-
-		page_add(page, 4, PAGE_PLAIN, lead, " %12lld commands %10lld MiB read %10lld MiB written %5lld resets", number(volume, "commands"),
-			 number(volume, "read_mib"), number(volume, "written_mib"), number(volume, "resets"));
-	}
+	io_lines(page, volumes, false, true);
 }
 
 static void hidden_lines(struct page *page, const json_t *targets)

@@ -263,7 +263,8 @@ def test_session_list(fake):
     assert done.returncode == 0 and done.stderr == ""
     for said in ("web1 iqn.1993-08.org.debian:web1, alias web1.example.org", "port of n1", "ISID 00023d00000a",
                  "connection 0 from 10.77.0.9 over TCP", "seen since 2026-1", "MaxBurstLength 262144", "digests offered: header CRC32C,None",
-                 "LUN 0", "1200 commands", "34 MiB read", "56 MiB written", "2 resets"):
+                 "LUN volume commands MiB read MiB written 0 v1 1200 34 56",
+                 "volume commands MiB read MiB written resets v1 1300 35 57 2"):
         assert said in " ".join(done.stdout.split()), said
     assert "Not shown" not in done.stdout and all(len(line) <= 80 for line in done.stdout.splitlines())
     assert json.loads(fake.run("session", "list", "--format", "json").stdout) == SESSIONS
