@@ -71,19 +71,18 @@ static bool number_after(const char *line, const char *label, uint64_t max, uint
 static char *isid_of(const char *line)
 {
 	char isid[ISID_DIGITS + 1] = "";
-	const char *at = strstr(line, "ISID: 0x");
+	_cleanup_free_ char *bytes = between(line, "ISID: 0x", "\n");
+	const char *at = bytes;
 	size_t n = 0;
 
-	if (!at)
-		return NULL;
-	for (at += strlen("ISID: 0x"); n < ISID_DIGITS; at++) {
+	for (; at && n < ISID_DIGITS; at++) {
 		if (*at == ' ')
 			continue;
 		if (!*at || !strchr("0123456789abcdef", *at))
 			return NULL;
 		isid[n++] = *at;
 	}
-	return xstrdup(isid);
+	return at ? xstrdup(isid) : NULL;
 }
 
 /* "TARG_SESS_STATE_LOGGED_IN", "TARG_SESS_FREE", "ERROR: Unknown Session State!" */
@@ -97,12 +96,12 @@ static char *state_after(const char *line, const char *label, const char *prefix
 	else if (strncmp(s, short_prefix, strlen(short_prefix)) == 0)
 		s += strlen(short_prefix);
 	else
-		s = "UNKNOWN";
-	return xstrdup(s);
+		s = "";
+	return xstrdup(*s ? s : "UNKNOWN");
 }
 
-/* Two lines each: "CID: 0  Connection State: TARG_CONN_STATE_LOGGED_IN\n   Address 10.0.0.9 TCP  StatSN: 0x...". Whatever is not TCP is called
- * SCTP there, which no kernel has a listener for: it is iSER. */
+/* Two lines each: "CID: 0  Connection State: TARG_CONN_STATE_LOGGED_IN\n   Address 10.0.0.9 TCP  StatSN: 0x...". Whatever is not TCP is
+ * called SCTP there, which no kernel has a listener for: it is iSER. */
 static void parse_connections(const char *text, struct lio_session *session)
 {
 	size_t cap = 0;
@@ -355,7 +354,8 @@ static int read_target(const struct lio_roots *roots, const struct config *confi
 	return 0;
 }
 
-int lio_sessions_read(const struct lio_roots *roots, const struct config *config, lio_wants_fn *details, void *ctx, struct lio_sessions *ret)
+int lio_sessions_read(const struct lio_roots *roots, const struct config *config, lio_wants_fn *details, void *ctx,
+		      struct lio_sessions *ret)
 {
 	struct lio_sessions sessions = { 0 };
 	int rc = 0;

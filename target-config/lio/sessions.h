@@ -80,7 +80,8 @@ int lio_sessions_read(const struct lio_roots *roots, const struct config *config
 		      struct lio_sessions *ret) must_check;
 void lio_sessions_done(struct lio_sessions *sessions);
 /* The one that `info` shows now, with portals, without other details; errors as lio_session_parse() has them. */
-int lio_session_read(const struct lio_roots *roots, const char *target, uint32_t tpgt, const char *initiator, struct lio_session *ret) must_check;
+int lio_session_read(const struct lio_roots *roots, const char *target, uint32_t tpgt, const char *initiator,
+		     struct lio_session *ret) must_check;
 
 struct lio_volume_io {
 	uint64_t commands, read_mib, written_mib, resets;
