@@ -53,7 +53,10 @@ enum cli_exit {
 	X(PROBE_LOG, "probe-log", "FILE", "the log of lunward-probe, as it grows: what hosts see")                     \
 	X(CRASH, "crash", NULL, "fence the owner instead of moving the group; asks, or needs --yes")                   \
 	X(HISTORY, "history", NULL, "no drill, but what those before have shown")                                      \
-	X(HISTORY_FILE, "history-file", "FILE", "where they are kept (/var/lib/lunward/drills.jsonl)")
+	X(HISTORY_FILE, "history-file", "FILE", "where they are kept (/var/lib/lunward/drills.jsonl)")                  \
+	X(HOST, "host", "HOST", "only that host of the document, or that initiator")                                   \
+	X(VOLUME, "volume", "VOLUME", "only that volume")                                                              \
+	X(TARGET, "target", "IQN", "only with that target")
 enum cli_option_id {
 #define X(id, name, arg, help) CLI_OPTION_##id,
 	CLI_OPTIONS(X)
@@ -92,7 +95,7 @@ struct cli {
 	bool json;
 	const char *socket;
 	const char *format; /* as written; NULL: not */
-	const char *facts, *document, *node, *output, *files, *probe_log, *history_file;
+	const char *facts, *document, *node, *output, *files, *probe_log, *history_file, *host, *volume, *target;
 	const char *maps[CLI_MAPS_MAX], *portals[CLI_PORTALS_MAX];
 	size_t n_maps, n_portals;
 	int timeout_s;
@@ -134,6 +137,8 @@ enum cli_exit cmd_resource_promote(struct cli *cli);
 enum cli_exit cmd_resource_demote(struct cli *cli);
 enum cli_exit cmd_reservation_show(struct cli *cli);
 enum cli_exit cmd_reservation_clear(struct cli *cli);
+enum cli_exit cmd_session_list(struct cli *cli);
+enum cli_exit cmd_session_drop(struct cli *cli);
 enum cli_exit cmd_doctor(struct cli *cli);
 enum cli_exit cmd_report(struct cli *cli);
 enum cli_exit cmd_metrics(struct cli *cli);

@@ -7,6 +7,8 @@
 #include "agent/cli/json.h"
 #include "base/strbuf.h"
 
+#define MIB 1048576.0
+
 struct out {
 	struct strbuf sb;
 	const json_t *status;
@@ -183,7 +185,41 @@ static void volume_size(struct out *out, const char *metric, const json_t *group
 		       number(volume, "size_bytes"));
 }
 
-char *metrics_render(const json_t *status)
+/* --- what the kernel target of this node counts -----------------------------------------------------------------------*/
+
+static void add_sessions(struct out *out, const json_t *counters)
+{
+	const json_t *target;
+	double n = 0;
+	size_t i;
+
+	json_array_foreach (json_object_get(counters, "targets"), i, target)
+		n += number(target, "sessions");
+	family(out, "lunward_sessions", "gauge", "Sessions that hosts have with this node.");
+	sample(out, "lunward_sessions", "node", json_text(counters, "node"), NULL, NULL, n);
+}
+
+static void add_volume_counter(struct out *out, const json_t *counters, const char *metric, const char *help, const char *key, double unit)
+{
+	const json_t *volume;
+	size_t i;
+
+	family(out, metric, "counter", help);
+	json_array_foreach (json_object_get(counters, "volumes"), i, volume)
+		sample(out, metric, "group", json_text(volume, "group"), "volume", json_text(volume, "volume"), number(volume, key) * unit);
+}
+
+static void add_counters(struct out *out, const json_t *counters)
+{
+	add_sessions(out, counters);
+	add_volume_counter(out, counters, "lunward_volume_commands_total", "SCSI commands that came to a volume at this node.", "commands", 1);
+	add_volume_counter(out, counters, "lunward_volume_read_bytes_total", "Read from a volume at this node, in whole MiB.", "read_mib", MIB);
+	add_volume_counter(out, counters, "lunward_volume_written_bytes_total", "Written to a volume at this node, in whole MiB.",
+			   "written_mib", MIB);
+	add_volume_counter(out, counters, "lunward_volume_resets_total", "Resets of a volume that hosts asked of this node.", "resets", 1);
+}
+
+char *metrics_render(const json_t *status, const json_t *counters)
 {
 	struct out out = { .status = status };
 
@@ -204,5 +240,7 @@ char *metrics_render(const json_t *status)
 			 "Part of a copy that is in sync, while DRBD tells.", group_resync);
 		for_each(&out, "groups", "lunward_volume_size_bytes", "gauge", "Size of a volume.", volume_size);
 	}
+	if (counters)
+		add_counters(&out, counters);
 	return strbuf_steal(&out.sb);
 }

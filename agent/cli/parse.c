@@ -111,6 +111,12 @@ static enum cli_exit take_option(struct cli *cli, enum cli_option_id option, con
 		cli->probe_log = value;
 	} else if (option == CLI_OPTION_HISTORY_FILE) {
 		cli->history_file = value;
+	} else if (option == CLI_OPTION_HOST) {
+		cli->host = value;
+	} else if (option == CLI_OPTION_VOLUME) {
+		cli->volume = value;
+	} else if (option == CLI_OPTION_TARGET) {
+		cli->target = value;
 	} else if (option == CLI_OPTION_FORMAT) {
 		cli->format = value;
 		cli->json = strcmp(value, "json") == 0;

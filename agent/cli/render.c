@@ -311,16 +311,12 @@ static void problems(struct page *page, const json_t *status, const json_t *told
 static void footer(struct page *page, const json_t *status)
 {
 	const char *cluster = json_text(status, "cluster");
-	size_t n_sessions = json_array_size(json_object_get(status, "sessions"));
-	_cleanup_free_ char *sessions = json_object_get(status, "sessions") ?
-						xasprintf(", %zu host session%s here", n_sessions, n_sessions == 1 ? "" : "s") :
-						xstrdup("");
 
 	page_blank(page);
 	page_add(page, 2, PAGE_PLAIN, cluster[0] ? "Cluster" : "", "%s%sseen from %s: %s, configuration %" JSON_INTEGER_FORMAT
-		 "%s, lunwardd %s", cluster, cluster[0] ? ", " : "", json_text(status, "node"),
+		 ", lunwardd %s", cluster, cluster[0] ? ", " : "", json_text(status, "node"),
 		 json_is_true(json_object_get(status, "quorate")) ? "quorate" : "NOT QUORATE",
-		 json_integer_value(json_object_get(status, "config_version")), sessions, json_text(status, "version"));
+		 json_integer_value(json_object_get(status, "config_version")), json_text(status, "version"));
 }
 
 char *render_status(const json_t *status, bool colour)

@@ -49,6 +49,18 @@ const struct cli_verb cli_verbs[] = {
 	  .summary = "remove all reservations and registrations of VOLUME",
 	  .text = "For what hosts that are gone have left behind. Hosts that still rely on the reservation are not asked: what it kept out\n"
 		  "can write at once. They have to register again. Needs --yes." },
+	{ .name = "session list", .args = "", .run = cmd_session_list, .timeout_s = 20,
+	  .options = CLI_BIT(HOST) | CLI_BIT(VOLUME) | CLI_BIT(TIMEOUT),
+	  .summary = "print which hosts are logged in at this node, and what was read and written here",
+	  .text = "This node only: each tells of itself. The kernel shows of several sessions that one initiator has with one portal group\n"
+		  "the last, and neither since when nor which digests: what is printed is since when lunwardd has seen it, and what the\n"
+		  "target offers. What is read and written is counted since the kernel's objects were made: from zero after a restart." },
+	{ .name = "session drop", .args = "HOST", .n_args_min = 1, .n_args_max = 1, .run = cmd_session_drop, .timeout_s = 30,
+	  .options = CLI_BIT(TARGET) | CLI_BIT(YES) | CLI_BIT(TIMEOUT),
+	  .summary = "cut the sessions of HOST (or an initiator) with this node; it may log in again at once",
+	  .text = "For a login that is stale. Commands under way get no answer; a host with another path goes on there. Changes no\n"
+		  "configuration. Sessions over iSER cannot be cut: only the host can end them. Asks for the name of the host; without a\n"
+		  "terminal --yes is needed." },
 	{ .name = "check", .args = "", .run = cmd_check, .timeout_s = 60, .options = CLI_BIT(TIMEOUT),
 	  .summary = "compare this node's target with the configuration, change nothing",
 	  .text = "Prints the steps that would be needed. The exit status is 1 if there are any." },

@@ -77,6 +77,7 @@ struct node_info { /* what a node said last about itself (HA_ACT_INFO) */
 };
 
 struct reservations; /* reservations.c */
+struct sessions; /* sessions.c */
 struct queued_event; /* agent.c */
 struct waiter; /* commands.c: an operator's command that waits for the cluster */
 
@@ -94,6 +95,7 @@ struct agent {
 	size_t n_groups, cap_groups;
 	struct tree tree;
 	struct reservations *reservations;
+	struct sessions *sessions; /* NULL until somebody asks */
 
 	struct drbd_table *drbd;
 	int drbd_fd, drbd_pid;

@@ -11,6 +11,7 @@
 #include "agent/daemon/agent.h"
 #include "agent/daemon/fence_job.h"
 #include "agent/daemon/reservations.h"
+#include "agent/daemon/sessions.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -162,6 +163,17 @@ static void cmd_reservation_show(void *ctx, struct ctl_request *request, const j
 	snprintf(text, sizeof(text), "no volume \"%s\" whose reservations this node keeps (lunward-pr.service, on each storage node)",
 		 volume ? volume : "");
 	fail(request, -ENOENT, text);
+}
+
+static void cmd_session_list(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	sessions_list(ctx, request, string_arg(args, "host"), string_arg(args, "volume"));
+}
+
+static void cmd_counters(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	(void)args;
+	sessions_counters(ctx, request);
 }
 
 static void check_done(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects, const struct err *err)
@@ -356,6 +368,11 @@ static void cmd_reservation_clear(void *ctx, struct ctl_request *request, const 
 		ctl_request_ok(request, json_object());
 	else
 		fail(request, rc, err.text);
+}
+
+static void cmd_session_drop(void *ctx, struct ctl_request *request, const json_t *args)
+{
+	sessions_drop(ctx, request, string_arg(args, "host"), string_arg(args, "target"));
 }
 
 static void cmd_release(void *ctx, struct ctl_request *request, const json_t *args)
@@ -735,7 +752,7 @@ void commands_turn(struct agent *agent)
 	}
 }
 
-/* What the client asked for goes on; nobody is told. A check in a worker still holds its request: it is answered into the void. */
+/* What the client asked for goes on; nobody is told. What waits for a worker still holds its request: it is answered into the void. */
 static bool request_gone(void *ctx, struct ctl_request *request)
 {
 	struct agent *agent = ctx;
@@ -774,10 +791,13 @@ int commands_start(struct agent *agent, struct err *err)
 		{ "config-show", true, cmd_config_show },
 		{ "check", true, cmd_check },
 		{ "reservation-show", true, cmd_reservation_show },
+		{ "session-list", true, cmd_session_list },
+		{ "counters", true, cmd_counters },
 		{ "apply", false, cmd_apply },
 		{ "move", false, cmd_move },
 		{ "release", false, cmd_release },
 		{ "reservation-clear", false, cmd_reservation_clear },
+		{ "session-drop", false, cmd_session_drop },
 		{ "promote", false, cmd_promote },
 		{ "demote", false, cmd_demote },
 		{ "confirm-down", false, cmd_confirm_down },

@@ -97,8 +97,4 @@ int lio_forget_reservations(const struct lio_roots *roots, const struct config *
 /* Modules, configfs mount and dbroot (which must be set before the first backstore). Idempotent. */
 int lio_prepare(const struct lio_roots *roots, bool want_iser, struct err *err) must_check;
 
-/* For status: sessions now logged in, one call per session. */
-typedef void lio_session_fn(void *ctx, const char *iqn, uint32_t tpgt, const char *initiator, const char *text);
-int lio_sessions(const struct lio_roots *roots, const struct config *config, lio_session_fn *fn, void *ctx) must_check;
-
 #endif

@@ -34,6 +34,11 @@ struct connections {
 	size_t n, cap;
 };
 
+struct ends { /* NULL: any */
+	int family;
+	const void *local, *remote;
+};
+
 static int open_diag(void)
 {
 	struct timeval limit = { .tv_usec = ANSWER_MS % 1000 * 1000, .tv_sec = ANSWER_MS / 1000 };
@@ -53,18 +58,20 @@ static int ask(int fd, struct request *request, uint16_t type, uint16_t flags)
 }
 
 /* A socket for both families shows IPv4 ends as ::ffff:a.b.c.d. */
-static bool is_address(const struct inet_diag_msg *msg, int family, const void *address)
+static bool is_address(const struct inet_diag_msg *msg, const void *end, int family, const void *address)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	const uint8_t *local = (const uint8_t *)msg->id.idiag_src;
+	const uint8_t *bytes = end;
 
+	if (!address)
+		return true;
 	if (msg->idiag_family == family)
-		return memcmp(local, address, family == AF_INET ? 4 : 16) == 0;
-	return family == AF_INET && msg->idiag_family == AF_INET6 && memcmp(local, mapped, 12) == 0 && memcmp(local + 12, address, 4) == 0;
+		return memcmp(bytes, address, family == AF_INET ? 4 : 16) == 0;
+	return family == AF_INET && msg->idiag_family == AF_INET6 && memcmp(bytes, mapped, 12) == 0 && memcmp(bytes + 12, address, 4) == 0;
 }
 
 /* 1: the dump has ended. */
-static int take_messages(void *buffer, size_t size, int family, const void *address, struct connections *found)
+static int take_messages(void *buffer, size_t size, const struct ends *ends, struct connections *found)
 {
 	unsigned int left = (unsigned int)size;
 
@@ -75,13 +82,14 @@ static int take_messages(void *buffer, size_t size, int family, const void *addr
 			return 1;
 		if (h->nlmsg_type == NLMSG_ERROR)
 			return ((const struct nlmsgerr *)NLMSG_DATA(h))->error ?: 1;
-		if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(*msg)) && is_address(msg, family, address))
+		if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(*msg)) && is_address(msg, msg->id.idiag_src, ends->family, ends->local) &&
+		    is_address(msg, msg->id.idiag_dst, ends->family, ends->remote))
 			*array_push(found->items, found->n, found->cap) = (struct connection){ msg->idiag_family, msg->id };
 	}
 	return 0;
 }
 
-static int list(int fd, uint8_t sockets_of, int family, const void *address, uint16_t port, struct connections *found)
+static int list(int fd, uint8_t sockets_of, const struct ends *ends, uint16_t port, struct connections *found)
 {
 	_Alignas(struct nlmsghdr) char buffer[16384];
 	struct request request = { .body = { .sdiag_family = sockets_of, .sdiag_protocol = IPPROTO_TCP,
@@ -95,7 +103,7 @@ static int list(int fd, uint8_t sockets_of, int family, const void *address, uin
 		if (n < 0)
 			rc = errno == EINTR ? 0 : errno == EAGAIN ? -ETIMEDOUT : -errno;
 		else
-			rc = take_messages(buffer, (size_t)n, family, address, found);
+			rc = take_messages(buffer, (size_t)n, ends, found);
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -125,18 +133,26 @@ static int cut_one(int fd, const struct connection *connection)
 
 int portal_cut(const char *address, uint16_t port, size_t *ret_cut, struct err *err)
 {
-	int family = strchr(address, ':') ? AF_INET6 : AF_INET, rc;
+	return portal_cut_from(address, port, NULL, ret_cut, err);
+}
+
+int portal_cut_from(const char *address, uint16_t port, const char *from, size_t *ret_cut, struct err *err)
+{
 	_cleanup_close_ int fd = open_diag();
 	struct connections found = { 0 };
-	uint8_t bytes[16];
+	uint8_t local[16], remote[16];
+	struct ends ends = { .family = strchr(address, ':') ? AF_INET6 : AF_INET, .local = local, .remote = from ? remote : NULL };
+	int rc;
 
-	if (inet_pton(family, address, bytes) != 1)
+	if (inet_pton(ends.family, address, local) != 1)
 		return err_set(err, -EINVAL, "%s is no IP address", address);
+	if (from && inet_pton(ends.family, from, remote) != 1)
+		return err_set(err, -EINVAL, "%s is no address of the family of %s", from, address);
 	if (fd < 0)
 		return err_errno(err, fd, "cannot ask for TCP connections");
-	rc = list(fd, AF_INET6, family, bytes, port, &found);
-	if (rc == 0 && family == AF_INET)
-		rc = list(fd, AF_INET, family, bytes, port, &found);
+	rc = list(fd, AF_INET6, &ends, port, &found);
+	if (rc == 0 && ends.family == AF_INET)
+		rc = list(fd, AF_INET, &ends, port, &found);
 	for (size_t i = 0; i < found.n; i++) { /* one that cannot be cut does not spare the others */
 		int cut = cut_one(fd, &found.items[i]);
 

@@ -17,4 +17,7 @@
  * built without CONFIG_INET_DIAG_DESTROY. *ret_cut (may be NULL): how many. */
 int portal_cut(const char *address, uint16_t port, size_t *ret_cut, struct err *err) must_check;
 
+/* The same, but only those whose other end has that address (NULL: any). */
+int portal_cut_from(const char *address, uint16_t port, const char *from, size_t *ret_cut, struct err *err) must_check;
+
 #endif

@@ -15,6 +15,8 @@ $(eval $(call fuzz_target,config,config base,jansson,$(wildcard target-config/mo
 
 $(eval $(call fuzz_target,pr,pr base,,$(wildcard target-config/pr/*.c base/*.c)))
 
+$(eval $(call fuzz_target,session,lio config base,jansson,$(wildcard target-config/lio/*.c target-config/model/*.c base/*.c)))
+
 EXCHANGE_SOURCES := $(wildcard target-config/exchange/*.c target-config/lio/*.c target-config/model/*.c base/*.c)
 $(eval $(call fuzz_target,saveconfig,exchange lio config base,jansson,$(EXCHANGE_SOURCES)))
 $(eval $(call fuzz_target,scst,exchange lio config base,jansson,$(EXCHANGE_SOURCES)))

@@ -74,6 +74,9 @@ class Story(Telling):
         lines = host.sessions(h1)
         self.check("sessions", len(lines) == 4 and sum(line.startswith("iser") for line in lines) == 2, f"{len(lines)} sessions, "
                    f"{sum(line.startswith('iser') for line in lines)} of them iSER")
+        told = [json.loads(n.out("lunward session list --host h1 --format json")) for n in (self.lab.n1, self.lab.n2)]
+        self.check("sessions told", all(len(t["sessions"]) == 1 and t["sessions"][0]["luns"] and t["targets"][0]["sessions"] >= 2 for t in told),
+                   f"each node tells of h1, {[t['targets'][0] for t in told]}")
         caches = h1.out("for d in $(multipathd show paths raw format %d); do cat /sys/block/$d/queue/write_cache; done").split("\n")
         self.check("write cache", set(caches) == {"write back"}, "every path says write back, also those through a closed gate")
 

@@ -150,6 +150,10 @@ static void backstore(struct contract *c, const char *device)
 	reads(c, DEV "/alua_lu_gp", ""); /* not configured: no lu_gp */
 	reads(c, DEV "/wwn/vpd_unit_serial", "T10 VPD Unit Serial Number: \n");
 	reads(c, DEV "/attrib/emulate_3pc", "1\n");
+	reads(c, DEV "/statistics/scsi_lu/num_cmds", "0\n");
+	reads(c, DEV "/statistics/scsi_lu/read_mbytes", "0\n");
+	reads(c, DEV "/statistics/scsi_lu/write_mbytes", "0\n");
+	reads(c, DEV "/statistics/scsi_lu/resets", "0\n");
 	read_fails(c, DEV "/control", -EACCES);
 	read_fails(c, DEV "/attrib/no_such_attribute", -ENOENT);
 	put(c, DEV "/enable", "1", -EINVAL); /* no device yet */
@@ -230,6 +234,7 @@ static void target(struct contract *c)
 	make(c, IQN "/tpgt_2", 0);
 	reads(c, IQN "/tpgt_1/enable", "0\n");
 	reads(c, IQN "/tpgt_1/param/TargetAlias", "LIO Target\n");
+	reads(c, IQN "/tpgt_1/param/HeaderDigest", "CRC32C,None\n");
 	put(c, IQN "/tpgt_1/param/TargetAlias", "lunward", 0);
 	reads(c, IQN "/tpgt_1/param/TargetAlias", "lunward\n");
 	put(c, IQN "/tpgt_1/attrib/authentication", "0", 0);
@@ -256,15 +261,24 @@ static void acl(struct contract *c)
 	make(c, ACL, 0);
 	reads(c, ACL "/auth/userid", "\n");
 	reads(c, ACL "/attrib/authentication", "-1\n"); /* the TPG's */
+	reads(c, ACL "/info", "No active iSCSI Session for Initiator Endpoint: iqn.2026-01.org.example:host\n");
+	reads(c, ACL "/param/MaxBurstLength", "No Active iSCSI Session\n");
+	reads(c, ACL "/fabric_statistics/iscsi_sess_stats/conn_digest_errors", "");
+	reads(c, IQN "/fabric_statistics/iscsi_instance/sessions", "0\n");
 	put(c, ACL "/auth/userid", "alice", 0);
 	reads(c, ACL "/auth/userid", "alice\n");
 	put(c, ACL "/auth/userid", "NULL", 0);
 	put(c, ACL "/attrib/authentication", "0", 0);
 	make(c, ACL "/lun_0", 0);
+	read_fails(c, ACL "/lun_0/statistics/scsi_auth_intr/num_cmds", -ENODEV); /* not mapped */
 	make(c, IQN "/tpgt_2/lun/lun_4", 0);
 	join(c, IQN "/tpgt_2/lun/lun_4", ACL "/lun_0/contract", -EINVAL); /* another TPG's, and empty */
 	join(c, IQN "/tpgt_1/lun/lun_4", ACL "/lun_0/contract", 0);
 	leads_to(c, ACL "/lun_0/contract", IQN "/tpgt_1/lun/lun_4");
+	reads(c, ACL "/lun_0/statistics/scsi_auth_intr/num_cmds", "0\n");
+	reads(c, ACL "/lun_0/statistics/scsi_auth_intr/read_mbytes", "0\n");
+	reads(c, ACL "/lun_0/statistics/scsi_auth_intr/write_mbytes", "0\n");
+	lists(c, ACL "/lun_0", CFS_LINK, "contract ");
 	drop(c, ACL "/lun_0", -ENOTEMPTY);
 	drop(c, ACL, -ENOTEMPTY);
 	drop(c, IQN "/tpgt_1/lun/lun_4", -EBUSY); /* pointed at */

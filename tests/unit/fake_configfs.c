@@ -31,6 +31,7 @@ enum role {
 	R_ACLS,
 	R_ACL,
 	R_MAPPED,
+	R_SESSION, /* statistics of a session: nothing at all while there is none */
 };
 
 enum attr_flag {
@@ -209,6 +210,15 @@ static void each(struct node *node, enum role role, void (*fn)(struct node *node
 
 /* --- what a directory comes with ---------------------------------------------------------------------------------------*/
 
+/* A default directory of numbers. */
+static void make_counters(struct node *dir, const char *name, const char *const *names, size_t n)
+{
+	struct node *counters = new_node(dir, name, R_PLAIN, true);
+
+	for (size_t i = 0; i < n; i++)
+		attr(counters, names[i], "0", 0);
+}
+
 static void make_group(struct node *group)
 {
 	attr(group, "alua_access_state", "0", 0);
@@ -236,6 +246,7 @@ static void make_dev(struct node *dev)
 		{ "block_size", "512", 2 },	     { "optimal_sectors", "2560", 2 },
 		{ "max_write_same_len", "65535", 0 }, { "hw_max_sectors", "2560", 1 },
 	};
+	static const char *const lu_counters[] = { "num_cmds", "read_mbytes", "write_mbytes", "resets" }; /* target_stat_lu_*_show() */
 	struct node *attrib = new_node(dev, "attrib", R_PLAIN, true);
 	struct node *wwn = new_node(dev, "wwn", R_PLAIN, true);
 	struct node *alua = new_node(dev, "alua", R_ALUA, true);
@@ -252,7 +263,7 @@ static void make_dev(struct node *dev)
 	attr(dev, "info", "Status: DEACTIVATED", A_READ_ONLY);
 	attr(pr, "res_aptpl_metadata", "", A_FROZEN | A_LOADS);
 	attr(pr, "res_pr_registered_i_pts", "SPC-3 PR Registrations:\nNone", A_WHOLE);
-	new_node(dev, "statistics", R_PLAIN, true);
+	make_counters(new_node(dev, "statistics", R_PLAIN, true), "scsi_lu", lu_counters, ARRAY_SIZE(lu_counters));
 	make_group(group);
 	group->id = 0;
 	set_value(attr_named(group, "tg_pt_gp_id"), "0");
@@ -265,11 +276,13 @@ static void make_tpg(struct node *tpg, bool has_rtpi)
 		{ "demo_mode_write_protect", "1" }, { "prod_mode_write_protect", "0" }, { "demo_mode_discovery", "1" },
 		{ "default_cmdsn_depth", "64" },    { "tpg_enabled_sendtargets", "1" },
 	};
-	struct node *attrib = new_node(tpg, "attrib", R_PLAIN, true);
+	struct node *attrib = new_node(tpg, "attrib", R_PLAIN, true), *param = new_node(tpg, "param", R_PLAIN, true);
 
 	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
 		attr(attrib, attribs[i][0], attribs[i][1], 0);
-	attr(new_node(tpg, "param", R_PLAIN, true), "TargetAlias", "LIO Target", 0);
+	attr(param, "TargetAlias", "LIO Target", 0);
+	attr(param, "HeaderDigest", "CRC32C,None", 0);
+	attr(param, "DataDigest", "CRC32C,None", 0);
 	new_node(tpg, "auth", R_PLAIN, true);
 	new_node(tpg, "lun", R_LUNS, true);
 	new_node(tpg, "np", R_NPS, true);
@@ -282,14 +295,24 @@ static void make_tpg(struct node *tpg, bool has_rtpi)
 static void make_acl(struct node *acl)
 {
 	static const char *const names[] = { "userid", "password", "userid_mutual", "password_mutual" };
-	struct node *auth = new_node(acl, "auth", R_PLAIN, true);
+	static const char *const params[] = { "MaxConnections", "InitialR2T", "ImmediateData", "MaxBurstLength", "FirstBurstLength",
+					      "DefaultTime2Wait", "DefaultTime2Retain", "MaxOutstandingR2T", "DataPDUInOrder",
+					      "DataSequenceInOrder", "ErrorRecoveryLevel" };
+	static const char *const counters[] = { "inst", "node", "indx", "cmd_pdus", "rsp_pdus", "txdata_octs", "rxdata_octs",
+						"conn_digest_errors", "conn_timeout_errors" };
+	_cleanup_free_ char *info = xasprintf("No active iSCSI Session for Initiator Endpoint: %s", acl->name);
+	struct node *auth = new_node(acl, "auth", R_PLAIN, true), *param, *statistics;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		attr(auth, names[i], "", 0);
 	attr(new_node(acl, "attrib", R_PLAIN, true), "authentication", "-1", 0);
-	new_node(acl, "param", R_PLAIN, true);
-	new_node(acl, "fabric_statistics", R_PLAIN, true);
-	attr(acl, "info", "No active iSCSI Session for Initiator Endpoint", A_READ_ONLY);
+	param = new_node(acl, "param", R_PLAIN, true);
+	for (size_t i = 0; i < ARRAY_SIZE(params); i++)
+		attr(param, params[i], "No Active iSCSI Session", 0); /* iscsi_nacl_param_*_show() */
+	statistics = new_node(new_node(acl, "fabric_statistics", R_PLAIN, true), "iscsi_sess_stats", R_SESSION, true);
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		attr(statistics, counters[i], "", 0);
+	attr(acl, "info", info, A_WHOLE); /* lio_target_nacl_info_show() */
 }
 
 struct np_search {
@@ -315,6 +338,8 @@ static bool np_taken(struct node *nps, const char *name)
 
 static int make_child(struct fake *fake, struct node *parent, const char *name)
 {
+	static const char *const instance[] = { "sessions" };
+	static const char *const auth_intr[] = { "num_cmds", "read_mbytes", "write_mbytes" }; /* target_stat_auth_*_show() */
 	struct node *node;
 
 	switch (parent->role) {
@@ -338,7 +363,8 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 		attr(new_node(parent, name, R_LU_GP, false), "lu_gp_id", "", 0);
 		return 0;
 	case R_ISCSI:
-		new_node(new_node(parent, name, R_WWN, false), "fabric_statistics", R_PLAIN, true);
+		make_counters(new_node(new_node(parent, name, R_WWN, false), "fabric_statistics", R_PLAIN, true), "iscsi_instance", instance,
+			      ARRAY_SIZE(instance));
 		return 0;
 	case R_WWN:
 		if (strncmp(name, "tpgt_", 5) != 0 || strtoul(name + 5, NULL, 10) > 65535)
@@ -361,7 +387,7 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 	case R_ACL:
 		node = new_node(parent, name, R_MAPPED, false);
 		attr(node, "write_protect", "0", 0);
-		new_node(node, "statistics", R_PLAIN, true);
+		make_counters(new_node(node, "statistics", R_PLAIN, true), "scsi_auth_intr", auth_intr, ARRAY_SIZE(auth_intr));
 		return strncmp(name, "lun_", 4) == 0 ? 0 : -EINVAL;
 	default:
 		return -EPERM;
@@ -813,6 +839,8 @@ static int do_read(struct cfs *fs, const char *path, char **ret_text)
 		else if (strcmp(a->name, "control") == 0)
 			rc = -EACCES;
 		else if (strcmp(a->name, "alua_tg_pt_gp") == 0 && !node->group)
+			rc = -ENODEV;
+		else if (strcmp(node->name, "scsi_auth_intr") == 0 && !link_of(ancestor(node, R_MAPPED)))
 			rc = -ENODEV;
 		else if (strcmp(a->name, "in_cmds") == 0) {
 			fake->commands += fake->commands_to_come > 0;

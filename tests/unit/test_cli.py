@@ -244,6 +244,67 @@ def test_confirm_down(fake):
     assert [fake.request()["command"] for _ in range(2)] == ["status", "confirm-down"]
 
 
+SESSION = {
+    "host": "web1", "initiator": "iqn.1993-08.org.debian:web1", "alias": "web1.example.org", "target": "iqn.2026-01.org.example:t1",
+    "portal_group": 1, "port_of": "n1", "portals": ["10.77.0.1:3260", "[fd00::1]:3260"], "session_id": 7, "isid": "00023d00000a", "tsih": 3,
+    "state": "LOGGED_IN", "seen_since_ms": 1795291200000,
+    "connections": [{"cid": 0, "state": "LOGGED_IN", "address": "10.77.0.9", "transport": "tcp"}],
+    "parameters": {"MaxBurstLength": 262144, "InitialR2T": 0}, "counters": {"conn_digest_errors": 0, "conn_timeout_errors": 0},
+    "digests_offered": {"header": "CRC32C,None", "data": "CRC32C,None"},
+    "luns": [{"volume": "v1", "lun": 0, "commands": 1200, "read_mib": 34, "written_mib": 56}]}
+SESSIONS = {"node": "n1", "sessions": [SESSION], "targets": [{"target": SESSION["target"], "sessions": 1, "shown": 1}],
+            "volumes": [{"volume": "v1", "group": "g1", "commands": 1300, "read_mib": 35, "written_mib": 57, "resets": 2}]}
+
+
+def test_session_list(fake):
+    fake.start(session_list={"result": SESSIONS})
+    done = fake.run("session", "list")
+    assert fake.request() == {"command": "session-list", "args": {}}
+    assert done.returncode == 0 and done.stderr == ""
+    for said in ("web1 iqn.1993-08.org.debian:web1, alias web1.example.org", "port of n1", "ISID 00023d00000a",
+                 "connection 0 from 10.77.0.9 over TCP", "seen since 2026-1", "MaxBurstLength 262144", "digests offered: header CRC32C,None",
+                 "LUN volume commands MiB read MiB written 0 v1 1200 34 56",
+                 "volume commands MiB read MiB written resets v1 1300 35 57 2"):
+        assert said in " ".join(done.stdout.split()), said
+    assert "Not shown" not in done.stdout and all(len(line) <= 80 for line in done.stdout.splitlines())
+    assert json.loads(fake.run("session", "list", "--format", "json").stdout) == SESSIONS
+    assert fake.request()["args"] == {}
+    fake.run("session", "list", "--host", "web1", "--volume", "v1")
+    assert fake.request() == {"command": "session-list", "args": {"host": "web1", "volume": "v1"}}
+
+
+def test_session_list_says_what_is_not_shown_and_what_is_amiss(fake):
+    failed = {**SESSION, "host": None, "alias": "a\x1b[2J", "state": "FAILED", "connections": [], "counters": {"conn_digest_errors": 4}, "parameters": {}}
+    iser = {**SESSION, "connections": [{"cid": 1, "state": "IN_LOGOUT", "address": "10.77.0.9", "transport": "iser"}]}
+    fake.start(session_list={"results": [
+        {**SESSIONS, "sessions": [failed, iser], "targets": [{"target": SESSION["target"], "sessions": 4, "shown": 2}]},
+        {"node": "n1", "sessions": [], "targets": [], "volumes": []}]})
+    shown = " ".join(fake.run("session", "list").stdout.split())
+    for said in ("no host of the document", "FAILED", "no connection", "4 digests, 0 timeouts", "over iSER, IN_LOGOUT",
+                 "has 4 sessions, of which the kernel shows 2"):
+        assert said in shown, said
+    assert "\x1b" not in shown
+    assert fake.run("session", "list").stdout == "No session with n1\n"
+
+
+def test_session_drop(fake):
+    fake.start(session_drop={"results": [{"host": "web1", "dropped": 2}, {"host": "web1", "dropped": 1}]})
+    done = fake.run("session", "drop", "web1")
+    assert done.returncode == 2 and "--yes" in done.stderr
+    done = fake.run("session", "drop", "web1", "--yes", "--target", "iqn.x")
+    assert (done.returncode, done.stdout) == (0, "web1: 2 sessions dropped\n")
+    assert fake.request() == {"command": "session-drop", "args": {"host": "web1", "target": "iqn.x"}}  # and nothing before it
+    shown, status = on_terminal(fake, ["session", "drop", "web1"], None, say=("Type its name", "y\n"))
+    assert status == 1 and "nothing was done" in shown
+    shown, status = on_terminal(fake, ["session", "drop", "web1"], None, say=("Type its name", "web1\n"))
+    assert status == 0 and "web1: 1 session dropped" in shown
+    assert fake.request() == {"command": "session-drop", "args": {"host": "web1"}}
+    fake.close()
+    fake.start(session_drop={"error": [93, "web1 is logged in over iSER"]})
+    done = fake.run("session", "drop", "web1", "--yes")
+    assert done.returncode == 1 and done.stderr == "lunward: session drop: web1 is logged in over iSER\n"
+
+
 @pytest.mark.parametrize("args,said", [
     ([], "what to do?"), (["stauts"], "did you mean `lunward status`?"), (["config"], "`lunward config show`"),
     (["confirm-down", "n1"], "`lunward node confirm-down`"), (["--dryrun"], "`--dry-run`"),
@@ -362,6 +423,11 @@ def test_completion(fake, tmp_path):
     assert complete(fake, "lunward export --format ") == ["json", "targetcli", "text"]
     assert complete(fake, at + "export --node w") == ["witness"]
     assert complete(fake, at + "host show w") == ["web1", "win1.corp.example.org"]
+    assert complete(fake, at + "session drop w") == ["web1", "win1.corp.example.org"]
+    assert complete(fake, "lunward session ") == ["drop", "list"]
+    assert complete(fake, at + "session list --host we") == ["web1"]
+    assert complete(fake, at + "session list --volume ") == sorted(plain_document()["volumes"])
+    assert complete(fake, at + "session drop web1 --target ") == sorted(plain_document()["targets"])
     (tmp_path / "doc one.json").write_text("{}")
     assert complete(fake, f"lunward apply {tmp_path}/doc") == [f"{tmp_path}/doc one.json"]
     fake.close()

@@ -70,7 +70,7 @@ static json_t *random_json(uint32_t *random, int depth)
 {
 	static const char *const keys[] = { "groups", "nodes", "problems", "name", "phase", "owner", "to", "copies", "node", "role",
 					    "disk", "resync_percent", "volumes", "size_bytes", "last_change", "total_ms", "started",
-					    "quorate", "active", "severity", "text", "remedy", "alua", "current", "state", "sessions" };
+					    "quorate", "active", "severity", "text", "remedy", "alua", "current", "state" };
 	static const char *const words[] = { "owned", "free", "orphaned", "releasing", "acquiring", "n1", "error", "warning",
 					     "up", "down", "storage", "", "\033[2J", "ü" };
 	uint32_t kind = next_random(random) % (depth > 4 ? 5 : 9);

@@ -14,7 +14,7 @@
 
 static const json_t *answers;
 static const char *const names[] = { "status", "watch", "version", "config-show", "check", "apply", "move", "release",
-				     "confirm-down", "promote", "demote", "maintenance", "fence-owner" };
+				     "confirm-down", "promote", "demote", "maintenance", "fence-owner", "session-list", "session-drop", "counters" };
 
 static void say(json_t *line)
 {
@@ -59,6 +59,7 @@ static void answer(const char *name, struct ctl_request *request, const json_t *
 		answer(names[n], request, args);                                                                       \
 	}
 HANDLER(0) HANDLER(1) HANDLER(2) HANDLER(3) HANDLER(4) HANDLER(5) HANDLER(6) HANDLER(7) HANDLER(8) HANDLER(9) HANDLER(10) HANDLER(11) HANDLER(12)
+HANDLER(13) HANDLER(14) HANDLER(15)
 
 int main(int argc, char **argv)
 {
@@ -68,6 +69,7 @@ int main(int argc, char **argv)
 		{ "move", false, on_6 },  { "release", false, on_7 }, { "confirm-down", false, on_8 },
 		{ "promote", false, on_9 }, { "demote", false, on_10 },
 		{ "maintenance", false, on_11 }, { "fence-owner", false, on_12 },
+		{ "session-list", true, on_13 }, { "session-drop", false, on_14 }, { "counters", true, on_15 },
 	};
 	static struct test_loop loop;
 	struct ctl_server_settings settings = { .path = argc == 3 ? argv[1] : "", .commands = commands,

@@ -285,6 +285,27 @@ def test_metrics_values(fake):
     assert unproven == {n["name"] for n in failing["nodes"] if n["state"] == "down" and n["evidence"] == "none"} != set()
 
 
+COUNTERS = {"node": "n1", "targets": [{"target": "iqn.a", "sessions": 4, "shown": 2}, {"target": "iqn.b", "sessions": 1, "shown": 1}],
+            "volumes": [{"volume": "v1", "group": "g1", "commands": 1300, "read_mib": 35, "written_mib": 57, "resets": 2},
+                        {"volume": "v2", "group": "g1", "commands": 0, "read_mib": 0, "written_mib": 0, "resets": 0}]}
+
+
+def test_metrics_of_what_the_kernel_counts(fake):
+    families = metrics(fake.start(status={"result": state("healthy")}, counters={"result": COUNTERS}))
+    assert families["lunward_sessions"]["samples"] == {(("node", "n1"),): 5}
+    v1, v2 = ((("group", "g1"), ("volume", v)) for v in ("v1", "v2"))
+    for name, value in {"commands": 1300, "read_bytes": 35 << 20, "written_bytes": 57 << 20, "resets": 2}.items():
+        family = families[f"lunward_volume_{name}_total"]
+        assert family["TYPE"] == "counter" and family["samples"] == {v1: value, v2: 0}
+
+
+def test_metrics_do_not_wait_for_a_kernel_that_hangs(fake):
+    begun = time.monotonic()
+    families = metrics(fake.start(status={"result": state("healthy")}, counters={"hang": True}))
+    assert families["lunward_up"]["samples"] == {(): 1} and "lunward_sessions" not in families
+    assert time.monotonic() - begun < 60
+
+
 def test_series_do_not_come_and_go_with_states(fake):
     def series(name):
         status = state("healthy")
@@ -324,7 +345,7 @@ def test_dashboard_asks_for_what_there_is(fake):
     with open(os.path.join(here, "lunward-dashboard.json"), encoding="utf-8") as f:
         dashboard = json.load(f)
     assert dashboard["title"] and dashboard["schemaVersion"] >= 30 and len({p["id"] for p in dashboard["panels"]}) == len(dashboard["panels"])
-    known = set(metrics(fake.start(status={"result": state("resyncing")})))
+    known = set(metrics(fake.start(status={"result": state("resyncing")}, counters={"result": COUNTERS})))
     with open(os.path.join(here, "lunward-alerts.yml"), encoding="utf-8") as f:
         asked = json.dumps(dashboard) + f.read()
     used = set(re.findall(r"lunward_[a-z_]+", asked))

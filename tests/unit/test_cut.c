@@ -177,6 +177,52 @@ static void both_families_are_cut(void **unused)
 	close_pair(&mapped);
 }
 
+/* Another client of the pair's listener, which comes from that address. */
+static struct pair join_from(const struct pair *other, const char *from, const char *address)
+{
+	struct sockaddr_storage at;
+	socklen_t size = fill(&at, from, 0);
+	struct pair pair = { .listener = -1, .port = other->port };
+
+	pair.client = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(pair.client, (struct sockaddr *)&at, size), 0);
+	size = fill(&at, address, other->port);
+	assert_int_equal(connect(pair.client, (struct sockaddr *)&at, size), 0);
+	pair.served = accept4(other->listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(pair.served >= 0);
+	return pair;
+}
+
+static void only_one_host_is_cut(const char *listen_at)
+{
+	struct pair portal = connect_pair(listen_at, "127.0.0.6", 3266);
+	struct pair one = join_from(&portal, "127.0.0.7", "127.0.0.6"), other = join_from(&portal, "127.0.0.8", "127.0.0.6");
+	struct err err = ERR_INIT;
+	size_t n = 99;
+	int rc = portal_cut_from("127.0.0.6", 3266, "127.0.0.7", &n, &err);
+
+	if (rc == -EOPNOTSUPP)
+		skip();
+	assert_int_equal(rc, 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(hear(&one), -ECONNRESET);
+	assert_int_equal(hear(&other), 'x');
+	assert_int_equal(hear(&portal), 'x');
+	close(one.client);
+	close(one.served);
+	close(other.client);
+	close(other.served);
+	close_pair(&portal);
+}
+
+static void other_hosts_stay(void **unused)
+{
+	(void)unused;
+	NEEDS_NAMESPACE();
+	only_one_host_is_cut("127.0.0.6");
+	only_one_host_is_cut("::"); /* shows both ends as ::ffff:a.b.c.d */
+}
+
 static void a_name_is_no_address(void **unused)
 {
 	struct err err = ERR_INIT;
@@ -184,6 +230,7 @@ static void a_name_is_no_address(void **unused)
 	(void)unused;
 	assert_int_equal(portal_cut("localhost", 3260, NULL, &err), -EINVAL);
 	assert_string_equal(err.text, "localhost is no IP address");
+	assert_int_equal(portal_cut_from("127.0.0.1", 3260, "::1", NULL, &err), -EINVAL);
 }
 
 int main(void)
@@ -192,6 +239,7 @@ int main(void)
 		cmocka_unit_test(a_cut_connection_says_nothing_more),
 		cmocka_unit_test(the_listener_stays),
 		cmocka_unit_test(both_families_are_cut),
+		cmocka_unit_test(other_hosts_stay),
 		cmocka_unit_test(a_name_is_no_address),
 	};
 
