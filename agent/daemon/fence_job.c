@@ -2,10 +2,8 @@
 #include "agent/daemon/fence_job.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
@@ -13,11 +11,14 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "ha/fence/fence.h"
+#include "ha/fence/loop.h"
+
+#define DRILL "drill: "
 
 struct fence_job {
 	struct config_ref *ref;
 	const char *dir, *state_dir;
-	const char *why; /* "drill: " or "" */
+	bool drill;
 	uint32_t nodeid;
 	uint64_t down_seq;
 	int64_t started_ms;
@@ -74,21 +75,44 @@ static void report(void *ctx, const struct fence_level *level, int64_t took_ms, 
 	const struct fence_job *job = ctx;
 
 	if (rc < 0)
-		log_err("%sfencing of %s: level %s (%s) failed after %lld ms: %s", job->why, level->node, level->label,
+		log_err("%sfencing of %s: level %s (%s) failed after %lld ms: %s", job->drill ? DRILL : "", level->node, level->label,
 			level->request.agent, (long long)took_ms, text);
 	else
-		log_notice("%sfencing of %s: level %s (%s): off after %lld ms", job->why, level->node, level->label, level->request.agent,
+		log_notice("%sfencing of %s: level %s (%s): off after %lld ms", job->drill ? DRILL : "", level->node, level->label, level->request.agent,
 			   (long long)took_ms);
 }
 
-/* When it last worked, for `lunward doctor`: the time of an empty file. Not worth waiting for the disk. */
-static void remember(const struct fence_job *job, const char *node)
+/* When and by which level it worked: for the brake, and for `lunward doctor`. */
+static void remember(const struct fence_job *job, const char *path)
 {
-	_cleanup_free_ char *path = xasprintf("%s/fenced-%s", job->state_dir, node);
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0 || futimens(fd, NULL) < 0)
+	if (fence_loop_note(path, clock_wall_s(), job->level) < 0)
 		log_info("%s: cannot be written: fencing counts as never tested", path);
+}
+
+/* How many owners the most patient group may lose one after the other; nobody else may be lost more often either. */
+static size_t loop_limit(const struct config *config)
+{
+	size_t limit = config->n_groups ? 1 : CONFIG_TAKEOVER_LIMIT_DEFAULT;
+
+	for (size_t i = 0; i < config->n_groups; i++) {
+		if (config->groups[i].takeover_limit == 0)
+			return 0;
+		limit = MAX(limit, (size_t)config->groups[i].takeover_limit);
+	}
+	return limit;
+}
+
+/* Of a node that comes back by itself and is lost each time, the core counts only what it served as owner: the brake of its groups. One
+ * that is no owner any more and takes its portals back would be fenced for ever. */
+static int check_loop(const struct fence_job *job, const struct config_node *node, const char *path, struct err *err)
+{
+	size_t limit = job->drill ? 0 : loop_limit(job->ref->config);
+
+	if (!fence_loop_is_on(path, clock_wall_s(), limit))
+		return 0;
+	/* The same words each time: the nodes agree on every new reason. */
+	return err_set(err, -EBUSY, "fence loop: fenced from here %zu times within %d minutes, it comes back and is lost again; keep %s off "
+		       "and look why; not fenced again before these minutes are over", limit, FENCE_LOOP_WINDOW_S / 60, node->name);
 }
 
 static int run(void *ctx, struct err *err)
@@ -98,18 +122,24 @@ static int run(void *ctx, struct err *err)
 	const struct config_node *node = job->ref ? config_node_by_id(job->ref->config, job->nodeid) : NULL;
 	_cleanup_free_ struct fence_option *options = NULL;
 	_cleanup_free_ struct fence_level *levels = NULL;
+	_cleanup_free_ char *path = NULL;
 	size_t done_by = 0;
 	int rc;
 
 	if (!fencing || !fencing->n_levels || !node)
 		return err_set(err, -ENOSYS, "no fence agent is configured");
+	path = xasprintf("%s/fenced-%s", job->state_dir, node->name);
+	rc = check_loop(job, node, path, err);
+	if (rc < 0)
+		return rc;
 	options = xcalloc(count_options(fencing, node) + 1, sizeof(*options));
 	levels = levels_of(job, fencing, node, options);
 	rc = fence_levels(levels, fencing->n_levels, report, job, &done_by, err);
 	if (rc == 0) {
 		job->pacemaker = levels[done_by].pacemaker;
 		snprintf(job->level, sizeof(job->level), "%s", levels[done_by].label);
-		remember(job, node->name);
+		if (!job->drill) /* after a drill it is fenced once more, and that counts */
+			remember(job, path);
 	}
 	return rc;
 }
@@ -157,13 +187,13 @@ static void drill_done(void *owner, void *ctx, int result, const struct err *err
 	free(job);
 }
 
-static void start(struct agent *agent, uint32_t nodeid, uint64_t down_seq, const char *why, work_done_fn *on_end)
+static void start(struct agent *agent, uint32_t nodeid, uint64_t down_seq, bool drill, work_done_fn *on_end)
 {
 	struct fence_job *job = xcalloc(1, sizeof(*job));
-	_cleanup_free_ char *what = xasprintf("%sfencing %s", why, agent_node_name(agent, nodeid));
+	_cleanup_free_ char *what = xasprintf("%sfencing %s", drill ? DRILL : "", agent_node_name(agent, nodeid));
 
 	*job = (struct fence_job){ .ref = config_ref_get(agent->config), .dir = agent->settings.fence_dir,
-				   .state_dir = agent->settings.state_dir, .why = why, .nodeid = nodeid, .down_seq = down_seq, .started_ms = clock_now_ms() };
+				   .state_dir = agent->settings.state_dir, .drill = drill, .nodeid = nodeid, .down_seq = down_seq, .started_ms = clock_now_ms() };
 	log_notice("%s", what);
 	/* Each level has a deadline of its own, from the document. */
 	work_start(agent->loop, what, INT64_MAX / 2, run, job, on_end, NULL, agent);
@@ -172,10 +202,10 @@ static void start(struct agent *agent, uint32_t nodeid, uint64_t down_seq, const
 void fence_job_start(struct agent *agent, uint32_t nodeid, uint64_t down_seq)
 {
 	mark_groups(agent, nodeid, "fencing", 0);
-	start(agent, nodeid, down_seq, "", done);
+	start(agent, nodeid, down_seq, false, done);
 }
 
 void fence_job_drill(struct agent *agent, uint32_t nodeid)
 {
-	start(agent, nodeid, 0, "drill: ", drill_done);
+	start(agent, nodeid, 0, true, drill_done);
 }
