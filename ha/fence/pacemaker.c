@@ -4,6 +4,9 @@
  * fencer has said that such an action has succeeded. Everything else (102 no Pacemaker, 105 no device for that node, 124 not in
  * time, 1 the device failed, ...) is no evidence.
  *
+ * Seen with Pacemaker 2.1.5: a second request for "off" ends together with one that is under way, whoever asked for that, and the device is
+ * used once; one after the end of the first uses it again.
+ *
  * Always a request of our own, never Pacemaker's history (`--history`, `--tolerance`): its entries have the wall clock's time, in
  * seconds. After a step of that clock an entry of an earlier life of the node would look fresh, and this node would take over from
  * an owner that runs. What Pacemaker is doing already is not done twice all the same: the fencer joins a request with one of the
