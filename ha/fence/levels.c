@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+/* One level after the other until one gives evidence: see fence.h. */
 #include <errno.h>
 #include <string.h>
 
