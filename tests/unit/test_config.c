@@ -93,6 +93,20 @@ static void fence_levels_are_read_in_their_order(void **unused)
 	assert_string_equal(config_node_fence(n2, &levels[0])->options[1].value, "another-secret");
 }
 
+static void secrets_of_fence_levels_are_hidden(void **unused)
+{
+	_cleanup_config_ struct config *config = parse_file(LEVELS);
+	_cleanup_free_ char *hidden = config_print(config, false);
+
+	(void)unused;
+	assert_null(strstr(hidden, "a-secret"));
+	assert_null(strstr(hidden, "another-secret"));
+	assert_non_null(strstr(hidden, "\"username\": \"fencer\""));
+	assert_refused(hidden, config,
+		       "fencing.levels[0].options.password: this stands for a hidden secret; write the secret itself, or start from "
+		       "`lunward config show --secrets`");
+}
+
 static void defaults_are_filled_in(void **unused)
 {
 	_cleanup_config_ struct config *config = parse_file(CASES "/good/03-shared.json");
@@ -644,6 +658,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_field_is_read),
 		cmocka_unit_test(fence_levels_are_read_in_their_order),
+		cmocka_unit_test(secrets_of_fence_levels_are_hidden),
 		cmocka_unit_test(defaults_are_filled_in),
 		cmocka_unit_test(lists_are_sorted),
 		cmocka_unit_test(what_is_not_there_is_not_found),
