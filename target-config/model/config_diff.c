@@ -180,7 +180,8 @@ static bool is_reordered(const struct config_fencing *old, const struct config_f
 		level = find_level(old, fencing->levels[i].name);
 		if (level && level < last)
 			return true;
-		last = level ?: last;
+		if (level)
+			last = level;
 	}
 	return false;
 }
