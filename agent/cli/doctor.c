@@ -187,19 +187,36 @@ static bool is_storage(json_t *node)
 	return strcmp(text_at(node, "role", NULL), "witness") != 0;
 }
 
+static void check_fence_agent(json_t *facts, const char *agent, struct finding *f)
+{
+	if (!json_is_false(at(facts, "fence_agents", agent)))
+		return;
+	if (strcmp(agent, "pacemaker") == 0)
+		say(f, ERROR, "start Pacemaker on this node, or remove that level", "Pacemaker's fencer does not answer on this node");
+	else
+		say(f, ERROR, "install it: it is in the package fence-agents", "%s is not on this node", agent);
+}
+
 static void check_fencing(json_t *facts, struct finding *f)
 {
-	const char *agent = text_at(at(facts, "document", NULL), "fencing", "agent");
+	json_t *fencing = at(at(facts, "document", NULL), "fencing", NULL), *level;
+	const char *agent = text_at(fencing, "agent", NULL);
+	size_t i;
 
 	if (!is_known(facts, "document", f, NO_DOCUMENT))
 		return;
-	if (!agent[0])
+	if (!fencing)
 		say(f, ERROR, "add \"fencing\" to the document: lunward.json(5)", "no fence agent: nothing is taken over from a node "
 		    "that vanished until an operator has confirmed that it is off");
-	else if (json_is_false(at(facts, "fence_agent_there", NULL)))
-		say(f, ERROR, "install it: it is in the package fence-agents", "%s is not on this node", agent);
-	else
+	check_fence_agent(facts, agent, f);
+	json_array_foreach (at(fencing, "levels", NULL), i, level)
+		check_fence_agent(facts, text_at(level, "agent", NULL), f);
+	if (f->verdict != OK)
+		return;
+	if (agent[0])
 		say(f, OK, "", "%s", agent);
+	json_array_foreach (at(fencing, "levels", NULL), i, level)
+		say(f, OK, "", "level %zu: %s (%s)", i + 1, text_at(level, "name", NULL), text_at(level, "agent", NULL));
 }
 
 static void check_drill(json_t *facts, struct finding *f)

@@ -145,12 +145,33 @@ static json_t *fenced_ages(json_t *nodes)
 	return ages;
 }
 
-static json_t *fence_agent_there(json_t *document)
+static bool fence_agent_works(const char *agent)
 {
-	const char *agent = string_at(json_object_get(document, "fencing"), "agent");
 	_cleanup_free_ char *path = xasprintf(FENCE_DIR "/%s", agent);
 
-	return agent[0] ? json_boolean(access(path, X_OK) == 0) : json_null();
+	if (strcmp(agent, "pacemaker") == 0)
+		return succeeds((const char *const[]){ FENCE_DIR "/stonith_admin", "--list-registered", NULL });
+	return access(path, X_OK) == 0;
+}
+
+static void add_fence_agent(json_t *agents, json_t *level)
+{
+	const char *agent = string_at(level, "agent");
+
+	if (agent[0])
+		json_object_set_new(agents, agent, json_boolean(fence_agent_works(agent)));
+}
+
+/* Whether they are there; of Pacemaker: whether its fencer answers. */
+static json_t *fence_agents(json_t *fencing)
+{
+	json_t *agents = json_object(), *level;
+	size_t i;
+
+	add_fence_agent(agents, fencing);
+	json_array_foreach (json_object_get(fencing, "levels"), i, level)
+		add_fence_agent(agents, level);
+	return agents;
 }
 
 /* --- node ----------------------------------------------------------------------------------------------------------------*/
@@ -457,7 +478,7 @@ json_t *doctor_facts(json_t *status, json_t *document)
 	FACT("document", document ? json_incref(document) : json_null());
 	FACT("cmap", cmap_facts());
 	FACT("links_down", links_down());
-	FACT("fence_agent_there", fence_agent_there(document));
+	FACT("fence_agents", fence_agents(json_object_get(document, "fencing")));
 	FACT("fenced_s_ago", fenced_ages(nodes));
 	FACT("watchdogs", watchdogs());
 	FACT("clock_synchronised", clock_synchronised());

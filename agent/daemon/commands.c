@@ -474,7 +474,7 @@ static int check_fence_owner(const struct agent *agent, const char *name, struct
 {
 	if (!name || ha_core_find_group(agent->core, name, ret_group) < 0)
 		return err_set(err, -ENOENT, "no group \"%s\"; see `lunward status`", name ? name : "");
-	if (!agent->config || !agent->config->config->fencing.agent)
+	if (!agent->config || !agent->config->config->fencing.n_levels)
 		return err_set(err, -EOPNOTSUPP, "no fence agent is configured");
 	if (!ret_group->owner)
 		return err_set(err, -EHOSTUNREACH, "group %s is served by nobody", name);

@@ -2,9 +2,8 @@
 #include "agent/daemon/fence_job.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
@@ -12,32 +11,108 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "ha/fence/fence.h"
+#include "ha/fence/loop.h"
+
+#define DRILL "drill: "
 
 struct fence_job {
 	struct config_ref *ref;
 	const char *dir, *state_dir;
+	bool drill;
 	uint32_t nodeid;
 	uint64_t down_seq;
 	int64_t started_ms;
+	bool pacemaker; /* by whom, once it is done; as the label of the level */
+	char level[80];
 };
 
-static struct fence_option *options_of(const struct config_option *options, size_t n)
+static size_t count_options(const struct config_fencing *fencing, const struct config_node *node)
 {
-	struct fence_option *ret = xcalloc(n, sizeof(*ret));
+	size_t n = 0;
+
+	for (size_t i = 0; i < fencing->n_levels; i++)
+		n += fencing->levels[i].n_options;
+	for (size_t i = 0; i < node->n_fence; i++)
+		n += node->fence[i].n_options;
+	return n;
+}
+
+static const struct fence_option *add_options(struct fence_option **next, const struct config_option *options, size_t n)
+{
+	const struct fence_option *first = *next;
 
 	for (size_t i = 0; i < n; i++)
-		ret[i] = (struct fence_option){ options[i].key, options[i].value };
+		*(*next)++ = (struct fence_option){ options[i].key, options[i].value };
+	return first;
+}
+
+/* `options` has room for all. */
+static struct fence_level *levels_of(const struct fence_job *job, const struct config_fencing *fencing, const struct config_node *node,
+				     struct fence_option *options)
+{
+	struct fence_level *ret = xcalloc(fencing->n_levels, sizeof(*ret));
+
+	for (size_t i = 0; i < fencing->n_levels; i++) {
+		const struct config_fence_level *level = &fencing->levels[i];
+		const struct config_node_fence *of_node = config_node_fence(node, level);
+		struct fence_request *request = &ret[i].request;
+
+		ret[i] = (struct fence_level){ .label = config_fence_level_label(level), .node = node->name,
+					       .pacemaker = config_fence_level_is_pacemaker(level) };
+		*request = (struct fence_request){ .dir = job->dir, .agent = level->agent, .action = "off",
+						   .n_options = level->n_options, .deadline_ms = level->timeout_s * 1000 };
+		request->options = add_options(&options, level->options, level->n_options);
+		if (of_node) {
+			request->n_node_options = of_node->n_options;
+			request->node_options = add_options(&options, of_node->options, of_node->n_options);
+		}
+	}
 	return ret;
 }
 
-/* When it last worked, for `lunward doctor`: the time of an empty file. Not worth waiting for the disk. */
-static void remember(const struct fence_job *job, const char *node)
+static void report(void *ctx, const struct fence_level *level, int64_t took_ms, int rc, const char *text)
 {
-	_cleanup_free_ char *path = xasprintf("%s/fenced-%s", job->state_dir, node);
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const struct fence_job *job = ctx;
 
-	if (fd < 0 || futimens(fd, NULL) < 0)
+	if (rc < 0)
+		log_err("%sfencing of %s: level %s (%s) failed after %lld ms: %s", job->drill ? DRILL : "", level->node, level->label,
+			level->request.agent, (long long)took_ms, text);
+	else
+		log_notice("%sfencing of %s: level %s (%s): off after %lld ms", job->drill ? DRILL : "", level->node, level->label, level->request.agent,
+			   (long long)took_ms);
+}
+
+/* When and by which level it worked: for the brake, and for `lunward doctor`. */
+static void remember(const struct fence_job *job, const char *path)
+{
+	if (fence_loop_note(path, clock_wall_s(), job->level) < 0)
 		log_info("%s: cannot be written: fencing counts as never tested", path);
+}
+
+/* How many owners the most patient group may lose one after the other; nobody else may be lost more often either. */
+static size_t loop_limit(const struct config *config)
+{
+	size_t limit = config->n_groups ? 1 : CONFIG_TAKEOVER_LIMIT_DEFAULT;
+
+	for (size_t i = 0; i < config->n_groups; i++) {
+		if (config->groups[i].takeover_limit == 0)
+			return 0;
+		limit = MAX(limit, (size_t)config->groups[i].takeover_limit);
+	}
+	return limit;
+}
+
+/* Of a node that comes back by itself and is lost each time, the core counts only what it served as owner: the brake of its groups. One
+ * that is no owner any more and takes its portals back would be fenced for ever. */
+static int check_loop(const struct fence_job *job, const struct config_node *node, const char *path, struct err *err)
+{
+	size_t limit = job->drill ? 0 : loop_limit(job->ref->config);
+
+	if (!fence_loop_is_on(path, clock_wall_s(), limit))
+		return 0;
+	/* The same words each time: the nodes agree on every new reason. */
+	return err_set(err, -EBUSY, "fence loop: fenced from here %zu times within %d minutes, it comes back and is lost again; keep %s off "
+		       "and look why; not fenced again before these minutes are over", limit, FENCE_LOOP_WINDOW_S / 60, node->name);
 }
 
 static int run(void *ctx, struct err *err)
@@ -45,20 +120,27 @@ static int run(void *ctx, struct err *err)
 	struct fence_job *job = ctx;
 	const struct config_fencing *fencing = job->ref ? &job->ref->config->fencing : NULL;
 	const struct config_node *node = job->ref ? config_node_by_id(job->ref->config, job->nodeid) : NULL;
-	_cleanup_free_ struct fence_option *options = NULL, *node_options = NULL;
-	struct fence_request request;
+	_cleanup_free_ struct fence_option *options = NULL;
+	_cleanup_free_ struct fence_level *levels = NULL;
+	_cleanup_free_ char *path = NULL;
+	size_t done_by = 0;
 	int rc;
 
-	if (!fencing || !fencing->agent || !node)
+	if (!fencing || !fencing->n_levels || !node)
 		return err_set(err, -ENOSYS, "no fence agent is configured");
-	options = options_of(fencing->options, fencing->n_options);
-	node_options = options_of(node->fence, node->n_fence);
-	request = (struct fence_request){ .dir = job->dir, .agent = fencing->agent, .action = "off", .options = options,
-					  .n_options = fencing->n_options, .node_options = node_options,
-					  .n_node_options = node->n_fence, .deadline_ms = fencing->timeout_s * 1000 };
-	rc = fence_run(&request, err);
-	if (rc == 0)
-		remember(job, node->name);
+	path = xasprintf("%s/fenced-%s", job->state_dir, node->name);
+	rc = check_loop(job, node, path, err);
+	if (rc < 0)
+		return rc;
+	options = xcalloc(count_options(fencing, node) + 1, sizeof(*options));
+	levels = levels_of(job, fencing, node, options);
+	rc = fence_levels(levels, fencing->n_levels, report, job, &done_by, err);
+	if (rc == 0) {
+		job->pacemaker = levels[done_by].pacemaker;
+		snprintf(job->level, sizeof(job->level), "%s", levels[done_by].label);
+		if (!job->drill) /* after a drill it is fenced once more, and that counts */
+			remember(job, path);
+	}
 	return rc;
 }
 
@@ -82,10 +164,11 @@ static void done(void *owner, void *ctx, int result, const struct err *err)
 	if (result < 0)
 		log_err("fencing of %s failed: %s", name, err->text);
 	else
-		log_notice("fencing of %s confirmed after %lld ms", name, (long long)took_ms);
+		log_notice("fencing of %s confirmed after %lld ms by %s", name, (long long)took_ms, job->level);
 	mark_groups(agent, job->nodeid, result < 0 ? "fencing failed" : "fence evidence", took_ms);
 	agent_step(agent, &(struct ha_event){ .type = HA_EV_DONE, .action = HA_ACT_FENCE, .nodeid = job->nodeid, .epoch = job->down_seq,
-					      .result = result, .text = result < 0 ? err->text : "" });
+					      .result = result, .evidence = job->pacemaker ? HA_EVIDENCE_PACEMAKER : HA_EVIDENCE_NONE,
+					      .text = result < 0 ? err->text : "" });
 	config_ref_put(job->ref);
 	free(job);
 	info_touch(agent);
@@ -104,25 +187,25 @@ static void drill_done(void *owner, void *ctx, int result, const struct err *err
 	free(job);
 }
 
-static void start(struct agent *agent, uint32_t nodeid, uint64_t down_seq, const char *why, work_done_fn *on_end)
+static void start(struct agent *agent, uint32_t nodeid, uint64_t down_seq, bool drill, work_done_fn *on_end)
 {
 	struct fence_job *job = xcalloc(1, sizeof(*job));
-	_cleanup_free_ char *what = xasprintf("%sfencing %s", why, agent_node_name(agent, nodeid));
+	_cleanup_free_ char *what = xasprintf("%sfencing %s", drill ? DRILL : "", agent_node_name(agent, nodeid));
 
 	*job = (struct fence_job){ .ref = config_ref_get(agent->config), .dir = agent->settings.fence_dir,
-				   .state_dir = agent->settings.state_dir, .nodeid = nodeid, .down_seq = down_seq, .started_ms = clock_now_ms() };
+				   .state_dir = agent->settings.state_dir, .drill = drill, .nodeid = nodeid, .down_seq = down_seq, .started_ms = clock_now_ms() };
 	log_notice("%s", what);
-	/* fence_run() has a deadline of its own, from the document. */
+	/* Each level has a deadline of its own, from the document. */
 	work_start(agent->loop, what, INT64_MAX / 2, run, job, on_end, NULL, agent);
 }
 
 void fence_job_start(struct agent *agent, uint32_t nodeid, uint64_t down_seq)
 {
 	mark_groups(agent, nodeid, "fencing", 0);
-	start(agent, nodeid, down_seq, "", done);
+	start(agent, nodeid, down_seq, false, done);
 }
 
 void fence_job_drill(struct agent *agent, uint32_t nodeid)
 {
-	start(agent, nodeid, 0, "drill: ", drill_done);
+	start(agent, nodeid, 0, true, drill_done);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs a fence agent of the ClusterLabs family (FenceAgentAPI): options as key=value lines on its standard input, exit status 0
- * means that the action has been done and, for "off", that the node has been seen to be without power.
- * Blocks until the agent has ended or the deadline has come: workers only.
+ * Evidence that a node is off: by a fence agent of the ClusterLabs family (FenceAgentAPI) with options as key=value lines on its
+ * standard input, whose exit status 0 means that the action has been done and, for "off", that the node has been seen to be without
+ * power; by Pacemaker's fencer; or by several of these in order.
+ * Blocks until what runs has ended or its deadline has come: workers only.
  */
 #ifndef HA_FENCE_FENCE_H
 #define HA_FENCE_FENCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/compiler.h"
 #include "base/err.h"
@@ -31,5 +34,27 @@ struct fence_request {
  * understand (nothing was run). Otherwise what run_cmd() returns. The text never contains the value of a secret option, even if the
  * agent prints it; it does contain what else the agent said. */
 int fence_run(const struct fence_request *request, struct err *err) must_check;
+
+/* Has Pacemaker's fencer switch a node off and waits for its word. 0: the fencer has said, after it was asked, that the node is
+ * off. Errors as those of fence_run(). `dir`: where stonith_admin is, NULL: /usr/sbin. */
+int fence_pacemaker(const char *dir, const char *node, int timeout_s, struct err *err) must_check;
+
+/* So much of it is kept where the nodes agree on the reason: with several levels each has its share. */
+#define FENCE_TEXT_MAX 250
+
+struct fence_level {
+	const char *label;            /* for people */
+	bool pacemaker;               /* fence_pacemaker() with `node` and `request.deadline_ms`; else fence_run(request) */
+	const char *node;
+	struct fence_request request;
+};
+
+/* What came of a level, as soon as it is known: rc and text as those of fence_run(). */
+typedef void fence_report_fn(void *ctx, const struct fence_level *level, int64_t took_ms, int rc, const char *text);
+
+/* One level after the other until one succeeds; *ret_level is its index. If none does, the result is that of the last one, and
+ * the text has the reasons of all. */
+int fence_levels(const struct fence_level *levels, size_t n, fence_report_fn *report, void *ctx, size_t *ret_level,
+		 struct err *err) must_check;
 
 #endif

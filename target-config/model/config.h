@@ -21,6 +21,8 @@
 #define CONFIG_SECTOR_SIZE 512
 #define CONFIG_SIZE_MAX (16u << 20) /* bytes of a document, as written and as printed */
 #define CONFIG_NODES_MAX 32
+#define CONFIG_FENCE_LEVELS_MAX 8
+#define CONFIG_FENCE_PACEMAKER "pacemaker" /* as agent of a level: Pacemaker's fencer does it */
 #define CONFIG_NODEID_MAX 255       /* leaves room in the 16 bits of tg_pt_gp id, tpgt and RTPI */
 #define CONFIG_GROUPS_MAX 4096
 #define CONFIG_VOLUMES_MAX 65536
@@ -42,12 +44,18 @@ struct config_option { /* key=value line for a fence agent's standard input */
 	char *key, *value;
 };
 
+struct config_node_fence { /* what one level is told about this node */
+	char *level; /* its name; NULL: of the only one, which has none */
+	struct config_option *options; /* e.g. plug=n1; added to those of the level */
+	size_t n_options;
+};
+
 struct config_node {
 	char *name;
 	uint32_t nodeid;             /* Corosync's, 1..CONFIG_NODEID_MAX; also tg_pt_gp id, tpgt and RTPI base of the node */
 	enum config_role role;
 	char *replication_address;   /* numeric IP for DRBD; NULL for a witness */
-	struct config_option *fence; /* options of this node, e.g. plug=n1; added to fencing.options */
+	struct config_node_fence *fence; /* of levels that have options of this node, in their order */
 	size_t n_fence;
 };
 
@@ -129,11 +137,17 @@ struct config_mapping {
 	uint32_t lun; /* 0..16383, unique per host and target */
 };
 
-struct config_fencing { /* one fence agent for all nodes; absent: agent NULL (operator evidence only) */
-	char *agent;    /* file name of a program in the fence agents' folder, e.g. "fence_ipmilan" */
+struct config_fence_level {
+	char *name;     /* NULL: the only level of a document that names none */
+	char *agent;    /* file name of a program in the fence agents' folder, e.g. "fence_ipmilan", or CONFIG_FENCE_PACEMAKER */
 	struct config_option *options;
 	size_t n_options;
 	int timeout_s; /* default 60 */
+};
+
+struct config_fencing { /* for all nodes, tried in this order until one gives evidence; none: operator evidence only */
+	struct config_fence_level *levels;
+	size_t n_levels;
 };
 
 struct config {
@@ -194,6 +208,11 @@ const char *config_backend_name(enum config_backend backend);
 const char *config_placement_name(enum config_placement placement);
 const char *config_failback_name(enum config_failback failback);
 const char *config_profile_name(enum config_profile profile);
+bool config_fence_level_is_pacemaker(const struct config_fence_level *level);
+/* For people: its name, or its agent. */
+const char *config_fence_level_label(const struct config_fence_level *level);
+/* What the level is told about this node beside its own options; NULL: nothing. */
+const struct config_node_fence *config_node_fence(const struct config_node *node, const struct config_fence_level *level);
 /* Of the volume in each portal group of the kernel's target. */
 uint32_t config_volume_lun(const struct config_volume *volume);
 bool config_group_has_node(const struct config_group *group, uint32_t nodeid);

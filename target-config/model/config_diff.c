@@ -134,40 +134,85 @@ static void diff_cluster(struct diff *diff)
 	end_changes(&changes);
 }
 
-static void describe_fencing(struct strbuf *line, const struct config *config, const void *item)
+static void describe_fence_level(struct strbuf *line, const struct config *config, const void *item)
 {
-	const struct config_fencing *fencing = item;
+	const struct config_fence_level *level = item;
 
 	(void)config;
-	strbuf_addf(line, "fencing (%s, timeout %d s)", fencing->agent, fencing->timeout_s);
+	if (level->name)
+		strbuf_addf(line, "fencing level %s (%s, timeout %d s)", level->name, level->agent, level->timeout_s);
+	else
+		strbuf_addf(line, "fencing (%s, timeout %d s)", level->agent, level->timeout_s);
 }
 
-static int compare_fencing(const void *a, const void *b)
+static void change_fence_level(struct diff *diff, const void *x, const void *y)
 {
-	(void)a, (void)b;
-	return 0;
-}
+	const struct config_fence_level *old = x, *level = y;
+	struct changes changes = { .diff = diff, .kind = level->name ? "fencing level" : "fencing", .name = level->name ?: "" };
 
-static void change_fencing(struct diff *diff, const void *x, const void *y)
-{
-	const struct config_fencing *old = x, *fencing = y;
-	struct changes changes = { .diff = diff, .kind = "fencing", .name = "" };
-
-	change_text(&changes, "agent", old->agent, fencing->agent);
-	change_number(&changes, "timeout_s", (uint64_t)old->timeout_s, (uint64_t)fencing->timeout_s);
-	if (!are_options_equal(old->options, old->n_options, fencing->options, fencing->n_options))
+	change_text(&changes, "agent", old->agent, level->agent);
+	change_number(&changes, "timeout_s", (uint64_t)old->timeout_s, (uint64_t)level->timeout_s);
+	if (!are_options_equal(old->options, old->n_options, level->options, level->n_options))
 		strbuf_add(next_change(&changes), "options changed");
 	end_changes(&changes);
 }
 
+static const struct config_fence_level *find_level(const struct config_fencing *fencing, const char *name)
+{
+	for (size_t i = 0; i < fencing->n_levels; i++)
+		if (is_text_equal(fencing->levels[i].name, name))
+			return &fencing->levels[i];
+	return NULL;
+}
+
+static void add_order(struct strbuf *sb, const struct config_fencing *fencing)
+{
+	for (size_t i = 0; i < fencing->n_levels; i++)
+		strbuf_addf(sb, "%s%s", i ? ", " : "", fencing->levels[i].name);
+}
+
+/* Levels that both have, tried in another order than before. */
+static bool is_reordered(const struct config_fencing *old, const struct config_fencing *fencing)
+{
+	const struct config_fence_level *last = NULL, *level;
+
+	for (size_t i = 0; i < fencing->n_levels; i++) {
+		level = find_level(old, fencing->levels[i].name);
+		if (level && level < last)
+			return true;
+		if (level)
+			last = level;
+	}
+	return false;
+}
+
+/* Levels are in the order in which they are tried, not sorted. */
 static void diff_fencing(struct diff *diff)
 {
-	static const struct kind kind = { sizeof(struct config_fencing), compare_fencing, describe_fencing,
-					  change_fencing };
-	const struct config_fencing *old = diff->old ? &diff->old->fencing : NULL;
+	static const struct config_fencing none;
+	static const struct kind kind = { .describe = describe_fence_level };
+	const struct config_fencing *old = diff->old ? &diff->old->fencing : &none;
 	const struct config_fencing *fencing = &diff->new_config->fencing;
 
-	diff_lists(diff, &kind, old, old && old->agent, fencing, fencing->agent != NULL);
+	for (size_t i = 0; i < old->n_levels; i++)
+		if (!find_level(fencing, old->levels[i].name))
+			add_line(diff, '-', &kind, diff->old, &old->levels[i]);
+	for (size_t i = 0; i < fencing->n_levels; i++) {
+		const struct config_fence_level *before = find_level(old, fencing->levels[i].name);
+
+		if (before)
+			change_fence_level(diff, before, &fencing->levels[i]);
+		else
+			add_line(diff, '+', &kind, diff->new_config, &fencing->levels[i]);
+	}
+	if (is_reordered(old, fencing)) {
+		strbuf_add(diff->lines, "~ fencing: order ");
+		add_order(diff->lines, old);
+		strbuf_add(diff->lines, " -> ");
+		add_order(diff->lines, fencing);
+		strbuf_add(diff->lines, "\n");
+		diff->n_lines++;
+	}
 }
 
 /* --- nodes and pools ---*/
@@ -193,6 +238,22 @@ static void describe_node(struct strbuf *line, const struct config *config, cons
 	strbuf_add(line, ")");
 }
 
+static bool is_node_fence_equal(const struct config_node *a, const struct config_node *b)
+{
+	if (a->n_fence != b->n_fence)
+		return false;
+	for (size_t i = 0; i < a->n_fence; i++) {
+		const struct config_node_fence *x = &a->fence[i], *y = NULL;
+
+		for (size_t j = 0; j < b->n_fence && !y; j++)
+			if (is_text_equal(x->level, b->fence[j].level))
+				y = &b->fence[j];
+		if (!y || !are_options_equal(x->options, x->n_options, y->options, y->n_options))
+			return false;
+	}
+	return true;
+}
+
 static void change_node(struct diff *diff, const void *x, const void *y)
 {
 	const struct config_node *old = x, *node = y;
@@ -200,7 +261,7 @@ static void change_node(struct diff *diff, const void *x, const void *y)
 
 	change_text(&changes, "role", config_role_name(old->role), config_role_name(node->role));
 	change_text(&changes, "replication_address", old->replication_address, node->replication_address);
-	if (!are_options_equal(old->fence, old->n_fence, node->fence, node->n_fence))
+	if (!is_node_fence_equal(old, node))
 		strbuf_add(next_change(&changes), "fence options changed");
 	end_changes(&changes);
 }

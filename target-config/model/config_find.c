@@ -159,13 +159,31 @@ static void free_host(struct config_host *host)
 	free(host->name);
 }
 
+static void free_fencing(struct config_fencing *fencing)
+{
+	for (size_t i = 0; i < fencing->n_levels; i++) {
+		free_options(fencing->levels[i].options, fencing->levels[i].n_options);
+		free(fencing->levels[i].agent);
+		free(fencing->levels[i].name);
+	}
+	free(fencing->levels);
+}
+
+static void free_node(struct config_node *node)
+{
+	for (size_t i = 0; i < node->n_fence; i++) {
+		free_options(node->fence[i].options, node->fence[i].n_options);
+		free(node->fence[i].level);
+	}
+	free(node->fence);
+	free(node->replication_address);
+	free(node->name);
+}
+
 static void free_lists(struct config *config)
 {
-	for (size_t i = 0; i < config->n_nodes; i++) {
-		free_options(config->nodes[i].fence, config->nodes[i].n_fence);
-		free(config->nodes[i].replication_address);
-		free(config->nodes[i].name);
-	}
+	for (size_t i = 0; i < config->n_nodes; i++)
+		free_node(&config->nodes[i]);
 	for (size_t i = 0; i < config->n_pools; i++) {
 		free(config->pools[i].vg);
 		free(config->pools[i].name);
@@ -192,8 +210,7 @@ void config_free(struct config *config)
 	if (!config)
 		return;
 	free_lists(config);
-	free_options(config->fencing.options, config->fencing.n_options);
-	free(config->fencing.agent);
+	free_fencing(&config->fencing);
 	free(config->nodes);
 	free(config->pools);
 	free(config->groups);

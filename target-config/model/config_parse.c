@@ -10,8 +10,6 @@
 
 DEFINE_CLEANUP(struct config *, config_free);
 
-#define FENCE_TIMEOUT_DEFAULT_S 60
-
 static int read_version(struct reader *r, const struct reader_key *key, json_t *value, void *where)
 {
 	(void)key, (void)where;
@@ -63,7 +61,6 @@ int config_parse(const char *text, size_t size, const struct config *old, void (
 	if (!root)
 		return -EINVAL;
 	r.config = config = xcalloc(1, sizeof(*config));
-	config->fencing.timeout_s = FENCE_TIMEOUT_DEFAULT_S;
 	rc = reader_object(&r, root, CONFIG_KEYS(document_keys), config);
 	strbuf_done(&r.path);
 	if (rc == 0)

@@ -19,11 +19,9 @@ static void add_text(struct strbuf *sb, const char *s)
 	strbuf_add(sb, "\"");
 }
 
-static void add_options(struct strbuf *sb, const char *key, const struct config_option *options, size_t n, bool secrets)
+static void add_option_list(struct strbuf *sb, const char *key, const struct config_option *options, size_t n, bool secrets)
 {
-	if (!n)
-		return;
-	strbuf_addf(sb, ", \"%s\": {", key);
+	strbuf_addf(sb, "\"%s\": {", key);
 	for (size_t i = 0; i < n; i++) {
 		strbuf_addf(sb, "%s\"%s\": ", i ? ", " : "", options[i].key);
 		add_text(sb, !secrets && config_option_is_secret(options[i].key) ? CONFIG_HIDDEN : options[i].value);
@@ -31,13 +29,53 @@ static void add_options(struct strbuf *sb, const char *key, const struct config_
 	strbuf_add(sb, "}");
 }
 
+static void add_options(struct strbuf *sb, const char *key, const struct config_option *options, size_t n, bool secrets)
+{
+	if (!n)
+		return;
+	strbuf_add(sb, ", ");
+	add_option_list(sb, key, options, n, secrets);
+}
+
+static void add_fence_level(struct strbuf *sb, const struct config_fence_level *level, bool secrets)
+{
+	strbuf_add(sb, "{");
+	if (level->name)
+		strbuf_addf(sb, "\"name\": \"%s\", ", level->name);
+	strbuf_addf(sb, "\"agent\": \"%s\", \"timeout_s\": %d", level->agent, level->timeout_s);
+	add_options(sb, "options", level->options, level->n_options, secrets);
+	strbuf_add(sb, "}");
+}
+
 static void add_fencing(struct strbuf *sb, const struct config_fencing *fencing, bool secrets)
 {
-	if (!fencing->agent)
+	if (!fencing->n_levels)
 		return;
-	strbuf_addf(sb, ",\n  \"fencing\": {\"agent\": \"%s\", \"timeout_s\": %d", fencing->agent, fencing->timeout_s);
-	add_options(sb, "options", fencing->options, fencing->n_options, secrets);
-	strbuf_add(sb, "}");
+	strbuf_add(sb, ",\n  \"fencing\": ");
+	if (!fencing->levels[0].name) {
+		add_fence_level(sb, &fencing->levels[0], secrets);
+		return;
+	}
+	strbuf_add(sb, "{\"levels\": [");
+	for (size_t i = 0; i < fencing->n_levels; i++) {
+		strbuf_add(sb, i ? ",\n    " : "\n    ");
+		add_fence_level(sb, &fencing->levels[i], secrets);
+	}
+	strbuf_add(sb, "]}");
+}
+
+static void add_node_fence(struct strbuf *sb, const struct config_node *node, bool secrets)
+{
+	if (node->n_fence && !node->fence[0].level) {
+		add_options(sb, "fence", node->fence[0].options, node->fence[0].n_options, secrets);
+		return;
+	}
+	for (size_t i = 0; i < node->n_fence; i++) {
+		strbuf_add(sb, i ? ", " : ", \"fence\": {");
+		add_option_list(sb, node->fence[i].level, node->fence[i].options, node->fence[i].n_options, secrets);
+	}
+	if (node->n_fence)
+		strbuf_add(sb, "}");
 }
 
 static void add_node(struct strbuf *sb, const struct config_node *node, bool secrets)
@@ -46,7 +84,7 @@ static void add_node(struct strbuf *sb, const struct config_node *node, bool sec
 		    config_role_name(node->role));
 	if (node->replication_address)
 		strbuf_addf(sb, ", \"replication_address\": \"%s\"", node->replication_address);
-	add_options(sb, "fence", node->fence, node->n_fence, secrets);
+	add_node_fence(sb, node, secrets);
 	strbuf_add(sb, "}");
 }
 

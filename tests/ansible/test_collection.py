@@ -148,7 +148,21 @@ def test_secrets_get_into_the_document_and_nowhere_else(site):
     assert "~ hosts" in result["plan"]
 
 
+def test_secrets_of_fence_levels(site):
+    site.module(document={"fencing": {"levels": [{"name": "bmc", "agent": "fence_x"}, {"name": "bar", "agent": "fence_y"}]},
+                          "nodes": {"n1": {"fence": {"bar": {"plug": "1"}}}}},
+                secrets={"fencing/levels/bar/options/passwd": SECRET, "nodes/n1/fence/bar/passwd": "another"})
+    document = site.calls()[0]["document"]
+    assert document["fencing"]["levels"] == [{"name": "bmc", "agent": "fence_x"},
+                                             {"name": "bar", "agent": "fence_y", "options": {"passwd": SECRET}}]
+    assert document["nodes"] == {"n1": {"fence": {"bar": {"plug": "1", "passwd": "another"}}}}
+
+
 @pytest.mark.parametrize("document, secrets, text", [
+    ({"fencing": {"levels": [{"name": "bmc", "options": {"passwd": "x"}}]}}, {}, "fencing/levels/bmc/options/passwd: is a secret"),
+    ({"fencing": {"levels": [{"name": "bmc"}]}}, {"fencing/levels/bar/options/passwd": "x"}, "no object"),
+    ({"fencing": {"levels": [{"name": "bmc"}]}}, {"fencing/levels/bar": "x"}, "names no object"),
+    ({"nodes": {"n1": {"fence": {"bar": {"token": "x"}}}}}, {}, "nodes/n1/fence/bar/token: is a secret"),
     ({"hosts": {"h1": {"chap": {"password": "plain-password"}}}}, {}, "hosts/h1/chap/password: is a secret"),
     ({"fencing": {"options": {"passwd": "x"}}}, {}, "fencing/options/passwd: is a secret"),
     ({"hosts": {"h1": 5}}, {"hosts/h1/chap/password": "x"}, "no object"),

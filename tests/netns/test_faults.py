@@ -386,6 +386,94 @@ def test_fencing_succeeds_too_late(storage, nodes):
     storage.settle(g1="n2", g2="n2")
 
 
+def apply_levels(storage, *levels, limit=0):
+    """Levels of fencing, each an agent by its name, and each with options of its own for each node."""
+    fencing = {"levels": [{"name": n, "agent": n if n == "pacemaker" else "fence_netns"} for n in levels]}
+    document = storage.document(fencing=fencing)
+    for name, node in document["nodes"].items():
+        if node.pop("fence", None):
+            node["fence"] = {n: {"plug": name, "method": n} for n in levels if n != "pacemaker"}
+    for group in document["groups"].values():
+        group["takeover_limit"] = limit
+    storage.nodes[0].agent.lunward("apply", storage.write_document(document), check=True)
+    storage.settle(g1="n1", g2="n2")
+
+
+def node_in_status(agent, name):
+    return next((n for n in agent.status().get("nodes", []) if n["name"] == name), {})
+
+
+def problem_of(agent, name):
+    return next((p["text"] for p in agent.status().get("problems", []) if p["object"] == f"node {name}"), "")
+
+
+def test_first_fence_level_fails(storage, nodes):
+    n1, n2, _ = nodes
+    apply_levels(storage, "bmc", "bar")
+    broken = storage.world.fail("fence", match="bmc")
+    storage.crash(n1)
+    storage.wait_hit(broken)
+    storage.wait_served("g1", "n2")
+    assert storage.world.fenced == ["n1"]  # once, by the second
+    assert node_in_status(n2.agent, "n1")["evidence"] == "fence agent"
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_all_fence_levels_fail(storage, nodes):
+    n1, n2, _ = nodes
+    apply_levels(storage, "bmc", "pacemaker", "bar")
+    broken = [storage.world.fail("fence", match=m) for m in ("bmc", "pacemaker", "bar")]
+    storage.crash(n1)
+    for fault in broken:
+        storage.wait_hit(fault)
+    wait_until(lambda: "not proven off" in problem_of(n2.agent, "n1"), PATIENCE_S, "the reasons")
+    reasons = problem_of(n2.agent, "n1")
+    assert all(f"{level}: " in reasons for level in ("bmc", "pacemaker", "bar")), reasons
+    time.sleep(LONGER_THAN_TOKEN_S)
+    assert not storage.gates_of("g1") and not storage.world.fenced
+    n2.agent.lunward("node", "confirm-down", "n1", "--yes", check=True)
+    storage.wait_served("g1", "n2")
+    assert node_in_status(n2.agent, "n1")["evidence"] == "operator"
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_pacemaker_is_the_evidence(storage, nodes):
+    n1, n2, _ = nodes
+    apply_levels(storage, "pacemaker", "bmc")
+    slow = storage.world.hang("fence", match="pacemaker")
+    storage.cut_off(n1)
+    storage.wait_hit(slow)
+    time.sleep(LONGER_THAN_TOKEN_S)
+    assert not storage.gates_of("g1") & {"n2", "n3"}  # what was asked for is not done yet
+    slow.release()
+    storage.wait_served("g1", "n2")
+    assert storage.world.fenced == ["n1"] and node_in_status(n2.agent, "n1")["evidence"] == "pacemaker"
+    storage.heal()
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
+def test_fence_loop_is_stopped(storage, nodes, opened):
+    """A node that has portals and no group comes back each time, and is lost: the brake of groups does not see it."""
+    n1, _, n3 = nodes
+    apply_levels(storage, "bmc", limit=1)
+    storage.cut_off(n3)
+    storage.wait_fenced("n3")
+    storage.heal()
+    storage.boot(n3)
+    storage.settle(g1="n1", g2="n2")  # with its portals
+    storage.cut_off(n3)
+    wait_until(lambda: "fence loop: fenced from here 1 times" in problem_of(n1.agent, "n3"), PATIENCE_S, "the loop is seen")
+    assert storage.world.fenced == ["n3"]
+    n1.agent.lunward("node", "confirm-down", "n3", "--yes", check=True)
+    wait_until(lambda: node_in_status(n1.agent, "n3").get("portals_at") == "n1", PATIENCE_S, "portals of n3 at n1")
+    assert storage.world.fenced == ["n3"] and storage.world.opened == opened
+    storage.heal()
+    storage.settle(g1="n1", g2="n2")
+
+
 def test_state_lost_on_the_owner(storage, nodes, opened):
     n1, _, _ = nodes
     n1.agent.kill()

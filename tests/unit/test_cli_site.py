@@ -36,12 +36,16 @@ GOOD = {
     "cmap": {"totem.crypto_cipher": "aes256", "totem.crypto_hash": "sha256", "runtime.config.totem.token": "3000",
              "nodelist.node.0.nodeid": "1", "nodelist.node.1.nodeid": "2", "nodelist.node.2.nodeid": "3",
              "nodelist.node.0.ring1_addr": "10.1.0.1"},
-    "links_down": [], "fence_agent_there": True, "fenced_s_ago": {"n2": 3600}, "watchdogs": ["iTCO_wdt"], "clock_synchronised": True,
+    "links_down": [], "fence_agents": {"fence_ipmilan": True}, "fenced_s_ago": {"n2": 3600}, "watchdogs": ["iTCO_wdt"], "clock_synchronised": True,
     "cpu_pressure": 1.0, "virtual": "none", "modules": {"dm_mod": True}, "drbd": "8.4.11", "rival_units": [], "reservations_kept": True,
     "iser_interfaces": [], "rdma_gids": {}, "mtu": [{"node": "n2", "address": "10.0.0.2", "mtu": 9000, "reachable": True, "full_size": True}],
     "state_free_bytes": 1e9, "pools": [{"vg": "vg0", "size_bytes": 1e12, "free_bytes": 5e11}],
     "thin_pools": [{"name": "vg0/t", "data_percent": 50.0, "metadata_percent": 10.0}], "initiators": {"iqn.b": True},
 }
+
+
+LEVELS = {"document": {"fencing": {"levels": [{"name": "bmc", "agent": "fence_ipmilan"}, {"name": "cluster", "agent": "pacemaker"}]},
+                       "nodes": {}}}
 
 
 def judge(fake, facts):
@@ -80,7 +84,11 @@ def test_doctor_finds_nothing_where_all_is_well(fake):
     ({"cmap": {"nodelist.node.0.nodeid": "1"}}, "corosync links", "warning", "one link"),
     ({"links_down": ["link 1 to node 2"]}, "corosync links", "error", "link 1 to node 2"),
     ({"document": {"nodes": {}}}, "fence agent", "error", "no fence agent"),
-    ({"fence_agent_there": False}, "fence agent", "error", "fence_ipmilan is not"),
+    ({"fence_agents": {"fence_ipmilan": False}}, "fence agent", "error", "fence_ipmilan is not"),
+    (LEVELS | {"fence_agents": {"fence_ipmilan": True, "pacemaker": True}}, "fence agent", "ok",
+     "level 1: bmc (fence_ipmilan); level 2: cluster (pacemaker)"),
+    (LEVELS | {"fence_agents": {"fence_ipmilan": True, "pacemaker": False}}, "fence agent", "error", "Pacemaker's fencer does not answer"),
+    (LEVELS | {"fence_agents": {"fence_ipmilan": False, "pacemaker": True}}, "fence agent", "error", "fence_ipmilan is not"),
     ({"fenced_s_ago": {}}, "fence drill", "warning", "never fenced n2"),
     ({"fenced_s_ago": {"n2": 300 * 86400}}, "fence drill", "warning", "300 days"),
     ({"fenced_s_ago": None}, "fence drill", "unknown", "only root"),
@@ -159,15 +167,17 @@ def test_doctor_reads_what_the_tools_say(fake):
 
 # --- report ----------------------------------------------------------------------------------------------------------------
 
-SECRETS = ["h1-secret-0123", "t1-secret-4567", "fence-pw-89", "snmp-community-x", "cib-password-z", "drbd-shared-y", "plain-pw-1", "totem-k-1"]
+SECRETS = ["h1-secret-0123", "t1-secret-4567", "fence-pw-89", "node-pw-77", "snmp-community-x", "cib-password-z", "drbd-shared-y", "plain-pw-1", "totem-k-1"]
 DOCUMENT = {"hosts": {"h1": {"chap": {"user": "h1-user", "password": "h1-secret-0123"},
                              "mutual_chap": {"user": "t", "password": "t1-secret-4567"}}},
-            "fencing": {"agent": "fence_x", "options": {"passwd": "fence-pw-89", "snmp_community": "snmp-community-x", "lanplus": "1"}}}
+            "nodes": {"n1": {"id": 1, "fence": {"bmc": {"ip": "10.79.0.1", "password": "node-pw-77"}}}},
+            "fencing": {"levels": [{"name": "bmc", "agent": "fence_x", "options": {"passwd": "fence-pw-89", "lanplus": "1"}},
+                                   {"name": "bar", "agent": "fence_y", "options": {"snmp_community": "snmp-community-x"}}]}}
 
 
 def make_report(fake, *args):
     """Unpacked: {name: text}."""
-    path = tools(fake, journalctl="lunwardd: a line with h1-secret-0123 in it\nfence: passwd=unknown-pw other\nordinary line\n",
+    path = tools(fake, journalctl="lunwardd: a line with h1-secret-0123 in it\nnode-pw-77\nfence: passwd=unknown-pw other\nordinary line\n",
                  cibadmin='<nvpair id="a" name="passwd" value="cib-password-z"/>\n<nvpair id="b" name="plug" value="n1"/>\n',
                  drbdadm='net {\n  shared-secret "drbd-shared-y";\n  protocol C;\n}\n', ps="fence_x -p fence-pw-89 --password=plain-pw-1\n",
                  corosync_cmapctl="totem.key_secret (str) = totem-k-1\n", lsmod="target_core_mod 1 0\n", crm_mon="t1-secret-4567snmp-community-x\n")

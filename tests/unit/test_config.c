@@ -5,6 +5,8 @@
 #include "tests/unit/test_config.h"
 #include "target-config/model/config_text.h"
 
+#define LEVELS CASES "/good/07-fence-levels.json"
+
 /* --- reading ---*/
 
 static void every_field_is_read(void **unused)
@@ -18,16 +20,18 @@ static void every_field_is_read(void **unused)
 
 	(void)unused;
 	assert_string_equal(config->cluster, "demo");
-	assert_string_equal(config->fencing.agent, "fence_lab");
-	assert_int_equal(config->fencing.timeout_s, 60);
-	assert_int_equal(config->fencing.n_options, 1);
-	assert_string_equal(config->fencing.options[0].key, "k");
-	assert_string_equal(config->fencing.options[0].value, "v");
+	assert_int_equal(config->fencing.n_levels, 1);
+	assert_null(config->fencing.levels[0].name);
+	assert_string_equal(config->fencing.levels[0].agent, "fence_lab");
+	assert_int_equal(config->fencing.levels[0].timeout_s, 60);
+	assert_int_equal(config->fencing.levels[0].n_options, 1);
+	assert_string_equal(config->fencing.levels[0].options[0].key, "k");
+	assert_string_equal(config->fencing.levels[0].options[0].value, "v");
 	assert_int_equal(config->n_nodes, 3);
 	assert_int_equal(n1->nodeid, 1);
 	assert_int_equal(n1->role, CONFIG_ROLE_STORAGE);
 	assert_string_equal(n1->replication_address, "10.78.0.1");
-	assert_string_equal(n1->fence[0].value, "n1");
+	assert_string_equal(config_node_fence(n1, &config->fencing.levels[0])->options[0].value, "n1");
 	assert_int_equal(n3->role, CONFIG_ROLE_WITNESS);
 	assert_null(n3->replication_address);
 	assert_string_equal(config_pool_by_name(config, "data")->vg, "lunward");
@@ -63,14 +67,53 @@ static void every_field_is_read(void **unused)
 	assert_int_equal(config->mappings[1].lun, 1);
 }
 
+static void fence_levels_are_read_in_their_order(void **unused)
+{
+	_cleanup_config_ struct config *config = parse_file(LEVELS);
+	const struct config_fence_level *levels = config->fencing.levels;
+	const struct config_node *n1 = config_node_by_name(config, "n1"), *n2 = config_node_by_name(config, "n2");
+
+	(void)unused;
+	assert_int_equal(config->fencing.n_levels, 3);
+	assert_string_equal(levels[0].name, "power");
+	assert_string_equal(levels[0].agent, "fence_ipmilan");
+	assert_int_equal(levels[0].timeout_s, 20);
+	assert_int_equal(levels[0].n_options, 2);
+	assert_string_equal(levels[1].name, "cluster");
+	assert_true(config_fence_level_is_pacemaker(&levels[1]));
+	assert_false(config_fence_level_is_pacemaker(&levels[0]));
+	assert_int_equal(levels[1].timeout_s, 60);
+	assert_string_equal(levels[2].name, "bar");
+	assert_string_equal(config_fence_level_label(&levels[2]), "bar");
+	/* Each level of a node finds its own options, in whatever order the node has them, or none. */
+	assert_string_equal(config_node_fence(n1, &levels[0])->options[0].value, "10.79.0.1");
+	assert_null(config_node_fence(n1, &levels[1]));
+	assert_string_equal(config_node_fence(n1, &levels[2])->options[0].value, "7");
+	assert_null(config_node_fence(n2, &levels[2]));
+	assert_string_equal(config_node_fence(n2, &levels[0])->options[1].value, "another-secret");
+}
+
+static void secrets_of_fence_levels_are_hidden(void **unused)
+{
+	_cleanup_config_ struct config *config = parse_file(LEVELS);
+	_cleanup_free_ char *hidden = config_print(config, false);
+
+	(void)unused;
+	assert_null(strstr(hidden, "a-secret"));
+	assert_null(strstr(hidden, "another-secret"));
+	assert_non_null(strstr(hidden, "\"username\": \"fencer\""));
+	assert_refused(hidden, config,
+		       "fencing.levels[0].options.password: this stands for a hidden secret; write the secret itself, or start from "
+		       "`lunward config show --secrets`");
+}
+
 static void defaults_are_filled_in(void **unused)
 {
 	_cleanup_config_ struct config *config = parse_file(CASES "/good/03-shared.json");
 	const struct config_target *target = config_target_by_iqn(config, "iqn.2026-11.org.example:disks");
 
 	(void)unused;
-	assert_null(config->fencing.agent);
-	assert_int_equal(config->fencing.timeout_s, 60);
+	assert_int_equal(config->fencing.n_levels, 0);
 	assert_int_equal(config_node_by_name(config, "b.example")->role, CONFIG_ROLE_STORAGE);
 	assert_int_equal(config_group_by_name(config, "sas")->placement, CONFIG_PLACEMENT_AUTO);
 	assert_int_equal(config_group_by_name(config, "sas")->port, 0);
@@ -385,7 +428,7 @@ static void names_cannot_leave_their_folder(void **unused)
 	CHECK_TEXTS(config_text_serial, { "01234567", true }, { "0123-4567-zz", true }, { "0123456", false }, { "", false },
 		    { "../01234567", false }, { "01234567/", false }, { "zzzzzzzzzzzz", false }, { "01234567..", false });
 	CHECK_TEXTS(config_text_fence_agent, { "fence_ipmilan", true }, { "fence_", false }, { "fence_a/b", false },
-		    { "/usr/sbin/fence_lab", false }, { "sh", false }, { "fence_..", false }, { "", false });
+		    { "pacemaker", true }, { "pacemakerd", false }, { "/usr/sbin/fence_lab", false }, { "sh", false }, { "fence_..", false }, { "", false });
 	CHECK_TEXTS(config_text_option_key, { "ip", true }, { "snmp-auth", true }, { "action", false }, { "option", false }, { "a=b", false },
 		    { "a\nb", false }, { "", false }, { "#a", false });
 	CHECK_TEXTS(config_text_option_value, { "", true }, { "a=b c", true }, { "w\xc3\xb6rd", true }, { "a\nb", false },
@@ -614,6 +657,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_field_is_read),
+		cmocka_unit_test(fence_levels_are_read_in_their_order),
+		cmocka_unit_test(secrets_of_fence_levels_are_hidden),
 		cmocka_unit_test(defaults_are_filled_in),
 		cmocka_unit_test(lists_are_sorted),
 		cmocka_unit_test(what_is_not_there_is_not_found),

@@ -65,6 +65,7 @@ struct diff_case {
 };
 
 #define T1 "iqn.2026-11.org.example:t1"
+#define LEVELS CASES "/good/07-fence-levels.json"
 #define HOST_GROUPS CASES "/good/06-host-groups.json"
 #define DISKS "iqn.2026-11.org.example:disks"
 
@@ -76,6 +77,15 @@ static const struct diff_case cases[] = {
 	{ BRIEF, "{\"k\": \"v\"}", "{\"l\": \"v\"}", "~ fencing: options changed\n" },
 	{ BRIEF, "{\"k\": \"v\"}", "{\"k\": \"v\", \"l\": \"v\"}", "~ fencing: options changed\n" },
 	{ BRIEF, "{\"plug\": \"n2\"}", "{\"plug\": \"two\"}", "~ node n2: fence options changed\n" },
+	{ LEVELS, "\"timeout_s\": 20", "\"timeout_s\": 21", "~ fencing level power: timeout_s 20 -> 21\n" },
+	{ LEVELS, "\"a-secret\"", "\"b-secret\"", "~ fencing level power: options changed\n" },
+	{ LEVELS, "{\"name\": \"cluster\", \"agent\": \"pacemaker\"},", "", "- fencing level cluster (pacemaker, timeout 60 s)\n" },
+	{ LEVELS, "\"levels\": [", "\"levels\": [{\"name\": \"new\", \"agent\": \"fence_x\"}, ", "+ fencing level new (fence_x, timeout 60 s)\n" },
+	{ LEVELS, "{\"name\": \"cluster\", \"agent\": \"pacemaker\"},\n    {\"name\": \"bar\", \"agent\": \"fence_apc_snmp\"}",
+	  "{\"name\": \"bar\", \"agent\": \"fence_apc_snmp\"},\n    {\"name\": \"cluster\", \"agent\": \"pacemaker\"}",
+	  "~ fencing: order power, cluster, bar -> power, bar, cluster\n" },
+	{ LEVELS, "{\"plug\": \"7\"}", "{\"plug\": \"8\"}", "~ node n1: fence options changed\n" },
+	{ LEVELS, "\"bar\": {\"plug\": \"7\"}, ", "", "~ node n1: fence options changed\n" },
 	{ BRIEF, "10.78.0.2", "10.78.0.22", "~ node n2: replication_address 10.78.0.2 -> 10.78.0.22\n" },
 	{ BRIEF, "\"role\": \"witness\"", "\"role\": \"storage\", \"replication_address\": \"10.78.0.3\"",
 	  "~ node n3: role witness -> storage; replication_address none -> 10.78.0.3\n" },
@@ -151,6 +161,23 @@ static void each_change_has_its_line_and_its_reverse(void **unused)
 	}
 }
 
+/* Nothing says that the level with a name is the one without. */
+static void agent_becomes_a_level(void **unused)
+{
+	_cleanup_config_ struct config *config = parse_file(BRIEF), *changed = NULL;
+	_cleanup_free_ char *text = load(BRIEF);
+
+	(void)unused;
+	random_calls = 0;
+	text = change(text, "{\"agent\": \"fence_lab\", \"timeout_s\": 60, \"options\": {\"k\": \"v\"}}",
+		      "{\"levels\": [{\"name\": \"lab\", \"agent\": \"fence_lab\", \"options\": {\"k\": \"v\"}}]}");
+	text = change(text, "{\"plug\": \"n1\"}", "{\"lab\": {\"plug\": \"n1\"}}");
+	text = change(text, "{\"plug\": \"n2\"}", "{\"lab\": {\"plug\": \"n2\"}}");
+	changed = parse(text, NULL);
+	assert_diff(config, changed, "- fencing (fence_lab, timeout 60 s)\n+ fencing level lab (fence_lab, timeout 60 s)\n"
+		    "~ node n1: fence options changed\n~ node n2: fence options changed\n");
+}
+
 /* Order and notation are no changes. */
 static void notation_makes_no_difference(void **unused)
 {
@@ -202,6 +229,7 @@ int main(void)
 		cmocka_unit_test(first_document_is_all_new),
 		cmocka_unit_test(another_cluster_replaces_everything),
 		cmocka_unit_test(each_change_has_its_line_and_its_reverse),
+		cmocka_unit_test(agent_becomes_a_level),
 		cmocka_unit_test(notation_makes_no_difference),
 		cmocka_unit_test(secrets_are_not_in_the_lines),
 	};

@@ -26,6 +26,7 @@ options:
     description:
       - Passwords and other secret values, put into the document at the path that is their name.
       - For example C(hosts/h1/chap/password) or C(fencing/options/password).
+      - One of a list goes by its name, like C(fencing/levels/bmc/options/password).
     type: dict
     default: {}
   wait:
@@ -94,18 +95,28 @@ def secret_paths(value, path=()):
         for key, inner in value.items():
             for found in secret_paths(inner, path + (str(key),)):
                 yield found
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            name = inner.get("name", index) if isinstance(inner, dict) else index
+            for found in secret_paths(inner, path + (str(name),)):
+                yield found
     elif path and is_secret_path(path) and isinstance(value, str):
         yield path
 
 
 def insert(document, path, value):
-    """Puts value at path; the objects on the way must be there or are made, but nothing is replaced."""
+    """Puts value at path; the objects on the way must be there or are made, but nothing is replaced. One of a list goes by its name."""
     at = document
     keys = path.split("/")
     for key in keys[:-1]:
-        at = at.setdefault(key, {})
-        if not isinstance(at, dict):
+        if isinstance(at, list):
+            at = next((inner for inner in at if isinstance(inner, dict) and inner.get("name") == key), None)
+        else:
+            at = at.setdefault(key, {})
+        if not isinstance(at, (dict, list)):
             raise ValueError("%s: %s is no object in the document" % (path, key))
+    if isinstance(at, list):
+        raise ValueError("%s: names no object in a list" % path)
     if keys[-1] in at:
         raise ValueError("%s: is in the document already" % path)
     at[keys[-1]] = value
