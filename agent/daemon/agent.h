@@ -87,6 +87,7 @@ struct agent {
 	struct settings settings;
 	struct ha_core *core;
 	struct trace *trace; /* NULL: none is wanted */
+	struct slot_file *state_file; /* store.c */
 	struct cluster *cluster;
 	struct ctl_server *ctl;
 	struct config_ref *config; /* the committed document, parsed; NULL before the first */

@@ -107,7 +107,7 @@ static int start_core(struct agent *agent, struct ha_settings *settings, struct 
 {
 	char *data = NULL;
 	size_t size = 0;
-	int rc = store_load(&agent->settings, &data, &size, err);
+	int rc = store_load(agent, &data, &size, err);
 
 	if (rc < 0)
 		return rc;

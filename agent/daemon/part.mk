@@ -4,4 +4,5 @@ $(eval $(call prog,lunwardd,$(wildcard agent/daemon/*.c),\
 PROGRAMS += $(BUILD)/lunwardd
 PKGS += libqb libsystemd jansson
 $(eval $(call unit_test,test_roles,tests/unit/test_roles.c agent/daemon/roles.c,,))
+$(eval $(call unit_test,test_slot_file,tests/unit/test_slot_file.c agent/daemon/slot_file.c,wire base,))
 $(eval $(call unit_test,test_loop,tests/unit/test_loop.c agent/daemon/loop.c,base,libqb))

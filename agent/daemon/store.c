@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/daemon/slot_file.h"
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -15,35 +16,30 @@
 #define DEADLINE_MS 20000 /* beyond it the disk is reported, not given up */
 
 struct persist_job {
-	char *path;
+	struct slot_file *file;
 	uint64_t version;
 	void *data;
 	size_t size;
 };
 
-int store_load(const struct settings *settings, char **ret_data, size_t *ret_size, struct err *err)
+int store_load(struct agent *agent, char **ret_data, size_t *ret_size, struct err *err)
 {
-	_cleanup_free_ char *path = xasprintf("%s/state", settings->state_dir);
+	_cleanup_free_ char *path = xasprintf("%s/state", agent->settings.state_dir);
 	int rc;
 
-	rc = file_make_dirs(settings->state_dir, 0700);
+	rc = file_make_dirs(agent->settings.state_dir, 0700);
 	if (rc < 0)
-		return err_errno(err, rc, "%s", settings->state_dir);
-	rc = file_read(path, STATE_SIZE_MAX, ret_data, ret_size);
-	if (rc == -ENOENT) {
-		*ret_data = NULL;
-		*ret_size = 0;
-		return 0;
-	}
+		return err_errno(err, rc, "%s", agent->settings.state_dir);
+	rc = slot_file_open(path, STATE_SIZE_MAX, &agent->state_file, ret_data, ret_size);
 	return rc < 0 ? err_errno(err, rc, "%s", path) : 0;
 }
 
 static int write_state(void *ctx, struct err *err)
 {
 	struct persist_job *job = ctx;
-	int rc = file_replace(job->path, job->data, job->size, 0600);
+	int rc = slot_file_write(job->file, job->data, job->size);
 
-	return rc < 0 ? err_errno(err, rc, "%s", job->path) : 0;
+	return rc < 0 ? err_errno(err, rc, "the file \"state\"") : 0;
 }
 
 static void written(void *owner, void *ctx, int result, const struct err *err)
@@ -53,7 +49,6 @@ static void written(void *owner, void *ctx, int result, const struct err *err)
 	if (result < 0)
 		log_err("cannot store the cluster's state: %s", err->text);
 	agent_step(owner, &(struct ha_event){ .type = HA_EV_PERSISTED, .version = job->version, .result = result });
-	free(job->path);
 	free(job->data);
 	free(job);
 }
@@ -68,7 +63,7 @@ void store_persist(struct agent *agent, uint64_t version, const void *data, size
 {
 	struct persist_job *job = xcalloc(1, sizeof(*job));
 
-	job->path = xasprintf("%s/state", agent->settings.state_dir);
+	job->file = agent->state_file;
 	job->version = version;
 	job->data = xmemdup(data, size);
 	job->size = size;

@@ -484,11 +484,14 @@ def test_state_lost_on_the_owner(storage, nodes, opened):
 
 
 def fill_state_disk(node):
-    """A state that is being written frees the room of the one it replaces: taken as well."""
-    for _ in range(2):
-        node.run(["dd", "if=/dev/zero", "of=/var/lib/lunward/fill", "bs=4k", "oflag=append", "conv=notrunc"], check=False)
-        wait_until(lambda: node.run(["test", "-e", "/var/lib/lunward/state.tmp"], check=False).returncode != 0, PATIENCE_S,
-                   f"{node.name} writes no state")
+    """The state is overwritten in place, which takes no room: it has to go, so that it must be made anew, and its room be taken at once."""
+    folder = "/var/lib/lunward"
+    for _ in range(50):
+        node.run(["rm", "-f", f"{folder}/state"])
+        node.run(["dd", "if=/dev/zero", f"of={folder}/fill", "bs=4k", "oflag=append", "conv=notrunc"], check=False)
+        if node.run(["ls", folder]).stdout.split() == ["fill"]:
+            return
+    raise AssertionError(f"{node.name} has made its state anew each time")
 
 
 def is_quiet(node):
@@ -501,7 +504,7 @@ def is_quiet(node):
 def test_state_disk_full(storage):
     n1, n2, n3 = storage.nodes
     for node in (n1, n3):
-        node.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", "/var/lib/lunward"])
+        node.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/var/lib/lunward"])
     storage.up()
     fill_state_disk(n3)
     n2.agent.lunward("move", "g1", "n2", check=True)  # the majority goes on
