@@ -21,11 +21,13 @@
 #define EVENTS_RESTART_MS 1000
 #define ASK_AGAIN_MS 4000
 #define MEND_RETRY_MS 10000
+#define NEGOTIATING_MS 5000
 
 enum storage_task {
 	TASK_PROVISION,  /* make what is missing */
 	TASK_INITIALISE, /* declare brand-new copies equal */
 	TASK_CONNECT,    /* after a takeover: the peer is back */
+	TASK_ATTACH,     /* a disk that waits for what its peer has said already */
 	TASK_RESUME,     /* the handler's time had run out; the cluster has agreed since */
 };
 
@@ -40,6 +42,7 @@ static const char *const task_names[] = {
 	[TASK_PROVISION] = "provisioning",
 	[TASK_INITIALISE] = "initialising",
 	[TASK_CONNECT] = "connecting DRBD",
+	[TASK_ATTACH] = "attaching DRBD's disks anew",
 	[TASK_RESUME] = "resuming DRBD",
 };
 
@@ -66,6 +69,8 @@ static int run_job(void *ctx, struct err *err)
 		return backend_initialise(job->ref->config, group, job->me, err);
 	case TASK_CONNECT:
 		return backend_connect(job->ref->config, group, err);
+	case TASK_ATTACH:
+		return backend_attach_anew(job->ref->config, group, err);
 	case TASK_RESUME:
 		return backend_resume(job->ref->config, group, err);
 	}
@@ -137,6 +142,19 @@ static bool each_volume(const struct agent *agent, const struct config *config, 
 	return true;
 }
 
+/* Whether fn says so of one of them; DRBD may not have all. */
+static bool any_volume(const struct agent *agent, const struct config *config, const struct config_group *group,
+		       bool (*fn)(const struct drbd_volume_state *state))
+{
+	for (size_t i = 0; i < config->n_volumes; i++) {
+		const struct drbd_volume_state *state = drbd_table_get(agent->drbd, config->volumes[i].drbd_minor);
+
+		if (config->volumes[i].group == group && state && fn(state))
+			return true;
+	}
+	return false;
+}
+
 /* "Consistent" is what DRBD says after a start without its peer: it would be up to date if nobody went on without it. Whether
  * somebody did is in the group's `current` set, which the core checks. */
 static bool disk_is_usable(const struct drbd_volume_state *state)
@@ -180,6 +198,11 @@ static bool is_not_brand_new(const struct drbd_volume_state *state)
 static bool is_not_alone(const struct drbd_volume_state *state)
 {
 	return strcmp(state->connection, "StandAlone") != 0;
+}
+
+static bool is_negotiating(const struct drbd_volume_state *state)
+{
+	return strcmp(state->disk, "Negotiating") == 0 && strcmp(state->connection, "Connected") == 0;
 }
 
 static bool is_not_held(const struct drbd_volume_state *state)
@@ -288,6 +311,21 @@ static void try_task(struct agroup *group, enum storage_task task, int64_t *retr
 	agent_turn_by(group->agent, *retry_ms);
 }
 
+/*
+ * Of two nodes that attach at the same moment over a connection that is there, one may miss the other's state, because it was Attaching
+ * itself when that came, and negotiates for good (seen with 8.4.11, volumes added to a connected resource).
+ */
+static bool negotiates_for_good(struct agroup *group, const struct config_group *spec, int64_t now_ms)
+{
+	if (!any_volume(group->agent, group->live->config, spec, is_negotiating)) {
+		group->negotiating_ms = 0;
+		return false;
+	}
+	group->negotiating_ms = group->negotiating_ms ? group->negotiating_ms : now_ms;
+	agent_turn_by(group->agent, group->negotiating_ms + NEGOTIATING_MS);
+	return now_ms >= group->negotiating_ms + NEGOTIATING_MS;
+}
+
 /* What a DRBD resource may need between two documents. */
 static void mend_drbd(struct agroup *group, const struct config_group *spec, int64_t now_ms)
 {
@@ -298,7 +336,9 @@ static void mend_drbd(struct agroup *group, const struct config_group *spec, int
 
 	if (ha_core_find_group(agent->core, group->name, &view) < 0)
 		return;
-	if (spec->nodes[0] == agent_me(agent) && !each_volume(agent, config, spec, is_not_brand_new))
+	if (negotiates_for_good(group, spec, now_ms))
+		try_task(group, TASK_ATTACH, &group->attach_retry_ms, now_ms);
+	else if (spec->nodes[0] == agent_me(agent) && !each_volume(agent, config, spec, is_not_brand_new))
 		try_task(group, TASK_INITIALISE, &group->initialise_retry_ms, now_ms);
 	else if (!each_volume(agent, config, spec, is_not_alone) && agent_node_is_up(agent, peer) && !group->job)
 		try_task(group, TASK_CONNECT, &group->connect_retry_ms, now_ms);

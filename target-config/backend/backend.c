@@ -398,6 +398,26 @@ int backend_connect(const struct config *config, const struct config_group *grou
 	return drbd_adjust(resource, err);
 }
 
+int backend_attach_anew(const struct config *config, const struct config_group *group, struct err *err)
+{
+	_cleanup_free_ const struct config_volume **volumes = NULL;
+	_cleanup_(drbd_table_freep) struct drbd_table *table = NULL;
+	_cleanup_free_ char *resource = backend_resource_name(group);
+	size_t n = backend_volumes(config, group, &volumes);
+	int rc;
+
+	if (!is_drbd(group) || n == 0)
+		return 0;
+	rc = drbd_snapshot(resource, &table, err);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
+
+		if (state && strcmp(state->disk, "Negotiating") == 0)
+			rc = drbd_detach(volumes[i]->drbd_minor, err);
+	}
+	return rc < 0 ? rc : drbd_adjust(resource, err);
+}
+
 int backend_resume(const struct config *config, const struct config_group *group, struct err *err)
 {
 	_cleanup_free_ const struct config_volume **volumes = NULL;

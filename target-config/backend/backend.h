@@ -34,6 +34,8 @@ int backend_promote(const struct config *config, const struct config_group *grou
 int backend_demote(const struct config *config, const struct config_group *group, struct err *err) must_check;
 /* Connect again after peer_lost or a dropped connection; no-op when connected or connecting. Never resolves a split brain. */
 int backend_connect(const struct config *config, const struct config_group *group, struct err *err) must_check;
+/* Volumes whose disk stays "Negotiating" over a connection that is there: takes the disk off and puts it on again. No-op for all others. */
+int backend_attach_anew(const struct config *config, const struct config_group *group, struct err *err) must_check;
 /* The owner lost its peer, the handler could not get an answer in its time and DRBD holds all writes ("suspended:fencing") for good.
  * Call only after the cluster has agreed that the peer's copy is no longer current. No-op when nothing is held. */
 int backend_resume(const struct config *config, const struct config_group *group, struct err *err) must_check;

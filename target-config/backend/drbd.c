@@ -203,6 +203,13 @@ int drbd_adjust(const char *resource, struct err *err)
 	return run_cmdl(err, ADM_MS, "drbdadm", "adjust", resource, NULL);
 }
 
+int drbd_detach(uint32_t minor, struct err *err)
+{
+	_cleanup_free_ char *number = xasprintf("%u", minor);
+
+	return run_cmdl(err, SHORT_MS, "drbdsetup", "detach", number, NULL);
+}
+
 int drbd_snapshot(const char *resource, struct drbd_table **ret_table, struct err *err)
 {
 	const char *argv[] = { "drbdsetup", "events2", "--now", "--statistics", resource, NULL };

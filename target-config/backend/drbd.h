@@ -32,6 +32,8 @@ struct drbd_endpoint {
 	uint16_t port;
 };
 int drbd_disconnect(const struct drbd_endpoint *local, const struct drbd_endpoint *remote, struct err *err) must_check;
+/* Takes the disk from a device; drbd_adjust() gives it back. -EBUSY while it is Primary without a peer. */
+int drbd_detach(uint32_t minor, struct err *err) must_check;
 int drbd_resume_io(uint32_t minor, struct err *err) must_check;
 int drbd_declare_equal(uint32_t minor, struct err *err) must_check;
 int drbd_resize(uint32_t minor, struct err *err) must_check;

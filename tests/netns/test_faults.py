@@ -277,6 +277,19 @@ def test_apply_during_a_partition(storage, nodes):
     assert n3.agent.status()["config_version"] == version
 
 
+def test_a_disk_negotiates_for_good(storage, nodes, opened):
+    """Volumes are added, both nodes attach them at once, and one does not hear the other."""
+    n1, n2, _ = nodes
+    document = storage.document()
+    document["volumes"]["v3"] = {"group": "g1", "pool": "data", "size": "1GiB"}
+    storage.world.deaf.add("n2")
+    n1.agent.lunward("apply", storage.write_document(document), check=True)
+    storage.settle(g1="n1", g2="n2")
+    assert not storage.world.deaf
+    wait_until(lambda: all(c["disk"] == "UpToDate" for c in n1.agent.group("g1")["copies"]), PATIENCE_S, "all copies up to date")
+    assert {gate: n for gate, n in storage.world.opened.items() if gate in opened} == opened
+
+
 @pytest.mark.parametrize("storage", [5], indirect=True)
 def test_minority_of_two_with_the_owner(storage, nodes):
     n1, n2, n3, n4, n5 = nodes

@@ -151,6 +151,7 @@ class World:
         self.faults = []
         self.violations = []
         self.fenced = []
+        self.deaf = set()  # machines whose next disk, attached over a connection that is there, never hears of its peer
         self.opened = {}  # gate -> how many times
         self.generation = 0
         self.closing = threading.Event()
@@ -450,12 +451,22 @@ class World:
         addresses = re.findall(r"address \w+ \[?([0-9a-f.:]+?)\]?:(\d+);", text)
         for number, minor in re.findall(r"volume (\d+) \{\s+device \S+ minor (\d+);", text):
             if int(minor) not in machine.volumes:
-                machine.volumes[int(minor)] = Volume(machine, int(minor), resource, int(number))
+                volume = machine.volumes[int(minor)] = Volume(machine, int(minor), resource, int(number))
+                if machine.name in self.deaf and self.pairs.get(resource, {}).get("connected"):
+                    self.deaf.remove(machine.name)
+                    self.note(machine.name, f"{resource}/{number} negotiates")
+                    volume.disk = "Negotiating"
         pair = self.pairs.setdefault(resource, {"connected": False, "count": 0, "since": None})
         pair["nodes"] = [self.addresses[a] for a, _ in addresses]
         pair["port"] = int(addresses[0][1])
         machine.standalone[resource] = False
         self.tell(resource)
+
+    def op_drbd_detach(self, machine, request):
+        volume = self.volume(machine, request)
+        self.note(machine.name, f"{volume.resource}/{volume.number} detached")
+        del machine.volumes[volume.minor]
+        self.tell(volume.resource)
 
     def op_drbd_secondary(self, machine, request):
         volume = self.volume(machine, request)

@@ -515,6 +515,22 @@ static void takeover_and_return(void **state)
 	assert_false(was_run(b, "drbdadm"));
 }
 
+static void a_disk_that_negotiates_for_good_is_attached_anew(void **state)
+{
+	struct bench *b = *state;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(provision(b), 0);
+	put(b, "log", "");
+	assert_int_equal(backend_attach_anew(b->config, b->group, &err), 0);
+	assert_false(was_run(b, "detach"));
+	happens(b, "\"disk\": \"Inconsistent\"", "\"disk\": \"Negotiating\"");
+	assert_int_equal(backend_attach_anew(b->config, b->group, &err), 0);
+	assert_true(was_run(b, "drbdsetup detach 100\n"));
+	assert_true(state_has(b, "\"disk\": \"Inconsistent\""));
+	assert_false(state_has(b, "Negotiating"));
+}
+
 static void held_writes_are_released_on_demand(void **state)
 {
 	struct bench *b = *state;
@@ -583,6 +599,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(roles, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_diskless_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(takeover_and_return, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_disk_that_negotiates_for_good_is_attached_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(held_writes_are_released_on_demand, setup, teardown),
 		cmocka_unit_test_setup_teardown(local_needs_no_drbd, setup, teardown),
 		cmocka_unit_test_setup_teardown(helper_path_has_no_newline, setup, teardown),

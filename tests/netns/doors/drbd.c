@@ -99,6 +99,11 @@ int drbd_disconnect(const struct drbd_endpoint *local, const struct drbd_endpoin
 	return finish(request, NULL, err);
 }
 
+int drbd_detach(uint32_t minor, struct err *err)
+{
+	return on_minor("drbd_detach", minor, err);
+}
+
 int drbd_resume_io(uint32_t minor, struct err *err)
 {
 	return on_minor("drbd_resume_io", minor, err);
