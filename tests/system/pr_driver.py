@@ -144,6 +144,21 @@ class Storm:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @classmethod
+    def running(cls, r, n: int, node: str, cycles: int = 400) -> "Storm":
+        """One of which each host has gone round once. A host that was cut off, because the cluster could not agree in time, ends its part:
+        just after a node has come back that is no fault."""
+        for attempt in range(4):
+            storm = cls(r, n, node, cycles)
+            try:
+                storm.wait_running()
+                return storm
+            except RuntimeError as e:
+                storm.stop()
+                r.say(f"       attempt {attempt + 1}: {str(e)[:160]}")
+                wait_in_step(r, storm.volumes)
+        raise RuntimeError("hosts are cut off before they have gone round once")
+
     @staticmethod
     def iqn(i: int, who: str) -> str:
         return f"iqn.2026-11.lab.lunward:s{i}{who}"

@@ -46,9 +46,9 @@ def power_cuts(r) -> None:
     wrong: List[str] = []
     for c in range(cuts):
         owner = site.group(lab.n3)["owner"]
-        kind, storm = KINDS[c % len(KINDS)], Storm(r, n, owner)
+        kind = KINDS[c % len(KINDS)]
         r.say(f"cut {c + 1} of {cuts}: {owner}, within 10 ms after a GOOD of {kind} (seed {seed})")
-        storm.wait_running()
+        storm = Storm.running(r, n, owner)
         moment = time.monotonic() + rng.uniform(0.2, 2)
         storm.wait_for(lambda s, k=kind, m=moment, t=storm: s.seen >= m and t.good(s) and t.kind(s.line) == k, 60)
         time.sleep(rng.uniform(0, 0.007))
@@ -110,8 +110,7 @@ def agents(r) -> None:
     for i in range(int(os.environ.get("PR_KILLS", "4"))):
         for how in ("kill -s KILL", "restart"):
             node = lab.nodes[site.group(lab.n3)["owner"]]
-            storm = Storm(r, n, node.name, 1500)
-            storm.wait_running()
+            storm = Storm.running(r, n, node.name, 1500)
             for _ in range(3):
                 node.run(f"systemctl {how} lunwardd", timeout_s=60)
                 wait_goes_on(storm)
@@ -120,8 +119,7 @@ def agents(r) -> None:
         owner = site.group(lab.n3)["owner"]
         node = lab.nodes[owner if who == "owner" else others(owner)]
         watcher = lab.nodes[others(node.name)]
-        storm = Storm(r, n, owner, 1500)
-        storm.wait_running()
+        storm = Storm.running(r, n, owner, 1500)
         r.say(f"lunwardd of the {who} ({node.name}) is stopped for 20 s")
         began, lost, looks, at = time.monotonic(), [], 0, len(storm.said)
         node.run("systemctl kill -s STOP lunwardd")
