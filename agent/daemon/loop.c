@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 
+#define MAX_SIGNALS 4
 #define MAX_FDS 4096 /* descriptors are small integers: a table by number */
 
 struct fd_slot {
@@ -26,8 +27,16 @@ struct post {
 	void *ctx;
 };
 
+struct signal_slot {
+	struct loop *loop;
+	loop_call_fn *fn;
+	void *ctx;
+};
+
 struct loop {
 	qb_loop_t *qb;
+	struct signal_slot signals[MAX_SIGNALS];
+	size_t n_signals;
 	struct fd_slot fds[MAX_FDS];
 	int wake_fd;
 	pthread_mutex_t lock; /* guards the posted list */
@@ -122,12 +131,6 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t deadlin
 					 &timer->handle) == 0;
 }
 
-struct signal_slot {
-	struct loop *loop;
-	loop_call_fn *fn;
-	void *ctx;
-};
-
 static int32_t dispatch_signal(int32_t signo, void *data)
 {
 	struct signal_slot *slot = data;
@@ -140,9 +143,15 @@ static int32_t dispatch_signal(int32_t signo, void *data)
 
 int loop_signal_add(struct loop *loop, int signo, loop_call_fn *fn, void *ctx)
 {
-	struct signal_slot slot = { loop, fn, ctx };
-	/* Lives as long as the process: signals are added once, at start. */
-	return qb_loop_signal_add(loop->qb, QB_LOOP_HIGH, signo, xmemdup(&slot, sizeof(slot)), dispatch_signal, NULL);
+	struct signal_slot *slot = &loop->signals[loop->n_signals];
+	int rc;
+
+	if (loop->n_signals == MAX_SIGNALS)
+		return -ENOSPC;
+	*slot = (struct signal_slot){ loop, fn, ctx };
+	rc = qb_loop_signal_add(loop->qb, QB_LOOP_HIGH, signo, slot, dispatch_signal, NULL);
+	loop->n_signals += rc == 0;
+	return rc;
 }
 
 static void look_at_the_time(void *ctx)

@@ -147,9 +147,12 @@ static bool any_volume(const struct agent *agent, const struct config *config, c
 		       bool (*fn)(const struct drbd_volume_state *state))
 {
 	for (size_t i = 0; i < config->n_volumes; i++) {
-		const struct drbd_volume_state *state = drbd_table_get(agent->drbd, config->volumes[i].drbd_minor);
+		const struct drbd_volume_state *state;
 
-		if (config->volumes[i].group == group && state && fn(state))
+		if (config->volumes[i].group != group)
+			continue;
+		state = drbd_table_get(agent->drbd, config->volumes[i].drbd_minor);
+		if (state && fn(state))
 			return true;
 	}
 	return false;

@@ -277,10 +277,11 @@ def test_apply_during_a_partition(storage, nodes):
     assert n3.agent.status()["config_version"] == version
 
 
-def test_a_disk_negotiates_for_good(storage, nodes, opened):
+@OF_ITS_OWN
+def test_a_disk_negotiates_for_good(storage):
     """Volumes are added, both nodes attach them at once, and one does not hear the other."""
-    n1, n2, _ = nodes
-    document = storage.document()
+    storage.up()
+    n1, opened, document = storage.nodes[0], dict(storage.world.opened), storage.document()
     document["volumes"]["v3"] = {"group": "g1", "pool": "data", "size": "1GiB"}
     storage.world.deaf.add("n2")
     n1.agent.lunward("apply", storage.write_document(document), check=True)

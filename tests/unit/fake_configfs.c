@@ -2,11 +2,11 @@
 #include "tests/unit/fake_configfs.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/xalloc.h"
@@ -460,7 +460,7 @@ static void match_registrations(struct fake *fake, struct node *dev)
 	}
 	dev->matching = true;
 	pthread_mutex_unlock(&fake->lock);
-	usleep(1000);
+	(void)poll(NULL, 0, 1);
 	pthread_mutex_lock(&fake->lock);
 	dev->matching = false;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The main loop: a turn follows each event, and at once. */
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -85,7 +86,7 @@ static void a_turn_follows_a_timer_and_none_comes_by_itself(void **unused)
 
 /* --- signals --- */
 
-enum { SIGNALS = 40, EVERY_US = 50000 };
+enum { SIGNALS = 40, EVERY_MS = 50 };
 
 struct noise {
 	struct story story;
@@ -109,7 +110,7 @@ static void stop_us_and_go_on(void)
 
 	if (pid == 0) {
 		kill(getppid(), SIGSTOP);
-		usleep(EVERY_US / 10);
+		(void)poll(NULL, 0, EVERY_MS / 10);
 		kill(getppid(), SIGCONT);
 		_exit(0);
 	}
@@ -124,7 +125,7 @@ static void *make_noise(void *ctx)
 	while (noise->n_made < SIGNALS && !noise->story.n_timers) {
 		noise->make();
 		noise->n_made++;
-		usleep(EVERY_US);
+		(void)poll(NULL, 0, EVERY_MS);
 	}
 	return NULL;
 }
@@ -148,7 +149,7 @@ static void timer_fires_in_spite_of(void (*make)(void))
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	assert_int_equal(pthread_create(&tid, NULL, make_noise, &noise), 0);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	loop_timer_set(noise.story.loop, &noise.story.timer, clock_now_ms() + EVERY_US / 1000 * 4, fired_in_noise, &noise);
+	loop_timer_set(noise.story.loop, &noise.story.timer, clock_now_ms() + EVERY_MS * 4, fired_in_noise, &noise);
 	loop_run(noise.story.loop, NULL, NULL);
 	pthread_join(tid, NULL);
 	loop_free(noise.story.loop);
