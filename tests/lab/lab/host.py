@@ -97,21 +97,39 @@ def discover(host: Node, portal: str, iface: str = "default") -> List[Tuple[str,
 
 
 LOGIN_TIMED_OUT = 8  # ISCSI_ERR_TRANS_TIMEOUT
+WEDGED_MAX = 3
+
+
+def wait_listening(node: Node) -> None:
+    """Until no login thread of its target waits for what a wedged initiator does not send: 15 s for each of its connections, one after the
+    other, and a new session would wait behind them."""
+    look = "for p in $(pgrep '^iscsi_np$'); do cat /proc/$p/stack; done | grep -c get_login_rx"
+    seen = {"free": 0}
+
+    def is_free():
+        seen["free"] = seen["free"] + 1 if node.run(look, check=False).out.strip() == "0" else 0
+        return seen["free"] == 3  # in a row: between two of them it is free for a moment
+    wait_until(is_free, 180, f"{node.name} to have done with wedged logins", 1)
 
 
 def login(host: Node, iqn: str, portal: str, iface: str = "default", timeout_s: float = 120) -> None:
     """Logs in to one portal; makes the record if no discovery has.
 
     The initiator of Linux 6.1 may wedge the first login of a session ("Login/Text in progress. Cannot start new task", open-iscsi's issue
-    424: a reference to the login task is lost, iSER under emulation shows it). It never comes back from that; a new session does.
+    424: a reference to the login task is lost, iSER under emulation shows it). It never comes back from that; a new session does,
+    which may wedge again.
     """
     record = f"-m node -T {iqn} -p {portal} -I {iface}"
     host.run(f"iscsiadm {record} >/dev/null 2>&1 || iscsiadm {record} -o new >/dev/null", timeout_s=timeout_s)
-    since = host.out("cut -d' ' -f1 /proc/uptime")
-    done = host.run(f"iscsiadm {record} -l", check=False, timeout_s=timeout_s)
-    if done.code == LOGIN_TIMED_OUT and "Login/Text in progress" in host.out(f"dmesg | awk -F'[][]' '$2 + 0 > {since}'"):
-        host.run(f"echo 'lab: the initiator of {portal} has wedged, trying a new session' >/dev/kmsg")
+    for _ in range(WEDGED_MAX):
+        since = host.out("cut -d' ' -f1 /proc/uptime")
         done = host.run(f"iscsiadm {record} -l", check=False, timeout_s=timeout_s)
+        if done.code != LOGIN_TIMED_OUT or "Login/Text in progress" not in host.out(f"dmesg | awk -F'[][]' '$2 + 0 > {since}'"):
+            break
+        host.run(f"echo 'lab: the initiator of {portal} has wedged, trying a new session' >/dev/kmsg")
+        for node in host.lab.nodes.values():
+            if portal.startswith(f"{node.san_address}:"):
+                wait_listening(node)
     if done.code:
         raise CommandFailed(host.name, f"iscsiadm {record} -l", done)
 
