@@ -129,20 +129,18 @@ static int check_probe(const struct cli *cli, struct err *err)
 
 static enum cli_exit confirm(const struct cli *cli, const struct drill *drill)
 {
+	enum cli_exit may;
+
 	if (!drill->crash || cli_has(cli, CLI_OPTION_YES))
 		return CLI_EXIT_OK;
-	if (!isatty(STDIN_FILENO)) {
-		fprintf(stderr, "lunward: %s: nobody to ask: without a terminal --crash needs --yes\n", cli->verb->name);
-		return CLI_EXIT_USAGE;
-	}
+	may = cli_may_ask(cli, "--crash needs --yes");
+	if (may != CLI_EXIT_OK)
+		return may;
 	fprintf(stderr,
 		"%s is going to be fenced: it loses its power with all that runs on it, and stays off\n"
 		"until somebody switches it on. Until then there is no spare.\n\n"
 		"Type its name to have it so: ", drill->from);
-	if (cli_read_name(drill->from))
-		return CLI_EXIT_OK;
-	fprintf(stderr, "lunward: %s: that is not the name: nothing was done\n", cli->verb->name);
-	return CLI_EXIT_FAILED;
+	return cli_read_name(cli, drill->from);
 }
 
 /* --- the drill -------------------------------------------------------------------------------------------------------------------------*/

@@ -121,14 +121,39 @@ static void explain(const struct cli *cli, const char *node)
 		node, owned.len ? strbuf_str(&owned) : "no group at the moment", node);
 }
 
-bool cli_read_name(const char *name)
+enum cli_exit cli_may_ask(const struct cli *cli, const char *instead)
+{
+	if (isatty(STDIN_FILENO))
+		return CLI_EXIT_OK;
+	fprintf(stderr, "lunward: %s: nobody to ask: without a terminal %s\n", cli->verb->name, instead);
+	return CLI_EXIT_USAGE;
+}
+
+enum cli_exit cli_read_name(const struct cli *cli, const char *name)
 {
 	char line[256];
 
-	if (!fgets(line, sizeof(line), stdin))
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	return strcmp(line, name) == 0;
+	if (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strcmp(line, name) == 0)
+			return CLI_EXIT_OK;
+	}
+	fprintf(stderr, "lunward: %s: that is not the name: nothing was done\n", cli->verb->name);
+	return CLI_EXIT_FAILED;
+}
+
+static enum cli_exit confirm(struct cli *cli, const char *node)
+{
+	enum cli_exit may;
+
+	if (cli_has(cli, CLI_OPTION_YES))
+		return CLI_EXIT_OK;
+	may = cli_may_ask(cli, "--yes is needed");
+	if (may != CLI_EXIT_OK)
+		return may;
+	explain(cli, node);
+	fprintf(stderr, "Type the name of the node to vouch for it: ");
+	return cli_read_name(cli, node);
 }
 
 enum cli_exit cmd_confirm_down(struct cli *cli)
@@ -136,20 +161,11 @@ enum cli_exit cmd_confirm_down(struct cli *cli)
 	json_auto_t *result = NULL;
 	struct err err = ERR_INIT;
 	const char *node = cli->args[0];
+	enum cli_exit confirmed = confirm(cli, node);
 	int rc;
 
-	if (!cli_has(cli, CLI_OPTION_YES)) {
-		if (!isatty(STDIN_FILENO)) {
-			fprintf(stderr, "lunward: %s: nobody to ask: without a terminal --yes is needed\n", cli->verb->name);
-			return CLI_EXIT_USAGE;
-		}
-		explain(cli, node);
-		fprintf(stderr, "Type the name of the node to vouch for it: ");
-		if (!cli_read_name(node)) {
-			fprintf(stderr, "lunward: %s: that is not the name: nothing was done\n", cli->verb->name);
-			return CLI_EXIT_FAILED;
-		}
-	}
+	if (confirmed != CLI_EXIT_OK)
+		return confirmed;
 	rc = cli_call(cli, "confirm-down", json_pack("{s:s}", "node", node), &result, &err);
 	if (rc == 0 && !cli->json)
 		printf("%s counts as off; see `lunward status` for what is taken over\n", node);

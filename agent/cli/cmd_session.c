@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/json.h"
@@ -187,27 +186,32 @@ enum cli_exit cmd_session_list(struct cli *cli)
 	return CLI_EXIT_OK;
 }
 
+static enum cli_exit confirm_drop(const struct cli *cli, const char *host)
+{
+	enum cli_exit may;
+
+	if (cli_has(cli, CLI_OPTION_YES))
+		return CLI_EXIT_OK;
+	may = cli_may_ask(cli, "--yes is needed");
+	if (may != CLI_EXIT_OK)
+		return may;
+	fprintf(stderr, "You are about to cut %s off from this node%s%s. Commands under way get no\n"
+		"answer: unless it has another path, what runs there sees I/O stop until the host\n"
+		"has logged in again.\n\nType its name to go on: ", host, cli->target ? "'s " : "", cli->target ? cli->target : "");
+	return cli_read_name(cli, host);
+}
+
 enum cli_exit cmd_session_drop(struct cli *cli)
 {
 	json_auto_t *answer = NULL;
 	const char *host = cli->args[0];
+	enum cli_exit confirmed = confirm_drop(cli, host);
 	json_t *args;
 	struct err err = ERR_INIT;
 	long long n;
 
-	if (!cli_has(cli, CLI_OPTION_YES)) {
-		if (!isatty(STDIN_FILENO)) {
-			fprintf(stderr, "lunward: %s: nobody to ask: without a terminal --yes is needed\n", cli->verb->name);
-			return CLI_EXIT_USAGE;
-		}
-		fprintf(stderr, "You are about to cut %s off from this node%s%s. Commands under way get no\n"
-			"answer: unless it has another path, what runs there sees I/O stop until the host\n"
-			"has logged in again.\n\nType its name to go on: ", host, cli->target ? "'s " : "", cli->target ? cli->target : "");
-		if (!cli_read_name(host)) {
-			fprintf(stderr, "lunward: %s: that is not the name: nothing was done\n", cli->verb->name);
-			return CLI_EXIT_FAILED;
-		}
-	}
+	if (confirmed != CLI_EXIT_OK)
+		return confirmed;
 	args = json_pack("{s:s}", "host", host);
 	if (cli->target)
 		json_object_set_new(args, "target", json_string(cli->target));

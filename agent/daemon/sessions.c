@@ -102,13 +102,6 @@ static json_t *text(const char *s)
 	return string ? string : json_string("?"); /* a host's alias need not be UTF-8 */
 }
 
-static const char *node_name(const struct config *config, uint32_t nodeid)
-{
-	const struct config_node *node = config_node_by_id(config, nodeid);
-
-	return node ? node->name : "?";
-}
-
 static json_t *connections_json(const struct lio_session *session)
 {
 	json_t *array = json_array();
@@ -164,7 +157,7 @@ static json_t *session_json(const struct reading *reading, const struct lio_sess
 	return json_pack("{s:s?, s:s, s:o, s:s, s:I, s:s, s:o, s:I, s:s, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:{s:s, s:s}, s:o}",
 			 "host",
 			 host ? host->name : NULL, "initiator", session->initiator, "alias", text(session->alias), "target", session->target,
-			 "portal_group", (json_int_t)session->tpgt, "port_of", node_name(config, session->tpgt), "portals", portals,
+			 "portal_group", (json_int_t)session->tpgt, "port_of", config_node_name(config, session->tpgt), "portals", portals,
 			 "session_id", (json_int_t)session->sid, "isid", session->isid, "tsih", (int)session->tsih, "state",
 			 text(session->state), "connections", connections_json(session), "parameters",
 			 values_json(session->parameters, session->n_parameters), "counters",
@@ -248,7 +241,7 @@ static int read_kernel(void *ctx, struct err *err)
 
 	if (rc < 0)
 		return err_errno(err, rc, "cannot read the kernel target's sessions");
-	reading->answer = json_pack("{s:s, s:o, s:o}", "node", node_name(config, agent_me(reading->agent)), "targets",
+	reading->answer = json_pack("{s:s, s:o, s:o}", "node", config_node_name(config, agent_me(reading->agent)), "targets",
 				    targets_json(&reading->sessions), "volumes", volumes_json(reading));
 	if (!reading->only_counters)
 		json_object_set_new(reading->answer, "sessions", sessions_json(reading));

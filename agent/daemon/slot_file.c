@@ -148,19 +148,9 @@ static int make_anew(struct slot_file *file, const uint8_t *slot, size_t size)
 static int overwrite(const struct slot_file *file, const uint8_t *slot, size_t size)
 {
 	off_t at = (off_t)((file->number + 1) % 2 * file->slot_size);
+	int rc = lseek(file->fd, at, SEEK_SET) < 0 ? -errno : file_write_all(file->fd, slot, size);
 
-	while (size) {
-		ssize_t n = pwrite(file->fd, slot, size, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		slot += n;
-		at += n;
-		size -= (size_t)n;
-	}
-	return fdatasync(file->fd) < 0 ? -errno : 0;
+	return rc == 0 && fdatasync(file->fd) < 0 ? -errno : rc;
 }
 
 /* Nobody has removed or replaced it under us: what is written to a file without a name is lost. */

@@ -126,9 +126,9 @@ static void start_job(struct agroup *group, enum storage_task task)
 		   job_late, group);
 }
 
-/* Calls fn for each volume of the group until it returns false; returns whether all returned true. */
-static bool each_volume(const struct agent *agent, const struct config *config, const struct config_group *group,
-			bool (*fn)(const struct drbd_volume_state *state))
+/* Whether fn says so of each volume of the group; `unknown`: what counts for one that DRBD does not have. */
+static bool each_volume_or(const struct agent *agent, const struct config *config, const struct config_group *group,
+			   bool (*fn)(const struct drbd_volume_state *state), bool unknown)
 {
 	for (size_t i = 0; i < config->n_volumes; i++) {
 		const struct drbd_volume_state *state;
@@ -136,26 +136,16 @@ static bool each_volume(const struct agent *agent, const struct config *config, 
 		if (config->volumes[i].group != group)
 			continue;
 		state = drbd_table_get(agent->drbd, config->volumes[i].drbd_minor);
-		if (!state || !fn(state))
+		if (!(state ? fn(state) : unknown))
 			return false;
 	}
 	return true;
 }
 
-/* Whether fn says so of one of them; DRBD may not have all. */
-static bool any_volume(const struct agent *agent, const struct config *config, const struct config_group *group,
-		       bool (*fn)(const struct drbd_volume_state *state))
+static bool each_volume(const struct agent *agent, const struct config *config, const struct config_group *group,
+			bool (*fn)(const struct drbd_volume_state *state))
 {
-	for (size_t i = 0; i < config->n_volumes; i++) {
-		const struct drbd_volume_state *state;
-
-		if (config->volumes[i].group != group)
-			continue;
-		state = drbd_table_get(agent->drbd, config->volumes[i].drbd_minor);
-		if (state && fn(state))
-			return true;
-	}
-	return false;
+	return each_volume_or(agent, config, group, fn, false);
 }
 
 /* "Consistent" is what DRBD says after a start without its peer: it would be up to date if nobody went on without it. Whether
@@ -203,9 +193,9 @@ static bool is_not_alone(const struct drbd_volume_state *state)
 	return strcmp(state->connection, "StandAlone") != 0;
 }
 
-static bool is_negotiating(const struct drbd_volume_state *state)
+static bool is_not_negotiating(const struct drbd_volume_state *state)
 {
-	return strcmp(state->disk, "Negotiating") == 0 && strcmp(state->connection, "Connected") == 0;
+	return strcmp(state->disk, "Negotiating") != 0 || strcmp(state->connection, "Connected") != 0;
 }
 
 static bool is_not_held(const struct drbd_volume_state *state)
@@ -320,7 +310,7 @@ static void try_task(struct agroup *group, enum storage_task task, int64_t *retr
  */
 static bool negotiates_for_good(struct agroup *group, const struct config_group *spec, int64_t now_ms)
 {
-	if (!any_volume(group->agent, group->live->config, spec, is_negotiating)) {
+	if (each_volume_or(group->agent, group->live->config, spec, is_not_negotiating, true)) {
 		group->negotiating_ms = 0;
 		return false;
 	}

@@ -17,6 +17,7 @@
 
 struct persist_job {
 	struct slot_file *file;
+	const char *dir; /* of the settings */
 	uint64_t version;
 	void *data;
 	size_t size;
@@ -39,7 +40,7 @@ static int write_state(void *ctx, struct err *err)
 	struct persist_job *job = ctx;
 	int rc = slot_file_write(job->file, job->data, job->size);
 
-	return rc < 0 ? err_errno(err, rc, "the file \"state\"") : 0;
+	return rc < 0 ? err_errno(err, rc, "%s/state", job->dir) : 0;
 }
 
 static void written(void *owner, void *ctx, int result, const struct err *err)
@@ -64,6 +65,7 @@ void store_persist(struct agent *agent, uint64_t version, const void *data, size
 	struct persist_job *job = xcalloc(1, sizeof(*job));
 
 	job->file = agent->state_file;
+	job->dir = agent->settings.state_dir;
 	job->version = version;
 	job->data = xmemdup(data, size);
 	job->size = size;

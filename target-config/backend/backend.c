@@ -398,32 +398,14 @@ int backend_connect(const struct config *config, const struct config_group *grou
 	return drbd_adjust(resource, err);
 }
 
-int backend_attach_anew(const struct config *config, const struct config_group *group, struct err *err)
-{
-	_cleanup_free_ const struct config_volume **volumes = NULL;
-	_cleanup_(drbd_table_freep) struct drbd_table *table = NULL;
-	_cleanup_free_ char *resource = backend_resource_name(group);
-	size_t n = backend_volumes(config, group, &volumes);
-	int rc;
-
-	if (!is_drbd(group) || n == 0)
-		return 0;
-	rc = drbd_snapshot(resource, &table, err);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
-
-		if (state && strcmp(state->disk, "Negotiating") == 0)
-			rc = drbd_detach(volumes[i]->drbd_minor, err);
-	}
-	return rc < 0 ? rc : drbd_adjust(resource, err);
-}
-
-int backend_resume(const struct config *config, const struct config_group *group, struct err *err)
+/* fn for each volume that is in the state; the first error ends it. Returns for how many. */
+static int on_volumes(const struct config *config, const struct config_group *group, bool (*is_wanted)(const struct drbd_volume_state *state),
+		      int (*fn)(uint32_t minor, struct err *err), struct err *err)
 {
 	_cleanup_free_ const struct config_volume **volumes = NULL;
 	_cleanup_(drbd_table_freep) struct drbd_table *table = NULL;
 	size_t n = backend_volumes(config, group, &volumes);
-	int rc;
+	int rc, done = 0;
 
 	if (!is_drbd(group) || n == 0)
 		return 0;
@@ -431,11 +413,38 @@ int backend_resume(const struct config *config, const struct config_group *group
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
 
-		/* Per device although it is the resource that is suspended: each gets its new generation here. */
-		if (state && strstr(state->suspended, "fencing"))
-			rc = drbd_resume_io(volumes[i]->drbd_minor, err);
+		if (!state || !is_wanted(state))
+			continue;
+		rc = fn(volumes[i]->drbd_minor, err);
+		done++;
 	}
-	return rc;
+	return rc < 0 ? rc : done;
+}
+
+static bool is_negotiating(const struct drbd_volume_state *state)
+{
+	return strcmp(state->disk, "Negotiating") == 0;
+}
+
+int backend_attach_anew(const struct config *config, const struct config_group *group, struct err *err)
+{
+	_cleanup_free_ char *resource = backend_resource_name(group);
+	int rc = on_volumes(config, group, is_negotiating, drbd_detach, err);
+
+	return rc > 0 ? drbd_adjust(resource, err) : rc;
+}
+
+static bool is_held(const struct drbd_volume_state *state)
+{
+	return strstr(state->suspended, "fencing") != NULL;
+}
+
+/* Per device although it is the resource that is suspended: each gets its new generation here. */
+int backend_resume(const struct config *config, const struct config_group *group, struct err *err)
+{
+	int rc = on_volumes(config, group, is_held, drbd_resume_io, err);
+
+	return rc < 0 ? rc : 0;
 }
 
 /* --- the handler ---------------------------------------------------------------------------------------------------------*/

@@ -273,8 +273,8 @@ static void read_details(const struct lio_roots *roots, struct lio_session *sess
 						  "DataSequenceInOrder", "ErrorRecoveryLevel" };
 	static const char *const counters[] = { "cmd_pdus", "rsp_pdus", "txdata_octs", "rxdata_octs", "conn_digest_errors",
 						"conn_timeout_errors" };
-	_cleanup_free_ char *tpg = xasprintf("iscsi/%s/tpgt_%u", session->target, session->tpgt);
-	_cleanup_free_ char *acl = xasprintf("%s/acls/%s", tpg, session->initiator);
+	_cleanup_free_ char *tpg = lio_tpg_dir(session->target, session->tpgt);
+	_cleanup_free_ char *acl = lio_acl_dir(session->target, session->tpgt, session->initiator);
 	_cleanup_free_ char *param = xasprintf("%s/param", acl);
 	_cleanup_free_ char *statistics = xasprintf("%s/fabric_statistics/iscsi_sess_stats", acl);
 
@@ -288,7 +288,8 @@ static void read_details(const struct lio_roots *roots, struct lio_session *sess
 
 static int read_session(const struct lio_roots *roots, const char *target, uint32_t tpgt, const char *initiator, struct lio_session *ret)
 {
-	_cleanup_free_ char *path = xasprintf("%s/iscsi/%s/tpgt_%u/acls/%s/info", roots->configfs, target, tpgt, initiator);
+	_cleanup_free_ char *acl = lio_acl_dir(target, tpgt, initiator);
+	_cleanup_free_ char *path = xasprintf("%s/%s/info", roots->configfs, acl);
 	_cleanup_free_ char *info = NULL;
 	struct cfs *cfs = lio_cfs(roots);
 	struct lio_session session = { 0 };
@@ -308,7 +309,7 @@ static int read_session(const struct lio_roots *roots, const char *target, uint3
 
 int lio_session_read(const struct lio_roots *roots, const char *target, uint32_t tpgt, const char *initiator, struct lio_session *ret)
 {
-	_cleanup_free_ char *tpg = xasprintf("iscsi/%s/tpgt_%u", target, tpgt);
+	_cleanup_free_ char *tpg = lio_tpg_dir(target, tpgt);
 	int rc = read_session(roots, target, tpgt, initiator, ret);
 
 	if (rc == 0)
@@ -318,7 +319,8 @@ int lio_session_read(const struct lio_roots *roots, const char *target, uint32_t
 
 static int read_tpg(const struct lio_roots *roots, const char *iqn, uint32_t tpgt, struct lio_sessions *sessions)
 {
-	_cleanup_free_ char *acls = xasprintf("%s/iscsi/%s/tpgt_%u/acls", roots->configfs, iqn, tpgt);
+	_cleanup_free_ char *tpg = lio_tpg_dir(iqn, tpgt);
+	_cleanup_free_ char *acls = xasprintf("%s/%s/acls", roots->configfs, tpg);
 	struct cfs *cfs = lio_cfs(roots);
 	char **names;
 	size_t n;

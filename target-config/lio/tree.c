@@ -129,9 +129,14 @@ static char *backstore_dir(const struct config_volume *volume)
 	return xasprintf("%s/%s", LIO_HBA, volume->name);
 }
 
-static char *tpg_dir(const struct config_target *target, uint32_t nodeid)
+char *lio_tpg_dir(const char *iqn, uint32_t tpgt)
 {
-	return xasprintf("iscsi/%s/tpgt_%u", target->iqn, nodeid);
+	return xasprintf("iscsi/%s/tpgt_%u", iqn, tpgt);
+}
+
+char *lio_acl_dir(const char *iqn, uint32_t tpgt, const char *initiator)
+{
+	return xasprintf("iscsi/%s/tpgt_%u/acls/%s", iqn, tpgt, initiator);
 }
 
 /* The TPG's own LUN number; hosts see mapping.lun. A volume keeps its minor for life. */
@@ -296,7 +301,7 @@ static void build_tpg(struct lio_tree *tree, const struct config *config, const 
 		{ "default_cmdsn_depth", "128" },   /* new ACLs take it: open-iscsi's node.session.cmds_max */
 		{ "tpg_enabled_sendtargets", "1" }, /* shadow TPGs are not advertised */
 	};
-	char *dir = tpg_dir(target, nodeid);
+	char *dir = lio_tpg_dir(target->iqn, nodeid);
 	char *attrib = xasprintf("%s/attrib", dir);
 	char text[16];
 
@@ -365,11 +370,6 @@ static void build_acl(struct lio_tree *tree, const struct config_host *host, con
 	free(auth);
 }
 
-static char *acl_dir(const struct config_target *target, uint32_t nodeid, const char *initiator)
-{
-	return xasprintf("iscsi/%s/tpgt_%u/acls/%s", target->iqn, nodeid, initiator);
-}
-
 static void build_acls(struct lio_tree *tree, const struct config *config, const struct config_target *target, uint32_t nodeid)
 {
 	for (size_t h = 0; h < config->n_hosts; h++) {
@@ -378,7 +378,7 @@ static void build_acls(struct lio_tree *tree, const struct config *config, const
 		if (!host_on_target(config, host, target))
 			continue;
 		for (size_t i = 0; i < host->n_initiators; i++) {
-			char *acl = acl_dir(target, nodeid, host->initiators[i]);
+			char *acl = lio_acl_dir(target->iqn, nodeid, host->initiators[i]);
 
 			next_chain(tree);
 			build_acl(tree, host, acl);
@@ -402,7 +402,7 @@ static void build_mapped_luns(struct lio_tree *tree, const struct config *config
 			if (!has_copy(volume, node->nodeid))
 				continue;
 			for (size_t i = 0; i < mapping->host->n_initiators; i++) {
-				char *acl = acl_dir(mapping->target, node->nodeid, mapping->host->initiators[i]);
+				char *acl = lio_acl_dir(mapping->target->iqn, node->nodeid, mapping->host->initiators[i]);
 
 				add(tree, LIO_DIR, volume->name, xasprintf("%s/lun_%u", acl, mapping->lun));
 				add_link(tree, volume->name, xasprintf("%s/lun_%u/%s", acl, mapping->lun, volume->name),
@@ -483,8 +483,6 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 	case LIO_STAGE_ACL:
 		build_acls(tree, config, target, nodeid);
 		break;
-	case LIO_STAGE_MAPPED_LUN: /* by volumes */
-		break;
 	case LIO_STAGE_PORTAL:
 		if (serves_portals_of(scope, nodeid))
 			build_portals(tree, scope, target, nodeid);
@@ -492,7 +490,7 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 	case LIO_STAGE_ENABLE:
 		next_chain(tree);
 		if (serves_portals_of(scope, nodeid)) {
-			char *dir = tpg_dir(target, nodeid);
+			char *dir = lio_tpg_dir(target->iqn, nodeid);
 
 			add_attr(tree, NULL, dir, "enable", "1", 0);
 			free(dir);

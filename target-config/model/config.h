@@ -196,6 +196,7 @@ void config_free(struct config *config);
 
 /* Look-ups; NULL if there is none. Borrowed. */
 const struct config_node *config_node_by_id(const struct config *config, uint32_t nodeid);
+const char *config_node_name(const struct config *config, uint32_t nodeid); /* "?" if there is none */
 const struct config_node *config_node_by_name(const struct config *config, const char *name);
 const struct config_group *config_group_by_name(const struct config *config, const char *name);
 const struct config_volume *config_volume_by_name(const struct config *config, const char *name);

@@ -26,7 +26,4 @@ int config_refuse(struct err *err, const char *section, const char *name, const 
 const void *config_find_named(const void *array, size_t n, size_t item_size, const char *name);
 int config_compare_names(const void *a, const void *b);
 
-/* A name of the node for texts; never NULL. */
-const char *config_node_name(const struct config *config, uint32_t nodeid);
-
 #endif
