@@ -126,6 +126,7 @@ install: all man
 	$(call put,755,$(filter-out %.mk,$(wildcard resource-agents/*)),$(PREFIX)/lib/ocf/resource.d/lunward)
 	$(call put,644,packaging/sysusers/lunward.conf,$(PREFIX)/lib/sysusers.d)
 	$(call put,644,packaging/udev/58-lunward.rules,$(PREFIX)/lib/udev/rules.d)
+	$(call put,644,packaging/sysctl/60-lunward.conf,$(PREFIX)/lib/sysctl.d)
 
 deb:
 	$(Q)packaging/build-deb $(O)
