@@ -72,6 +72,12 @@ struct tree {
 	char template_path[64];
 };
 
+struct own_info { /* as it came back from the others' side of Corosync, and when */
+	void *data;
+	size_t size;
+	uint64_t term;
+};
+
 struct node_info { /* what a node said last about itself (HA_ACT_INFO) */
 	uint32_t nodeid;
 	json_t *info;
@@ -114,6 +120,7 @@ struct agent {
 	struct queued_event *queue, **queue_tail;
 	bool changed; /* the core said CHANGED since the last turn */
 	bool info_dirty;
+	struct own_info own_info_heard;
 	struct node_info infos[HA_NODES_MAX];
 	size_t n_infos;
 	struct waiter *waiters;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What each node says about itself to the others, for status only: nothing is decided by it. Sent a moment after the last change,
- * as compact JSON, outside of the replicated state.
+ * as compact JSON, outside of the replicated state; not again if it came through and everybody has heard it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +58,22 @@ static void store(struct agent *agent, uint32_t nodeid, json_t *info)
 		json_decref(info);
 }
 
+static uint64_t term_of(const struct agent *agent)
+{
+	struct ha_core_view view;
+
+	ha_core_view(agent->core, &view);
+	return view.term;
+}
+
+/* Who has come since has begun a new term. */
+static bool is_known_to_all(const struct agent *agent, const char *text)
+{
+	const struct own_info *heard = &agent->own_info_heard;
+
+	return heard->data && heard->term == term_of(agent) && heard->size == strlen(text) && memcmp(heard->data, text, heard->size) == 0;
+}
+
 static void publish(void *ctx)
 {
 	struct agent *agent = ctx;
@@ -66,7 +82,7 @@ static void publish(void *ctx)
 
 	agent->info_dirty = false;
 	store(agent, agent_me(agent), info);
-	if (text) {
+	if (text && !is_known_to_all(agent, text)) {
 		trace_info(agent->trace, text, strlen(text));
 		ha_core_send_info(agent->core, text, strlen(text));
 	}
@@ -85,8 +101,11 @@ void info_received(struct agent *agent, uint32_t nodeid, const void *data, size_
 {
 	json_t *info;
 
-	if (nodeid == agent_me(agent))
+	if (nodeid == agent_me(agent)) {
+		free(agent->own_info_heard.data);
+		agent->own_info_heard = (struct own_info){ xmemdup(data, size), size, term_of(agent) };
 		return;
+	}
 	info = json_loadb(data, size, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(info))
 		store(agent, nodeid, info);
