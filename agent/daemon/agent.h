@@ -49,6 +49,9 @@ struct agroup {
 	char late[128]; /* a job is past its deadline: its name, for status; "" if none */
 	char error[ERR_TEXT_SIZE];
 	bool owner_was_lost; /* edge detection for the timeline */
+	uint64_t epoch;      /* as last seen, and since when */
+	int64_t epoch_since_ms;
+	uint64_t anew_epoch; /* given up because of what the kernel has */
 	struct timeline timeline;
 
 	/* storage: at most one job at a time, beside the above */

@@ -264,6 +264,17 @@ static bool acquire_waits(struct agroup *group)
 	return true;
 }
 
+/* As after a death half-way: the machine closes the group, and acquires it at a new epoch. */
+static void begin_anew(struct agroup *group, const struct ha_group_view *view)
+{
+	if (group->anew_epoch != view->epoch)
+		log_warning("group %s epoch %llu: which reservations this node's kernel has is not known: the group is closed, and acquired again with "
+			    "those of the cluster", group->name, (unsigned long long)view->epoch);
+	group->anew_epoch = view->epoch;
+	agent_step(group->agent, &(struct ha_event){ .type = HA_EV_LOCAL, .local = HA_LOCAL_SERVING, .group = group->name, .yes = true,
+						     .result = -EUCLEAN });
+}
+
 static void kick(struct agroup *group)
 {
 	struct agent *agent = group->agent;
@@ -286,6 +297,10 @@ static void kick(struct agroup *group)
 	}
 	if (!agent->tree.applied_version) /* nothing of ours in the kernel is to be touched before the tree is known */
 		return;
+	if (group->serving && view.phase == HA_PHASE_OWNED && view.owner == agent_me(agent) && reservations_unsure(group)) {
+		begin_anew(group, &view);
+		return;
+	}
 	if (group->refresh && group->serving && view.phase == HA_PHASE_OWNED && view.owner == agent_me(agent) &&
 	    now_ms >= group->refresh_at_ms) {
 		group->refresh_at_ms = now_ms + RETRY_MS;
@@ -328,6 +343,9 @@ static void watch_owner(struct agroup *group)
 		timeline_add(&group->timeline, "membership lost", view.epoch, timeline_now_ms(), 0);
 	}
 	group->owner_was_lost = view.owner_lost;
+	if (view.epoch != group->epoch)
+		group->epoch_since_ms = clock_now_ms();
+	group->epoch = view.epoch;
 }
 
 void groups_kick(struct agent *agent)

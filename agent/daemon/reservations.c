@@ -24,6 +24,8 @@
 #include "target-config/prfs/prfs.h"
 
 #define LIMIT_MS 1500      /* LIO may be spinning while it waits (facts of core_scsi3_pro_preempt()) */
+#define LONG_LIMIT_MS 4000 /* where the group has to move first, or this agent has to look at the kernel; a PREEMPT of the sender spins as long */
+#define STAYS_MS 3000      /* a group that has changed hands is left there for so long: hosts that pick different ports would play ball */
 #define AGAIN_MS 20        /* a decision was overtaken: on what is agreed by then */
 #define DEBOUNCE_MS 300    /* changes come in bursts; each load sends the hosts of the standby paths to sleep for a moment */
 #define CONNECT_MS 5000
@@ -55,6 +57,9 @@ struct question {
 	struct pr_table before, want; /* of the request */
 	bool refusing;         /* a worker cuts the host off */
 	bool answered;         /* the host was cut off; the table is still to follow the kernel */
+	bool came_to_other;    /* through the port of a node that did not own the group */
+	bool moving;           /* the group was asked for, so that this node may decide it */
+	uint64_t move_id;      /* of that request, until it is answered */
 };
 
 struct rvolume {
@@ -346,9 +351,10 @@ static void cut_off(struct reservations *r, struct question *q, const struct rvo
 
 /* --- decisions ---------------------------------------------------------------------------------------------------------------------*/
 
-enum place { PLACE_OWNER, PLACE_OTHER, PLACE_CHANGING };
+enum place { PLACE_OWNER, PLACE_OTHER, PLACE_CHANGING, PLACE_HEIR };
 
-/* What this node is for a volume. Until the gates are open, and after they are closed, the owner's kernel decides nothing. */
+/* What this node is for a volume. Until the gates are open, and after they are closed, the owner's kernel decides nothing. The heir is to
+ * take over and has not begun, and nobody serves: a command that it can judge is decided then, all others are refused. */
 static enum place place_of(const struct reservations *r, const struct rvolume *v)
 {
 	const struct agroup *group = group_of(r, v);
@@ -357,6 +363,8 @@ static enum place place_of(const struct reservations *r, const struct rvolume *v
 	if (!group || ha_core_find_group(r->agent->core, v->group, &view) < 0 || view.owner != agent_me(r->agent) ||
 	    view.phase == HA_PHASE_FREE)
 		return PLACE_OTHER;
+	if (group->duty == DUTY_ACQUIRE && !group->job && !group->serving)
+		return PLACE_HEIR;
 	return group->serving ? PLACE_OWNER : PLACE_CHANGING;
 }
 
@@ -403,10 +411,15 @@ static void log_change(const struct rvolume *v, const struct question *q)
 	}
 }
 
-static void answer_good(struct reservations *r, struct question *q)
+static void tell_good(struct reservations *r, const struct question *q)
 {
 	if (!q->answered)
 		ignore_result(prfs_answer(r->prfs, q->ticket, 0)); /* too late: its host is cut off, and the table is right all the same */
+}
+
+static void answer_good(struct reservations *r, struct question *q)
+{
+	tell_good(r, q);
 	drop(r, q);
 }
 
@@ -422,10 +435,11 @@ static void answer_overtaken(struct reservations *r, const struct question *last
 
 static void agreed(struct reservations *r, struct question *q, struct rvolume *v)
 {
-	log_change(v, q);
 	set_known(r, v, &q->table);
+	tell_good(r, q);
 	answer_overtaken(r, q);
-	answer_good(r, q);
+	log_change(v, q);
+	drop(r, q);
 }
 
 static bool is_overtaken(const struct question *q)
@@ -463,15 +477,62 @@ static int merge(const struct reservations *r, const struct rvolume *v, const st
 	}
 	if (!v->knows || v->differs)
 		return err_set(err, -EPERM, "this node's kernel has not got the whole table");
+	if (place == PLACE_HEIR)
+		return pr_merge_heir(&v->cluster, &v->known, &q->table, ret, err);
 	return pr_merge_other(&v->cluster, &v->known, &q->table, agent_me(r->agent), ret, err);
 }
 
 static bool read_record(struct reservations *r, struct rvolume *v);
 
+/* Neither others' wishes nor a group that has just come are overruled. */
+static bool may_ask_for_group(const struct reservations *r, const struct rvolume *v, const struct ha_group_view *view, int64_t now_ms)
+{
+	const struct agroup *group = group_of(r, v);
+
+	return group && view->phase == HA_PHASE_OWNED && view->owner && !agent_pacemaker_places(r->agent, v->group) &&
+	       now_ms >= group->epoch_since_ms + STAYS_MS;
+}
+
+/* The answer may come at once, and refuse the question. */
+static void ask_for_group(struct reservations *r, struct question *q, const struct rvolume *v)
+{
+	log_notice("volume %s: a host changes reservations through a path of this node: group %s is to move here", v->name, v->group);
+	q->move_id = ++r->agent->next_request_id;
+	agent_step(r->agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_MOVE, .group = v->group,
+						 .nodeid = agent_me(r->agent), .request_id = q->move_id });
+}
+
+/*
+ * A change that only the owner may make, and this node would make the same: it becomes the owner, and then decides. So hosts are served
+ * whose multipath software sends such commands through any path (mpathpersist of multipath-tools 0.9). Whether the question waits for that.
+ */
+static bool waits_for_group(struct reservations *r, struct question *q, struct rvolume *v, int64_t now_ms)
+{
+	_cleanup_pr_table_ struct pr_table result = { 0 };
+	struct ha_group_view view;
+	struct err err = ERR_INIT;
+	bool comes;
+
+	if (!q->came_to_other || q->answered || q->unreadable.code || ha_core_find_group(r->agent->core, v->group, &view) < 0)
+		return false;
+	if (q->moving && (q->move_id || (view.phase == HA_PHASE_RELEASING && view.to == agent_me(r->agent))))
+		return true;
+	if (q->moving || merge(r, v, q, PLACE_HEIR, &result, &err) < 0)
+		return false;
+	comes = view.phase == HA_PHASE_RELEASING && view.to == agent_me(r->agent); /* for another volume */
+	if ((!comes && !may_ask_for_group(r, v, &view, now_ms)) || prfs_prolong(r->prfs, q->ticket, LONG_LIMIT_MS) < 0)
+		return false;
+	q->moving = true;
+	if (!comes)
+		ask_for_group(r, q, v);
+	return true;
+}
+
 static void decide(struct reservations *r, struct question *q, struct rvolume *v, int64_t now_ms)
 {
 	enum place place = v ? place_of(r, v) : PLACE_OTHER;
 	struct err err = ERR_INIT;
+	int rc;
 
 	if (!v && *q->serial) {
 		log_info("reservations of %s: not one of our volumes", q->serial);
@@ -492,7 +553,10 @@ static void decide(struct reservations *r, struct question *q, struct rvolume *v
 		return;
 	ignore_result(read_record(r, v));
 	pr_table_done(&q->want);
-	if (merge(r, v, q, place, &q->want, &err) < 0) {
+	rc = merge(r, v, q, place, &q->want, &err);
+	if (rc == -EPERM && place == PLACE_OTHER && waits_for_group(r, q, v, now_ms))
+		return;
+	if (rc < 0) {
 		refuse(r, q, v, err.text);
 		return;
 	}
@@ -565,6 +629,12 @@ bool reservations_reply(struct agent *agent, uint64_t request_id, int result, co
 	for (struct question *q = r ? r->questions : NULL; q; q = q->next) {
 		struct rvolume *v = find(r, q->serial);
 
+		if (q->move_id == request_id) {
+			q->move_id = 0;
+			if (result < 0 && result != -EALREADY)
+				refuse(r, q, v, text ? text : "");
+			return true;
+		}
 		if (q->request_id != request_id)
 			continue;
 		q->request_id = 0;
@@ -583,7 +653,11 @@ bool reservations_reply(struct agent *agent, uint64_t request_id, int result, co
 static void arrived(void *ctx)
 {
 	struct question *q = ctx, **at = &q->r->questions;
+	const struct rvolume *v = find(q->r, q->serial);
 
+	q->came_to_other = v && place_of(q->r, v) == PLACE_OTHER;
+	if (v && !v->checked)
+		ignore_result(prfs_prolong(q->r->prfs, q->ticket, LONG_LIMIT_MS));
 	while (*at)
 		at = &(*at)->next;
 	*at = q; /* a turn follows */
@@ -932,10 +1006,33 @@ bool reservations_load_failed(const struct agroup *group)
 	return false;
 }
 
+bool reservations_unsure(const struct agroup *group)
+{
+	const struct reservations *r = group->agent->reservations;
+
+	for (size_t i = 0; is_needed(group->agent) && i < r->n; i++) {
+		const struct rvolume *v = r->volumes[i];
+
+		if (is_of(v, group) && v->changed && v->checked && !v->knows && !v->forgetting && !has_question(r, v))
+			return true;
+	}
+	return false;
+}
+
 static bool has_debt(const struct reservations *r, const struct rvolume *v)
 {
 	for (const struct question *q = r->questions; q; q = q->next) {
 		if (strcmp(q->serial, v->serial) == 0 && q->answered)
+			return true;
+	}
+	return false;
+}
+
+/* The kernel of this port has what the cluster has not agreed to. */
+static bool is_moving(const struct reservations *r, const struct rvolume *v)
+{
+	for (const struct question *q = r->questions; q; q = q->next) {
+		if (strcmp(q->serial, v->serial) == 0 && q->moving)
 			return true;
 	}
 	return false;
@@ -957,7 +1054,7 @@ bool reservations_refuse(const struct agroup *group)
 	for (size_t i = 0; is_needed(group->agent) && i < r->n; i++) {
 		const struct rvolume *v = r->volumes[i];
 
-		if (is_of(v, group) && (place_of(r, v) == PLACE_OTHER ? may_mislead(v) : has_debt(r, v)))
+		if (is_of(v, group) && (place_of(r, v) == PLACE_OTHER ? may_mislead(v) || is_moving(r, v) : has_debt(r, v)))
 			return true;
 	}
 	return false;
@@ -990,7 +1087,7 @@ static bool is_urgent(const struct reservations *r, const struct rvolume *v)
 
 static bool is_due(const struct reservations *r, const struct rvolume *v, int64_t now_ms)
 {
-	return is_behind(v) && may_rebuild(r, v) && (is_urgent(r, v) || now_ms >= v->changed_ms + DEBOUNCE_MS);
+	return is_behind(v) && may_rebuild(r, v) && !is_moving(r, v) && (is_urgent(r, v) || now_ms >= v->changed_ms + DEBOUNCE_MS);
 }
 
 bool reservations_due(struct agent *agent)

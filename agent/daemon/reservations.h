@@ -24,6 +24,8 @@ bool reservations_reply(struct agent *agent, uint64_t request_id, int result, co
 bool reservations_missing(const struct agroup *group);
 /* The group must not be acquired yet: this node's kernel has not got the whole table, or a host waits for an answer about it. */
 bool reservations_hold_acquire(const struct agroup *group);
+/* This node serves with a kernel that may have what the cluster never agreed to, which hosts would believe: it has to begin anew. */
+bool reservations_unsure(const struct agroup *group);
 /* Nor will it be: loading has failed since the last success. */
 bool reservations_load_failed(const struct agroup *group);
 /* Reservation commands must be refused here: the ports this node answers for are to be in transition. */

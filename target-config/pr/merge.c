@@ -183,3 +183,32 @@ int pr_merge_other(const struct pr_table *cluster, const struct pr_table *before
 		*ret = table;
 	return rc;
 }
+
+static bool is_reserve(const struct pr_table *before, const struct pr_table *after)
+{
+	struct pr_change change = pr_table_compare(before, after);
+
+	return !before->type && after->type && !change.n_added && !change.n_rekeyed && !change.n_removed;
+}
+
+int pr_merge_heir(const struct pr_table *cluster, const struct pr_table *before, const struct pr_table *after, struct pr_table *ret,
+		  struct err *err)
+{
+	const struct pr_registration *holder = pr_table_holder(after);
+	struct pr_registration *mine = holder ? pr_table_find(cluster, holder) : NULL;
+	struct pr_table table;
+
+	if (pr_table_equal(cluster, before)) {
+		pr_table_copy(after, &table);
+		for (size_t i = 0; i < table.n; i++)
+			table.registrations[i].unloaded = false;
+	} else if (is_reserve(before, after) && !cluster->type && mine && mine->key == holder->key) {
+		pr_table_copy(cluster, &table);
+		table.type = after->type;
+		pr_table_find(&table, holder)->holder = true;
+	} else {
+		return refuse(err, "this node does not know all of the table yet");
+	}
+	*ret = table;
+	return 0;
+}

@@ -100,6 +100,13 @@ int pr_merge_owner(const struct pr_table *cluster, const struct pr_table *after,
  */
 int pr_merge_other(const struct pr_table *cluster, const struct pr_table *before, const struct pr_table *after, uint32_t nodeid,
 		   struct pr_table *ret, struct err *err) must_check;
+/*
+ * What only the owner may do, done by another node that becomes the owner for it: its kernel had `before` and has `after`, and will be loaded
+ * again before it serves if that is not the result. If it had the whole table, what it did is what the owner would have done; if not,
+ * only a RESERVE can be told from what is missing. Else -EPERM.
+ */
+int pr_merge_heir(const struct pr_table *cluster, const struct pr_table *before, const struct pr_table *after, struct pr_table *ret,
+		  struct err *err) must_check;
 /* Registrations that `kernel` has exactly so are `unloaded` no more; whether there were any. */
 bool pr_table_note_loaded(struct pr_table *cluster, const struct pr_table *kernel);
 /* What the owner's kernel has of the table. */

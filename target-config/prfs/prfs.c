@@ -425,6 +425,22 @@ int prfs_answer(struct prfs *prfs, uint64_t ticket, int result)
 	return rc;
 }
 
+int prfs_prolong(struct prfs *prfs, uint64_t ticket, int64_t limit_ms)
+{
+	int rc = -ESTALE;
+
+	pthread_mutex_lock(&prfs->lock);
+	for (size_t i = 0; i < PRFS_PENDING_MAX; i++) {
+		if (prfs->slots[i].state != SLOT_WAITING || header_of(prfs, i)->unique != ticket ||
+		    prfs->slots[i].deadline_ms == INT64_MAX)
+			continue;
+		prfs->slots[i].deadline_ms = clock_now_ms() + limit_ms;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&prfs->lock);
+	return rc;
+}
+
 /* --- life ----------------------------------------------------------------------------------------------------------------------------*/
 
 static int map_kept(const char *path, struct kept **ret, struct err *err)

@@ -39,6 +39,8 @@ int prfs_start(int fd, const char *keep, int64_t limit_ms, const struct prfs_han
 	       struct err *err) must_check;
 /* 0: the write has succeeded. Negative: it fails with that. Returns -ESTALE if it came too late. */
 int prfs_answer(struct prfs *prfs, uint64_t ticket, int result) must_check;
+/* A question that waits is late `limit_ms` from now, and no sooner. -ESTALE if it is late already, or answered. */
+int prfs_prolong(struct prfs *prfs, uint64_t ticket, int64_t limit_ms) must_check;
 /* Ends the thread. The mount stays as long as somebody keeps its descriptor. */
 void prfs_stop(struct prfs *prfs);
 

@@ -138,8 +138,18 @@ def table(node, volume="v1"):
     return json.loads(done.stdout) if done.returncode == 0 else {}
 
 
+def holders(node, volume="v1"):
+    return [r["key"] for r in table(node, volume).get("registrations", []) if r["holder"]]
+
+
 def keys(node, volume="v1"):
     return sorted(int(r["key"], 16) for r in table(node, volume).get("registrations", []))
+
+
+def infos(node):
+    """How often the node has told the others about itself."""
+    with open(node.agent.traces[-1][0], encoding="utf-8") as f:
+        return sum(line.startswith('{"info"') for line in f)
 
 
 def start_keeper(storage, node):
@@ -163,10 +173,11 @@ def start_keepers(storage, *nodes):
 @pytest.mark.parametrize("storage", [3], indirect=True)
 def test_one_table(storage):
     storage.up()
-    n1, n2, _ = storage.nodes
+    n1, n2, n3 = storage.nodes
     start_keepers(storage, n1, n2)
     k1, k2 = Kernel(storage, n1, "v1"), Kernel(storage, n2, "v1")
     a, b = Path(n1), Path(n2, "00023d000002")
+    told = infos(n3)
 
     # Through the owner: answered when both have it; the other's kernel begins anew with it, and lets commands through again.
     session = Session(n1)
@@ -181,6 +192,7 @@ def test_one_table(storage):
     assert "res_holder=1,res_type=5," in k2.loaded() and k2.loaded().count("initiator_node") == 1
     assert session.lives()
     print("answered after", ", ".join(f"{ms:.1f} ms" for _, ms in took))
+    assert infos(n3) == told  # nothing about the witness has changed, and each change wakes it
 
     # Through the other port: a registration is kept for the move.
     assert k2.command((a, 1, 5), (b, 2, 0))[0] == 0
@@ -188,23 +200,35 @@ def test_one_table(storage):
     assert [r["waits_for_move"] for r in table(n1)["registrations"] if r["key"] == "0x2"] == [True]
     in_step(n1)  # it has what a kernel that serves can have
 
-    # A reservation there is nobody's to give: the host is cut off before it could hear anything, and the kernel begins anew.
+    # A reservation is the owner's to give: the group comes here for it, and the host hears GOOD.
+    in_step(n2)
     session = Session(n2)
     rc, _ = k2.command((a, 1, 0), (b, 2, 5))
-    assert session.is_cut()
-    assert rc == 0 and table(n1)["type"].startswith("write exclusive, registrants") and keys(n1) == [1, 2]
-    assert [r["key"] for r in table(n1)["registrations"] if r["holder"]] == ["0x1"]
-    in_step(n2)
-    wait_until(lambda: k2.state() == STANDBY, PATIENCE_S, "n2 in standby")
-    assert k2.loaded().count("initiator_node") == 2 and "res_holder=1" in k2.loaded()
-
-    # A move: the table goes along, and what waited for it is known to the owner.
-    n1.agent.lunward("move", "g1", "n2", check=True)
-    k2.show_in_listing([(a, 1, 5), (b, 2, 0)])
+    assert rc == 0 and session.hears()
+    assert holders(n1) == holders(n2) == ["0x2"] and keys(n1) == [1, 2]
+    storage.wait_served("g1", "n2")
     wait_until(lambda: not any(r["waits_for_move"] for r in table(n2)["registrations"]), PATIENCE_S, "n2 has said what it has")
+    in_step(n1)
+    assert k1.loaded().count("initiator_node") == 2
+
+    # The owner does not let go of it: the host is cut off before it could hear anything, and the kernel begins anew.
+    wait_until(lambda: k1.state() == STANDBY, PATIENCE_S, "n1 in standby")
+    session = Session(n1)
+    n2.agent.pause()
+    rc, took_ms = k1.command((a, 1, 5), (b, 2, 0))
+    n2.agent.resume()
+    assert session.is_cut() and took_ms < 10000 and holders(n1) == ["0x2"]
+    in_step(n1)
+    assert k1.loaded().count("initiator_node") == 2 and 'sa_res_key=2,res_holder=1' in k1.loaded().replace(" ", "")
+    wait_until(lambda: n1.agent.lunward("move", "g1", "n1").returncode == 0, PATIENCE_S, "n1 to be the owner again")
+
+    # A move: the table goes along.
+    n1.agent.lunward("move", "g1", "n2", check=True)
+    k2.show_in_listing([(a, 1, 0), (b, 2, 5)])
+    in_step(n2)
     assert keys(n2) == [1, 2] and table(n2)["type"].startswith("write exclusive, registrants")
-    assert k2.command((a, 1, 0), (b, 2, 5))[0] == 0  # now it may
-    assert [r["key"] for r in table(n1)["registrations"] if r["holder"]] == ["0x2"]
+    assert k2.command((a, 1, 5), (b, 2, 0))[0] == 0
+    assert holders(n1) == ["0x1"]
 
     # The agent dies and comes back: what LIO asked meanwhile is answered by the new one, and durable.
     n2.agent.kill()
@@ -281,4 +305,30 @@ def test_a_node_without_keeper_is_no_spare(storage):
     start_keeper(storage, n2)
     storage.wait_served("g1", "n2")
     assert keys(n2) == [1] and "sa_res_key=1," in k2.loaded() and "res_holder=1" in k2.loaded()
+    storage.check_safe()
+
+
+@pytest.mark.parametrize("storage", [3], indirect=True)
+def test_an_owner_that_does_not_know_its_kernel_begins_anew(storage):
+    """The agent dies with a command that its predecessor had cut off: hosts must not see what the cluster never agreed to."""
+    storage.up()
+    n1, n2, _ = storage.nodes
+    start_keepers(storage, n1, n2)
+    k1, a = Kernel(storage, n1, "v1"), Path(n1)
+    assert k1.command((a, 1, 5))[0] == 0
+    in_step(n1)
+    n1.agent.kill()
+    assert n1.popen(["rm", f"/run/lunward/pr-known/{k1.serial}"]).wait(PATIENCE_S) == 0
+    k1.show_in_listing([(a, 2, 5)])
+    n1.agent.start()
+    in_step(n1)
+    storage.wait_served("g1", "n1")
+    assert keys(n1) == keys(n2) == [1] and "sa_res_key=1," in k1.loaded() and "res_holder=1" in k1.loaded()
+    # One that finds what it had written down goes on without a pause.
+    k1.show_in_listing([(a, 1, 5)])
+    epoch = n1.agent.status()["groups"][0]["epoch"]
+    n1.agent.kill()
+    n1.agent.start()
+    in_step(n1)
+    assert n1.agent.status()["groups"][0]["epoch"] == epoch
     storage.check_safe()

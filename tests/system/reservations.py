@@ -173,14 +173,25 @@ class Reservations(Telling):
         self.check("the table on n2", set(map(str, held.values())) == {"[(1, '0xa')]"}, f"{held}")
 
     def through_standby(self) -> None:
-        """Nothing that changes a reservation may be answered GOOD there."""
-        before = self.table(self.lab.n1, "v5")
+        """The group comes to the port that is asked, and the command takes effect there."""
+        lab, before = self.lab, self.table(self.lab.n1, "v5")["version"]
         code = self.prout("b", "n2", "v5", "--preempt --param-rk=0xb --param-sark=0xa --prout-type=5")
-        self.check("PREEMPT through the standby path", code != 0, f"sg_persist says {code}")
-        wait_until(lambda: len(self.devices()) == 6, 90, "the sessions are back")
-        self.wait_in_step(self.lab.n1, self.lab.n2)
-        after = self.table(self.lab.n1, "v5")
-        self.check("and it changed nothing", after["registrations"] == before["registrations"], f"version {after['version']}")
+        after = self.table(lab.n1, "v5")
+        held = [(r["node"], r["key"]) for r in after["registrations"] if r["holder"]]
+        keys = sorted(r["key"] for r in after["registrations"])
+        site.wait_healthy(lab, lab.n3)
+        self.check("PREEMPT through the standby path", code == 0 and self.owner() == "n2" and held == [(2, "0xb")] and keys == ["0xb", "0xb"],
+                   f"sg_persist says {code}, {self.owner()} owns, held by {held}, keys {keys}, version {before} -> {after['version']}")
+        self.look_up()
+        codes = [self.prout("b", "n2", "v5", "--release --param-rk=0xb --prout-type=5")]
+        codes += [self.prout("a", node, "v5", "--register-ignore --param-sark=0xa") for node in ("n2", "n1")]
+        self.wait_in_step(lab.n1, lab.n2)
+        lab.n3.run("lunward move g1 n1", timeout_s=120)
+        self.look_up()
+        codes.append(self.prout("a", "n1", "v5", "--reserve --param-rk=0xa --prout-type=5"))
+        site.wait_healthy(lab, lab.n3)
+        self.wait_in_step(lab.n1, lab.n2)
+        self.check("and all as it was", not any(codes), f"{codes}")
 
     def move(self, to: str, when: str) -> None:
         self.say(f"move to {to}")

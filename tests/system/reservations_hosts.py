@@ -4,6 +4,7 @@
 Two hosts with multipath: h1, and the witness n3, which has nothing else to do.
 """
 import re
+import time
 from typing import Dict, List
 
 import deployment as site
@@ -126,33 +127,34 @@ class Hosts:
     def persist(self, h: Node, args: str) -> int:
         return self.run(h, f"mpathpersist {args} -d {MAP['f3']}")
 
+    def owned_by(self, owner: str) -> None:
+        if site.group(self.lab.n3)["owner"] != owner:
+            self.lab.n3.run(f"lunward move g1 {owner}", timeout_s=120)
+        wait_in_step(self.r, ["f3"])
+        self.paths_are_there(2)
+        time.sleep(4)  # docs/RESERVATIONS.md: a group stays for 3 s where it has come
+
     def mpathpersist(self) -> None:
-        lab, wrong = self.lab, []
+        """Each command finds the owner where it is to be; with the standby group first it then comes to n2."""
+        wrong = []
         self.r.say("mpathpersist, the group of n2's port first in the map")
         for owner in ("n1", "n2"):
-            if site.group(lab.n3)["owner"] != owner:
-                lab.n3.run(f"lunward move g1 {owner}", timeout_s=120)
-            self.paths_are_there(2)
-            first = lab.h1.run(f"multipathd show map {host.wwid(SERIAL['f3'])} topology", check=False).out
-            steps = []
-            for h in self.both:
-                steps.append(("register", self.persist(h, f"--out --register --param-sark=0x{KEY[h.name]}")))
-            steps.append(("reserve", self.persist(lab.h1, f"--out --reserve --prout-type=5 --param-rk=0x{KEY['h1']}")))
-            wrong += [f"{owner} owns: {what}: {code}" for what, code in steps if code]
-            wait_in_step(self.r, ["f3"])
-            t = tables(lab.nodes[owner], ["f3"])["f3"]
-            held = [x["key"] for x in t["registrations"] if x["holder"]]
-            if held != [f"0x{KEY['h1']}"] or len(t["registrations"]) != 4:
-                wrong.append(f"{owner} owns: {t['type']}, held by {held}, {len(t['registrations'])} registrations; {' '.join(first.split())}")
-            if code := self.persist(lab.n3, f"--out --preempt --prout-type=5 --param-rk=0x{KEY['n3']} --param-sark=0x{KEY['h1']}"):
-                wrong.append(f"{owner} owns: preempt: {code}")
-            wait_in_step(self.r, ["f3"])
-            left = sorted(x["key"] for x in tables(lab.nodes[owner], ["f3"])["f3"]["registrations"])
-            if set(left) != {f"0x{KEY['n3']}"}:
-                wrong.append(f"{owner} owns: after preempt {left}")
-            if code := self.persist(lab.n3, f"--out --clear --param-rk=0x{KEY['n3']}"):
-                wrong.append(f"{owner} owns: clear: {code}")
-            wait_in_step(self.r, ["f3"])
+            def step(what, h, args, want, owner=owner):
+                """`want`: the keys that are left and who holds."""
+                self.owned_by(owner)
+                code = self.persist(h, f"--out {args}")
+                wait_in_step(self.r, ["f3"])
+                now = site.group(self.lab.n3)["owner"]
+                t = tables(self.lab.nodes[now], ["f3"])["f3"]["registrations"]
+                got = (sorted(x["key"] for x in t), [x["key"] for x in t if x["holder"]])
+                if code or got != want or now != (owner if what == "register" else "n2"):
+                    wrong.append(f"{owner} owned: {what}: {code}, {now} owns, {got}, should be {want}")
+            k1, k3 = (f"0x{KEY[h]}" for h in ("h1", "n3"))
+            step("register", self.lab.h1, f"--register --param-sark={k1}", ([k1, k1], []))
+            step("register", self.lab.n3, f"--register --param-sark={k3}", ([k1, k1, k3, k3], []))
+            step("reserve", self.lab.h1, f"--reserve --prout-type=5 --param-rk={k1}", ([k1, k1, k3, k3], [k1]))
+            step("preempt", self.lab.n3, f"--preempt --prout-type=5 --param-rk={k3} --param-sark={k1}", ([k3, k3], [k3]))
+            step("clear", self.lab.n3, f"--clear --param-rk={k3}", ([], []))
         self.r.check("mpathpersist, whichever path it picks", not wrong, "; ".join(wrong[:4]) or
                      "register, reserve, preempt and clear, with the standby group first and with it last")
 
@@ -301,3 +303,33 @@ def preempt(r) -> None:
             # A node whose kernel hangs is to be fenced, and service to return without a human.
             r.check(f"nothing hangs after {part.__name__}", False, str(e)[:300])
             switch_back_on(r)
+
+
+def spin(r) -> None:
+    """The kernel itself locks up: PREEMPT spins, with a lock held, for as long as its victim's own command waits for an agent that does not
+    answer. The node has to end itself (kernel.softlockup_panic), and the other takes over without a human."""
+    lab = r.lab
+    Storm.prepare(r, 1)
+    owner = site.group(lab.n3)["owner"]
+    heir = "n2" if owner == "n1" else "n1"
+    both_registered(r, owner)
+    r.say(f"the kernel of {owner} spins")
+    lab.nodes[owner].run("systemctl kill -s STOP lunwardd")
+    script = [f"p a {login(owner, Storm.iqn(0, 'a'))}", f"q v {login(owner, Storm.iqn(0, 'v'))}", "q v prout register-ignore 0 0 b3", "p a sleep 3000",
+              "p a prout preempt 5 a1 b2"]
+    lab.h1.put("/run/pr-spin", "\n".join(script) + "\n")
+    hosts = lab.h1.start("exec /host/tools/pr-driver --timeout-ms 90000 </run/pr-spin")
+    began = time.monotonic()
+    try:
+        site.wait_owner(lab.n3, heir, deadline_s=180)
+        took = time.monotonic() - began
+        log = lab.nodes[owner].console()
+        want = {"keys": {0xa1}, "also": {0xa1, 0xb2}, "late": {0xa1, 0xb3}}
+        keys = {int(x["key"], 16) for x in tables(lab.nodes[heir], ["s0"])["s0"]["registrations"]}
+        r.check("a node whose kernel spins", "soft lockup" in log and keys in want.values(),
+                f"{heir} served after {took:.0f} s; {owner}: {'soft lockup, ' if 'soft lockup' in log else ''}"
+                f"{'panic' if 'Kernel panic' in log else 'no panic'}; keys {sorted(map(hex, keys))}")
+    finally:
+        hosts.kill()
+        hosts.wait(60)
+        switch_back_on(r)

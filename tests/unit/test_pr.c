@@ -338,6 +338,7 @@ struct cluster {
 	struct model kernel[2];   /* of node 1 and 2: each behaves by the standard, on what it knows */
 	struct pr_table known[2]; /* what was last seen of them */
 	unsigned int owner;       /* 1 or 2 */
+	uint64_t n_moves;         /* for a command through the other's port */
 	struct model ideal;       /* one logical unit that has seen every command that was answered GOOD */
 };
 
@@ -397,6 +398,16 @@ static bool command(struct cluster *cluster, const struct model_command *c)
 	}
 	rc = node == cluster->owner ? pr_merge_owner(&cluster->table, &after, &merged, &err) :
 				      pr_merge_other(&cluster->table, &cluster->known[node - 1], &after, node, &merged, &err);
+	if (rc < 0 && node != cluster->owner && pr_merge_heir(&cluster->table, &cluster->known[node - 1], &after, &merged, &err) == 0) {
+		/* The group moves here for it. The new owner's kernel is loaded before it serves. */
+		cluster->owner = node;
+		pr_table_done(&after);
+		pr_table_done(&cluster->table);
+		cluster->table = merged;
+		take_over(cluster);
+		cluster->n_moves++;
+		return true;
+	}
 	if (rc < 0) { /* the connection was cut; what the kernel did is taken back by a load */
 		assert_true(node != cluster->owner && err.text[0]);
 		pr_table_done(&after);
@@ -472,7 +483,7 @@ static void the_owners_stream_is_the_models(void **unused)
 /* Both ports are used, ownership moves, kernels are loaded as a takeover does. */
 static void no_stream_leaves_a_fenced_host_registered(void **unused)
 {
-	uint64_t first, n = n_streams(&first), n_other = 0, n_refused = 0, n_reserved = 0;
+	uint64_t first, n = n_streams(&first), n_other = 0, n_refused = 0, n_reserved = 0, n_moves = 0;
 
 	(void)unused;
 	for (uint64_t seed = first; seed < first + n; seed++) {
@@ -507,9 +518,10 @@ static void no_stream_leaves_a_fenced_host_registered(void **unused)
 			forget_the_dropped(&cluster);
 			require_safe(&cluster, seed);
 		}
+		n_moves += cluster.n_moves;
 		cluster_done(&cluster);
 	}
-	assert_true(n_other > n && n_refused > n && n_reserved > n * 10);
+	assert_true(n_moves > n * 5 && n_other > n && n_refused > n && n_reserved > n * 10);
 }
 
 /* --- rules of merging, one by one -----------------------------------------------------------------------------------------*/
@@ -582,6 +594,32 @@ static void another_node_may_only_register(void **unused)
 	assert_int_equal(pr_merge_other(&reserved, &reserved, &bare, 2, &merged, NULL), -EPERM);
 }
 
+static int heir(const char *cluster, unsigned int c_type, const char *before, unsigned int b_type, const char *after, unsigned int a_type,
+		const char *expected)
+{
+	_cleanup_pr_table_ struct pr_table c = state(cluster, c_type, 0, "...u"), b = state(before, b_type, 0, LOADED);
+	_cleanup_pr_table_ struct pr_table a = state(after, a_type, 0, LOADED), e = state(expected, a_type, 0, LOADED), merged = { 0 };
+	int rc = pr_merge_heir(&c, &b, &a, &merged, NULL);
+
+	assert_true(rc < 0 ? !merged.n : pr_table_equal(&merged, &e));
+	return rc;
+}
+
+static void an_heir_does_what_the_owner_would_have(void **unused)
+{
+	(void)unused;
+	assert_int_equal(heir("1122", 5, "1122", 5, "11", 5, "11"), 0);       /* PREEMPT of 2 */
+	assert_int_equal(heir("1122", 5, "1122", 5, "0", 0, "0"), 0);         /* CLEAR */
+	assert_int_equal(heir("1122", 0, "1122", 0, "1122", 5, "1122"), 0);   /* RESERVE */
+	assert_int_equal(heir("1122", 0, "11", 0, "11", 5, "1122"), 0);       /* RESERVE, by one that lacks what came a moment ago */
+	assert_int_equal(heir("1122", 3, "11", 0, "11", 5, ""), -EPERM);      /* what it lacks is a reservation */
+	assert_int_equal(heir("2122", 0, "11", 0, "11", 5, ""), -EPERM);      /* the holder's own key is another by now */
+	assert_int_equal(heir("0022", 0, "11", 0, "11", 5, ""), -EPERM);      /* the holder was preempted */
+	assert_int_equal(heir("1122", 5, "112", 5, "11", 5, ""), -EPERM);     /* PREEMPT: whom else, it does not know */
+	assert_int_equal(heir("1122", 5, "11", 5, "11", 0, ""), -EPERM);      /* RELEASE or what looks like it */
+	assert_int_equal(heir("1122", 0, "11", 0, "113", 5, ""), -EPERM);     /* two commands */
+}
+
 static void what_is_unloaded_is_replicated(void **unused)
 {
 	_cleanup_pr_table_ struct pr_table table = state("112", 5, 0, ".u"), again = { 0 }, loaded = { 0 };
@@ -613,6 +651,7 @@ int main(void)
 		cmocka_unit_test(no_stream_leaves_a_fenced_host_registered),
 		cmocka_unit_test(the_owner_keeps_what_came_through_other_ports),
 		cmocka_unit_test(another_node_may_only_register),
+		cmocka_unit_test(an_heir_does_what_the_owner_would_have),
 		cmocka_unit_test(what_is_unloaded_is_replicated),
 	};
 

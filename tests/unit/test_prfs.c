@@ -284,6 +284,29 @@ static void what_is_late_is_cut_first_and_then_fails(void **unused)
 	prfs_stop(prfs);
 }
 
+static void what_is_prolonged_is_late_later(void **unused)
+{
+	struct prfs *prfs;
+	struct writer writer;
+	struct seen asked, late;
+	int64_t begun_ms;
+
+	(void)unused;
+	NEEDS_MOUNT();
+	prfs = start(mount_it(), SHORT_MS);
+	writer = start_writer("aptpl_s1", "slow", 5);
+	asked = next_question();
+	begun_ms = clock_now_ms();
+	assert_int_equal(prfs_prolong(prfs, asked.ticket + 1, 1), -ESTALE);
+	assert_int_equal(prfs_prolong(prfs, asked.ticket, 3 * SHORT_MS), 0);
+	late = next_question();
+	assert_true(late.late && late.ticket == asked.ticket);
+	assert_true(clock_now_ms() - begun_ms >= 3 * SHORT_MS);
+	assert_int_equal(result_of(&writer), EIO);
+	assert_int_equal(prfs_prolong(prfs, asked.ticket, 1), -ESTALE);
+	prfs_stop(prfs);
+}
+
 /* The descriptor outlives the server, as it does in systemd's store; so do the questions it had read. */
 static void a_successor_answers_what_was_left(void **unused)
 {
@@ -423,6 +446,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_write_waits_for_its_answer, take_down),
 		cmocka_unit_test_teardown(several_wait_and_are_answered_in_any_order, take_down),
 		cmocka_unit_test_teardown(what_is_late_is_cut_first_and_then_fails, take_down),
+		cmocka_unit_test_teardown(what_is_prolonged_is_late_later, take_down),
 		cmocka_unit_test_teardown(a_successor_answers_what_was_left, take_down),
 		cmocka_unit_test_teardown(without_the_mount_no_file_can_be_made, take_down),
 		cmocka_unit_test_teardown(a_dead_mount_is_replaced_and_a_living_one_is_not, take_down),
