@@ -60,6 +60,7 @@ struct agroup {
 	uint64_t provision_failed_version;
 	int64_t provision_retry_ms;
 	int64_t initialise_retry_ms, connect_retry_ms, resume_retry_ms, attach_retry_ms;
+	bool detached;          /* disks were taken off and are still to be put on again */
 	int64_t negotiating_ms; /* since when some disk does, and its peer is there; 0: none */
 	char storage_error[ERR_TEXT_SIZE];
 };

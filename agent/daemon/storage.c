@@ -84,6 +84,8 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 
 	group->provisioning = false;
 	snprintf(group->storage_error, sizeof(group->storage_error), "%s", result < 0 ? err->text : "");
+	if (job->task == TASK_ATTACH)
+		group->detached = result < 0;
 	if (result < 0) {
 		log_err("group %s: %s: %s", group->name, task_names[job->task], err->text);
 		if (job->task == TASK_PROVISION) {
@@ -329,7 +331,7 @@ static void mend_drbd(struct agroup *group, const struct config_group *spec, int
 
 	if (ha_core_find_group(agent->core, group->name, &view) < 0)
 		return;
-	if (negotiates_for_good(group, spec, now_ms))
+	if (negotiates_for_good(group, spec, now_ms) || group->detached)
 		try_task(group, TASK_ATTACH, &group->attach_retry_ms, now_ms);
 	else if (spec->nodes[0] == agent_me(agent) && !each_volume(agent, config, spec, is_not_brand_new))
 		try_task(group, TASK_INITIALISE, &group->initialise_retry_ms, now_ms);

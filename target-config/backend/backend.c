@@ -431,7 +431,7 @@ int backend_attach_anew(const struct config *config, const struct config_group *
 	_cleanup_free_ char *resource = backend_resource_name(group);
 	int rc = on_volumes(config, group, is_negotiating, drbd_detach, err);
 
-	return rc > 0 ? drbd_adjust(resource, err) : rc;
+	return rc < 0 ? rc : drbd_adjust(resource, err);
 }
 
 static bool is_held(const struct drbd_volume_state *state)

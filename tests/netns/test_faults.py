@@ -284,7 +284,12 @@ def test_a_disk_negotiates_for_good(storage):
     n1, opened, document = storage.nodes[0], dict(storage.world.opened), storage.document()
     document["volumes"]["v3"] = {"group": "g1", "pool": "data", "size": "1GiB"}
     storage.world.deaf.add("n2")
+    taken_off = storage.world.hang("drbd_detach", node="n2")
     n1.agent.lunward("apply", storage.write_document(document), check=True)
+    storage.wait_hit(taken_off)
+    not_put_on = storage.world.fail("drbd_adjust", node="n2", times=1)
+    taken_off.release()
+    storage.wait_hit(not_put_on)
     storage.settle(g1="n1", g2="n2")
     assert not storage.world.deaf
     wait_until(lambda: all(c["disk"] == "UpToDate" for c in n1.agent.group("g1")["copies"]), PATIENCE_S, "all copies up to date")
