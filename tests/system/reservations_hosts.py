@@ -77,8 +77,10 @@ class Hosts:
     # --- fencing ---------------------------------------------------------------------------------
 
     def agent(self, name: str, h: Node, action: str, key: str, volume: str) -> int:
+        """As Pacemaker runs it: a second time if the first fails (pcmk_on_retries, pcmk_off_retries: 2)."""
         option = {"fence_scsi": "-k", "fence_mpath": "-n"}[name]
-        return self.run(h, f"{name} -o {action} {option} {key} -d {MAP[volume]}")
+        command = f"{name} -o {action} {option} {key} -d {MAP[volume]}"
+        return self.run(h, command) and self.run(h, command)
 
     def unfence(self, name: str, volume: str) -> List[str]:
         wrong = []
