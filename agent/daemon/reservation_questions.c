@@ -225,18 +225,19 @@ static void answer_overtaken(struct reservations *r, const struct question *last
 	}
 }
 
+static bool is_overtaken(const struct question *q)
+{
+	return !q->unreadable.code && q->listing && !pr_table_is_listed(&q->table, q->listing);
+}
+
 static void agreed(struct reservations *r, struct question *q, struct rvolume *v)
 {
 	rvolume_set_known(r, v, &q->table);
 	tell_good(r, q);
-	answer_overtaken(r, q);
+	if (!is_overtaken(q))
+		answer_overtaken(r, q);
 	log_change(v, q);
 	drop(r, q);
-}
-
-static bool is_overtaken(const struct question *q)
-{
-	return !q->unreadable.code && q->listing && !pr_table_is_listed(&q->table, q->listing);
 }
 
 static int merge(const struct reservations *r, const struct rvolume *v, const struct question *q, enum place place, struct pr_table *ret,
@@ -343,6 +344,13 @@ static void decide(struct reservations *r, struct question *q, struct rvolume *v
 	rvolume_request(r, v, &q->want, q->request_id);
 }
 
+/* What the cluster has agreed to is at least as new. The listing does not tell about the reservation. */
+static bool is_included(const struct rvolume *v, const struct question *q)
+{
+	return v && v->knows && !v->differs && !pr_table_compare(&v->known, &q->table).reservation &&
+	       (pr_table_equal(&v->known, &q->table) || pr_table_is_listed(&v->known, q->listing));
+}
+
 /* One at a time for a volume: what comes next is decided on what came of it. */
 static void decide_next(struct reservations *r, const char *serial, int64_t now_ms)
 {
@@ -355,11 +363,13 @@ static void decide_next(struct reservations *r, const char *serial, int64_t now_
 		if (q->request_id || q->refusing)
 			return;
 		if (is_overtaken(q)) {
-			if (v && v->knows && pr_table_is_listed(&v->known, q->listing) && !v->differs) {
+			if (is_included(v, q)) {
 				answer_good(r, q);
 				return;
 			}
-			continue; /* the one that overtook it comes, or the limit */
+			/* The one that overtook it cannot come before this one is answered: fuse_file_write_iter() holds the inode's lock. */
+			if (!v || !v->knows || v->differs || !pr_table_is_on_the_way(&v->known, &q->table, q->listing))
+				continue; /* the limit */
 		}
 		if (!next || next->answered) /* a newer one says what the kernel has better than one whose host is gone */
 			next = q;

@@ -115,5 +115,11 @@ void pr_table_loaded(const struct pr_table *cluster, struct pr_table *ret);
 /* Whether `listing`, what LIO shows in pr/res_pr_registered_i_pts, has the table's registrations. LIO cuts the list at a page: then
  * what is there is compared. Snapshots of concurrent commands are written in no certain order; this tells a late one. */
 bool pr_table_is_listed(const struct pr_table *table, const char *listing);
+/*
+ * Of commands that run at the same time the kernel may write an older state later, and it writes one after the other: the newest waits
+ * until those before it are answered. Whether `table`, which is not what is listed, is one that comes after `before`: it has new
+ * registrations or keys, all of which the kernel still has, and nothing else. An older one may only show what was true before.
+ */
+bool pr_table_is_on_the_way(const struct pr_table *before, const struct pr_table *table, const char *listing);
 
 #endif

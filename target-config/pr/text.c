@@ -277,6 +277,14 @@ void pr_registration_load(const struct pr_table *table, const struct pr_registra
 
 /* --- the kernel's listing -----------------------------------------------------------------------------------------------------*/
 
+#define LISTED_SIZE (PR_NAME_SIZE + 96)
+
+static void print_listed(const struct pr_registration *r, char ret[LISTED_SIZE])
+{
+	snprintf(ret, LISTED_SIZE, "%s Node: %s%s%s Key: 0x%016" PRIx64 " PRgen:", r->fabric, r->initiator, r->isid[0] ? ",i,0x" : "", r->isid,
+		 r->key);
+}
+
 bool pr_table_is_listed(const struct pr_table *table, const char *listing)
 {
 	static const char title[] = "SPC-3 PR Registrations:\n";
@@ -295,14 +303,52 @@ bool pr_table_is_listed(const struct pr_table *table, const char *listing)
 		line++;
 	}
 	for (size_t i = 0; i < table->n; i++) {
-		const struct pr_registration *r = &table->registrations[i];
-		char wanted[PR_NAME_SIZE + 96];
+		char wanted[LISTED_SIZE];
 
 		/* Several paths may give the same line; only their number tells. */
-		snprintf(wanted, sizeof(wanted), "%s Node: %s%s%s Key: 0x%016" PRIx64 " PRgen:", r->fabric, r->initiator,
-			 r->isid[0] ? ",i,0x" : "", r->isid, r->key);
+		print_listed(&table->registrations[i], wanted);
 		n_found += strstr(listing, wanted) != NULL;
 	}
 	/* Cut at a page: all that is shown must be in the table. */
-	return strlen(listing) + PR_NAME_SIZE + 96 < 4096 ? n_found == table->n && n_listed == table->n : n_found >= n_listed;
+	return strlen(listing) + LISTED_SIZE < 4096 ? n_found == table->n && n_listed == table->n : n_found >= n_listed;
+}
+
+static size_t count_listed(const char *listing, const char *wanted)
+{
+	size_t n = 0;
+
+	for (const char *at = strstr(listing, wanted); at; at = strstr(at + 1, wanted))
+		n++;
+	return n;
+}
+
+static size_t count_same(const struct pr_table *table, const char *wanted)
+{
+	char line[LISTED_SIZE];
+	size_t n = 0;
+
+	for (size_t i = 0; i < table->n; i++) {
+		print_listed(&table->registrations[i], line);
+		n += strcmp(line, wanted) == 0;
+	}
+	return n;
+}
+
+bool pr_table_is_on_the_way(const struct pr_table *before, const struct pr_table *table, const char *listing)
+{
+	struct pr_change change = pr_table_compare(before, table);
+
+	if (change.reservation || change.n_removed || !(change.n_added || change.n_rekeyed))
+		return false;
+	for (size_t i = 0; i < table->n; i++) {
+		const struct pr_registration *r = &table->registrations[i], *was = pr_table_find(before, r);
+		char wanted[LISTED_SIZE];
+
+		if (was && was->key == r->key)
+			continue;
+		print_listed(r, wanted);
+		if (count_listed(listing, wanted) < count_same(table, wanted))
+			return false;
+	}
+	return true;
 }

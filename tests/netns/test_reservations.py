@@ -89,9 +89,9 @@ class Kernel:
         lines = "".join(path.listed(key) for path, key, _ in entries) or "None\n"
         assert self.configfs("write", "pr/res_pr_registered_i_pts", "SPC-3 PR Registrations:\n" + lines[:-1])["rc"] == 0
 
-    def start(self, *entries):
-        """A command leaves the kernel with these: (path, key, type of reservation or 0)."""
-        self.show_in_listing(entries)
+    def start(self, *entries, listed=None):
+        """A command leaves the kernel with these: (path, key, type of reservation or 0). `listed`: others have changed more by then."""
+        self.show_in_listing(listed or entries)
         text = "".join(path.registration(i, key, self.lun, holder) for i, (path, key, holder) in enumerate(entries))
         process = self.node.popen(["/usr/bin/python3", "-c", WRITER, f"/run/lunward/lio/pr/aptpl_{self.serial}"], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -193,6 +193,19 @@ def test_one_table(storage):
     assert session.lives()
     print("answered after", ", ".join(f"{ms:.1f} ms" for _, ms in took))
     assert infos(n3) == told  # nothing about the witness has changed, and each change wakes it
+
+    # A host registers by two paths at the same time: the second write waits in the kernel for the first, which has less than is listed.
+    c, d = Path(n1, "00023d000003"), Path(n1, "00023d000004")
+    session = Session(n1)
+    every = [(a, 1, 5), (c, 3, 0), (d, 4, 0)]
+    first = k1.start((a, 1, 5), (c, 3, 0), listed=every)
+    wait_until(lambda: keys(n1) == [1, 3], 1, "the first of them")  # before the agent's own limit
+    second = k1.start(*every)
+    assert k1.end(first)[0] == k1.end(second)[0] == 0 and keys(n1) == [1, 3, 4]
+    assert session.hears()
+    assert k1.command((a, 1, 5), (c, 3, 0))[0] == k1.command((a, 1, 5))[0] == 0
+    in_step(n2)
+    wait_until(lambda: k2.state() == STANDBY, PATIENCE_S, "n2 in standby")
 
     # Through the other port: a registration is kept for the move.
     assert k2.command((a, 1, 5), (b, 2, 0))[0] == 0

@@ -220,6 +220,42 @@ static void the_kernels_listing_is_compared(void **unused)
 	assert_false(pr_table_is_listed(&table, listing));
 }
 
+static void a_state_on_the_way_to_the_listed_one_is_known(void **unused)
+{
+	static const char both[] =
+		"SPC-3 PR Registrations:\n"
+		"iSCSI Node: iqn.2026-01.example:b,i,0x00023d010000 Key: 0xffffffffffffffff PRgen: 0x00000001\n"
+		"iSCSI Node: iqn.2026-01.example:a,i,0x00023d020000 Key: 0x000000000000000b PRgen: 0x00000002\n";
+	static const char last[] =
+		"SPC-3 PR Registrations:\n"
+		"iSCSI Node: iqn.2026-01.example:b,i,0x00023d010000 Key: 0xffffffffffffffff PRgen: 0x00000001\n";
+	_cleanup_pr_table_ struct pr_table table = parse(two), none = { 0 }, first = { 0 }, twice = { 0 };
+
+	(void)unused;
+	pr_table_copy(&table, &first); /* what the first of two hosts left the kernel with */
+	first.n = 1;
+	first.type = PR_TYPE_NONE;
+	first.registrations[0].holder = false;
+	assert_true(pr_table_is_on_the_way(&none, &first, both));
+	assert_false(pr_table_is_on_the_way(&first, &none, both));  /* it is not known whether it was gone before or has gone since */
+	assert_false(pr_table_is_on_the_way(&first, &first, both)); /* it would be the older of two that say the same */
+	assert_false(pr_table_is_on_the_way(&none, &first, first.registrations[0].key == 0xb ? last : "SPC-3 PR Registrations:\nNone\n"));
+	first.registrations[0].key++;
+	assert_false(pr_table_is_on_the_way(&none, &first, both)); /* older than what is there now */
+	first.registrations[0].key--;
+	first.type = PR_TYPE_WRITE_EXCLUSIVE;
+	first.registrations[0].holder = true;
+	assert_false(pr_table_is_on_the_way(&none, &first, both)); /* the listing does not tell about reservations */
+	first.type = PR_TYPE_NONE;
+	first.registrations[0].holder = false;
+	pr_table_copy(&first, &twice); /* two ports of one session give one line */
+	twice.registrations = xreallocarray(twice.registrations, 2, sizeof(*twice.registrations));
+	twice.registrations[1] = twice.registrations[0];
+	twice.registrations[1].tpgt = 99;
+	twice.n = twice.cap = 2;
+	assert_false(pr_table_is_on_the_way(&first, &twice, both));
+}
+
 static void changes_are_described(void **unused)
 {
 	_cleanup_pr_table_ struct pr_table before = parse(BLOCK("0", REGISTRATION_A)), after = parse(BLOCK("0", REGISTRATION_B));
@@ -646,6 +682,7 @@ int main(void)
 		cmocka_unit_test(a_cut_text_is_refused),
 		cmocka_unit_test(bounds_hold),
 		cmocka_unit_test(the_kernels_listing_is_compared),
+		cmocka_unit_test(a_state_on_the_way_to_the_listed_one_is_known),
 		cmocka_unit_test(changes_are_described),
 		cmocka_unit_test(the_owners_stream_is_the_models),
 		cmocka_unit_test(no_stream_leaves_a_fenced_host_registered),
