@@ -262,6 +262,69 @@ static int merge(const struct reservations *r, const struct rvolume *v, const st
 	return pr_merge_other(&v->cluster, &v->known, &q->table, agent_me(r->agent), ret, err);
 }
 
+struct look_job {
+	struct reservations *r;
+	uint64_t ticket;
+	struct lio_roots roots;
+	char volume[CONFIG_NAME_MAX + 1];
+	struct pr_table table, known;
+	bool has_table, has_known;
+};
+
+static int run_look(void *ctx, struct err *err)
+{
+	struct look_job *job = ctx;
+	_cleanup_free_ char *holder = NULL, *type = NULL;
+	int rc = lio_reservation(&job->roots, job->volume, &holder, &type);
+
+	if (rc < 0)
+		return err_errno(err, rc, "cannot read the reservation of %s", job->volume);
+	job->has_table = pr_table_is_held(&job->table, holder, type);
+	job->has_known = pr_table_is_held(&job->known, holder, type);
+	return 0;
+}
+
+static void looked(void *owner, void *ctx, int result, const struct err *err)
+{
+	struct reservations *r = owner;
+	struct look_job *job = ctx;
+	struct question *q = *question_at(r, job->ticket);
+
+	if (result < 0)
+		log_warning("%s", err->text);
+	if (q) {
+		q->looking = false;
+		q->looked = true;
+		q->is_stale = !job->has_table;
+		q->is_past = job->has_known;
+	}
+	pr_table_done(&job->table);
+	pr_table_done(&job->known);
+	free(job);
+}
+
+/*
+ * The listing does not tell about the reservation, and of two commands at a time the kernel may write the older state last: a REGISTER
+ * would undo a RESERVE that was answered. So a state with another reservation than the agreed one is compared with the kernel's own. In
+ * a worker: a PREEMPT that spins for this very command would make the reader spin too, until the limit ends both.
+ */
+static void look(struct reservations *r, struct question *q, const struct rvolume *v)
+{
+	struct look_job *job = xcalloc(1, sizeof(*job));
+
+	*job = (struct look_job){ .r = r, .ticket = q->ticket, .roots.configfs = r->agent->settings.configfs };
+	snprintf(job->volume, sizeof(job->volume), "%s", v->name);
+	pr_table_copy(&q->table, &job->table);
+	pr_table_copy(v->knows ? &v->known : &v->cluster, &job->known);
+	q->looking = true;
+	work_start(r->agent->loop, "looking at a reservation", clock_now_ms() + WORK_DEADLINE_MS, run_look, job, looked, NULL, r);
+}
+
+static bool needs_look(const struct rvolume *v, const struct question *q)
+{
+	return !q->looked && !q->unreadable.code && pr_table_compare(v->knows ? &v->known : &v->cluster, &q->table).reservation;
+}
+
 /* Neither others' wishes nor a group that has just come are overruled. */
 static bool may_ask_for_group(const struct reservations *r, const struct rvolume *v, const struct ha_group_view *view, int64_t now_ms)
 {
@@ -330,6 +393,10 @@ static void decide(struct reservations *r, struct question *q, struct rvolume *v
 	if (place == PLACE_CHANGING || v->forgetting || !v->checked || now_ms < q->again_ms) /* the limit ends that */
 		return;
 	ignore_result(rvolume_read_record(r, v));
+	if (needs_look(v, q)) {
+		look(r, q, v);
+		return;
+	}
 	pr_table_done(&q->want);
 	rc = merge(r, v, q, place, &q->want, &err);
 	if (rc == -EPERM && place == PLACE_OTHER && waits_for_group(r, q, v, now_ms))
@@ -347,7 +414,7 @@ static void decide(struct reservations *r, struct question *q, struct rvolume *v
 /* What the cluster has agreed to is at least as new. The listing does not tell about the reservation. */
 static bool is_included(const struct rvolume *v, const struct question *q)
 {
-	return v && v->knows && !v->differs && !pr_table_compare(&v->known, &q->table).reservation &&
+	return v && v->knows && !v->differs && (q->is_stale ? q->is_past : !pr_table_compare(&v->known, &q->table).reservation) &&
 	       (pr_table_equal(&v->known, &q->table) || pr_table_is_listed(&v->known, q->listing));
 }
 
@@ -360,15 +427,15 @@ static void decide_next(struct reservations *r, const char *serial, int64_t now_
 	for (struct question *q = r->questions; q; q = q->next) {
 		if (strcmp(q->serial, serial) != 0)
 			continue;
-		if (q->request_id || q->refusing)
+		if (q->request_id || q->refusing || q->looking)
 			return;
-		if (is_overtaken(q)) {
+		if (is_overtaken(q) || q->is_stale) {
 			if (is_included(v, q)) {
 				answer_good(r, q);
 				return;
 			}
 			/* The one that overtook it cannot come before this one is answered: fuse_file_write_iter() holds the inode's lock. */
-			if (!v || !v->knows || v->differs || !pr_table_is_on_the_way(&v->known, &q->table, q->listing))
+			if (q->is_stale || !v || !v->knows || v->differs || !pr_table_is_on_the_way(&v->known, &q->table, q->listing))
 				continue; /* the limit */
 		}
 		if (!next || next->answered) /* a newer one says what the kernel has better than one whose host is gone */

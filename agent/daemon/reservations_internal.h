@@ -34,6 +34,8 @@ struct question {
 	bool refusing;         /* a worker cuts the host off */
 	bool answered;         /* the host was cut off; the table is still to follow the kernel */
 	bool came_to_other;    /* through the port of a node that did not own the group */
+	bool looking, looked;  /* whether the kernel has the reservation that `table` says: a worker does, has done */
+	bool is_stale, is_past; /* it has not; it has the one that is agreed already */
 	bool moving;           /* the group was asked for, so that this node may decide it */
 	uint64_t move_id;      /* of that request, until it is answered */
 };

@@ -89,6 +89,9 @@ int lio_alua_get(const struct lio_roots *roots, const struct config *config, con
 bool lio_has_backstore(const struct lio_roots *roots, const char *volume);
 /* pr/res_pr_registered_i_pts, which may be read at any time, also while a command waits for the answer of <dbroot>/pr. */
 int lio_registrations(const struct lio_roots *roots, const char *volume, char **ret_listing) must_check;
+/* pr/res_holder and pr/res_pr_type, one after the other. May block, and spin, for as long as a PREEMPT spins for a command that waits for its
+ * answer (dev_reservation_lock): not for a thread that is needed for that answer. */
+int lio_reservation(const struct lio_roots *roots, const char *volume, char **ret_holder, char **ret_type) must_check;
 /* Makes the kernel forget all registrations and the reservation of a volume in service: its hosts are unmapped and mapped again, which
  * takes about a millisecond each. What they send in that moment fails. Waits for reservation commands under way. */
 int lio_forget_reservations(const struct lio_roots *roots, const struct config *config, const struct lio_scope *scope, const char *volume,

@@ -17,12 +17,31 @@ bool lio_has_backstore(const struct lio_roots *roots, const char *volume)
 	return lio_read_attr(lio_cfs(roots), roots->configfs, path, LIO_FORM_PLAIN, &got) == 0 && strcmp(got, "1") == 0;
 }
 
-int lio_registrations(const struct lio_roots *roots, const char *volume, char **ret_listing)
+static int read_pr(const struct lio_roots *roots, const char *volume, const char *attr, char **ret)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s/%s/pr/res_pr_registered_i_pts", roots->configfs, LIO_HBA, volume);
+	_cleanup_free_ char *path = xasprintf("%s/%s/%s/pr/%s", roots->configfs, LIO_HBA, volume, attr);
 	struct cfs *cfs = lio_cfs(roots);
 
-	return cfs->ops->read(cfs, path, ret_listing);
+	return cfs->ops->read(cfs, path, ret);
+}
+
+int lio_registrations(const struct lio_roots *roots, const char *volume, char **ret_listing)
+{
+	return read_pr(roots, volume, "res_pr_registered_i_pts", ret_listing);
+}
+
+int lio_reservation(const struct lio_roots *roots, const char *volume, char **ret_holder, char **ret_type)
+{
+	_cleanup_free_ char *holder = NULL;
+	int rc = read_pr(roots, volume, "res_holder", &holder);
+
+	if (rc == 0)
+		rc = read_pr(roots, volume, "res_pr_type", ret_type);
+	if (rc == 0) {
+		*ret_holder = holder;
+		holder = NULL;
+	}
+	return rc;
 }
 
 int lio_forget_reservations(const struct lio_roots *roots, const struct config *config, const struct lio_scope *scope, const char *volume,

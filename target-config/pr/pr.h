@@ -115,6 +115,8 @@ void pr_table_loaded(const struct pr_table *cluster, struct pr_table *ret);
 /* Whether `listing`, what LIO shows in pr/res_pr_registered_i_pts, has the table's registrations. LIO cuts the list at a page: then
  * what is there is compared. Snapshots of concurrent commands are written in no certain order; this tells a late one. */
 bool pr_table_is_listed(const struct pr_table *table, const char *listing);
+/* Whether `holder` and `type`, what LIO shows in pr/res_holder and pr/res_pr_type, are the table's reservation. */
+bool pr_table_is_held(const struct pr_table *table, const char *holder, const char *type);
 /*
  * Of commands that run at the same time the kernel may write an older state later, and it writes one after the other: the newest waits
  * until those before it are answered. Whether `table`, which is not what is listed, is one that comes after `before`: it has new

@@ -352,3 +352,47 @@ bool pr_table_is_on_the_way(const struct pr_table *before, const struct pr_table
 	}
 	return true;
 }
+
+/* core_scsi3_pr_dump_type() */
+static const char *kernel_type_name(enum pr_type type)
+{
+	switch (type) {
+	case PR_TYPE_WRITE_EXCLUSIVE:
+		return "Write Exclusive Access";
+	case PR_TYPE_EXCLUSIVE_ACCESS:
+		return "Exclusive Access";
+	case PR_TYPE_WRITE_EXCLUSIVE_REGISTRANTS:
+		return "Write Exclusive Access, Registrants Only";
+	case PR_TYPE_EXCLUSIVE_ACCESS_REGISTRANTS:
+		return "Exclusive Access, Registrants Only";
+	case PR_TYPE_WRITE_EXCLUSIVE_ALL:
+		return "Write Exclusive Access, All Registrants";
+	case PR_TYPE_EXCLUSIVE_ACCESS_ALL:
+		return "Exclusive Access, All Registrants";
+	case PR_TYPE_NONE:
+		break;
+	}
+	return "";
+}
+
+static bool is_line(const char *text, const char *line)
+{
+	size_t length = strlen(line);
+
+	return strncmp(text, line, length) == 0 && (!text[length] || strcmp(text + length, "\n") == 0);
+}
+
+bool pr_table_is_held(const struct pr_table *table, const char *holder, const char *type)
+{
+	static const char none[] = "No SPC-3 Reservation holder";
+	const struct pr_registration *r = pr_table_holder(table);
+	char line[LISTED_SIZE];
+
+	if (!r || !table->type)
+		return is_line(holder, none) && is_line(type, none);
+	snprintf(line, sizeof(line), "SPC-3 Reservation: %s Initiator: %s%s%s", r->fabric, r->initiator, r->isid[0] ? ",i,0x" : "", r->isid);
+	if (!is_line(holder, line))
+		return false;
+	snprintf(line, sizeof(line), "SPC-3 Reservation Type: %s", kernel_type_name(table->type));
+	return is_line(type, line);
+}

@@ -263,6 +263,8 @@ static void make_dev(struct node *dev)
 	attr(dev, "info", "Status: DEACTIVATED", A_READ_ONLY);
 	attr(pr, "res_aptpl_metadata", "", A_FROZEN | A_LOADS);
 	attr(pr, "res_pr_registered_i_pts", "SPC-3 PR Registrations:\nNone", A_WHOLE);
+	attr(pr, "res_holder", "No SPC-3 Reservation holder", A_WHOLE);
+	attr(pr, "res_pr_type", "No SPC-3 Reservation holder", A_WHOLE);
 	make_counters(new_node(dev, "statistics", R_PLAIN, true), "scsi_lu", lu_counters, ARRAY_SIZE(lu_counters));
 	make_group(group);
 	group->id = 0;

@@ -220,6 +220,28 @@ static void the_kernels_listing_is_compared(void **unused)
 	assert_false(pr_table_is_listed(&table, listing));
 }
 
+static void the_kernels_reservation_is_compared(void **unused)
+{
+	static const char holder[] = "SPC-3 Reservation: iSCSI Initiator: iqn.2026-01.example:a,i,0x00023d020000\n";
+	static const char type[] = "SPC-3 Reservation Type: Exclusive Access, All Registrants\n", none[] = "No SPC-3 Reservation holder\n";
+	_cleanup_pr_table_ struct pr_table table = parse(two), nobody = { 0 };
+
+	(void)unused;
+	assert_int_equal(table.type, PR_TYPE_EXCLUSIVE_ACCESS_ALL);
+	assert_true(pr_table_is_held(&table, holder, type));
+	assert_false(pr_table_is_held(&table, none, none));
+	assert_false(pr_table_is_held(&table, holder, "SPC-3 Reservation Type: Exclusive Access\n"));
+	assert_false(pr_table_is_held(&table, "SPC-3 Reservation: iSCSI Initiator: iqn.2026-01.example:a,i,0x00023d030000\n", type));
+	assert_false(pr_table_is_held(&table, "SPC-2 Reservation: iSCSI Initiator: iqn.2026-01.example:a\n", type));
+	assert_false(pr_table_is_held(&nobody, holder, type));
+	assert_true(pr_table_is_held(&nobody, none, none));
+	assert_false(pr_table_is_held(&nobody, "SPC_RESERVATIONS_DISABLED\n", "SPC_RESERVATIONS_DISABLED\n"));
+	table.type = PR_TYPE_WRITE_EXCLUSIVE; /* as seen on 6.1: Write Exclusive Access, Registrants Only for type 5 */
+	assert_true(pr_table_is_held(&table, holder, "SPC-3 Reservation Type: Write Exclusive Access\n"));
+	table.type = PR_TYPE_WRITE_EXCLUSIVE_REGISTRANTS;
+	assert_true(pr_table_is_held(&table, holder, "SPC-3 Reservation Type: Write Exclusive Access, Registrants Only\n"));
+}
+
 static void a_state_on_the_way_to_the_listed_one_is_known(void **unused)
 {
 	static const char both[] =
@@ -682,6 +704,7 @@ int main(void)
 		cmocka_unit_test(a_cut_text_is_refused),
 		cmocka_unit_test(bounds_hold),
 		cmocka_unit_test(the_kernels_listing_is_compared),
+		cmocka_unit_test(the_kernels_reservation_is_compared),
 		cmocka_unit_test(a_state_on_the_way_to_the_listed_one_is_known),
 		cmocka_unit_test(changes_are_described),
 		cmocka_unit_test(the_owners_stream_is_the_models),
