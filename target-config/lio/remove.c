@@ -2,7 +2,8 @@
 /*
  * The half of the reconciler that takes away. It walks what is Lunward's below configfs, compares with the tree, and makes a
  * list of removals with stages: portal groups are silenced before anything under them goes, what points goes before what is
- * pointed at. Removals of one stage are independent of each other.
+ * pointed at. Removals of one stage are independent of each other, but for mapped LUNs of one device: each frees its registrations, and
+ * two at a time walk one list that both let go of in between (core_scsi3_free_pr_reg_from_nacl(): a general protection fault).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ enum removal_stage {
 struct removal_step {
 	enum removal_stage stage;
 	char *path;
+	char *device; /* of a mapped LUN: done one after the other for each; NULL: independent */
 };
 
 struct lio_removal {
@@ -237,6 +239,23 @@ static void find_luns(struct lio_run *run, struct lio_removal *removal, const ch
 	}
 }
 
+/* The name of its LUN, which is the same wherever a device is exported (target_lun). NULL: it leads nowhere. */
+static char *mapped_device(struct lio_run *run, const char *dir)
+{
+	_cleanup_names_ struct names links = list(run, dir, CFS_LINK);
+
+	for (size_t i = 0; i < links.n; i++) {
+		_cleanup_free_ char *link = xasprintf("%s/%s/%s", run->tree->root, dir, links.names[i]);
+		_cleanup_free_ char *to = NULL;
+		int rc = run->tree->cfs->ops->readlink(run->tree->cfs, link, &to);
+
+		observed(run, rc);
+		if (rc == 0 && strrchr(to, '/'))
+			return xstrdup(strrchr(to, '/') + 1);
+	}
+	return NULL;
+}
+
 /* Does a link of this mapped LUN lead to a LUN that goes? */
 static bool mapped_lun_dangles(struct lio_run *run, const struct lio_removal *removal, const char *dir)
 {
@@ -261,8 +280,10 @@ static void find_mapped_luns(struct lio_run *run, struct lio_removal *removal, c
 
 		if (strncmp(names.names[i], "lun_", 4) != 0) /* attrib, auth, param, fabric_statistics */
 			continue;
-		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, true) || mapped_lun_dangles(run, removal, lun))
+		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, true) || mapped_lun_dangles(run, removal, lun)) {
 			step(removal, REMOVE_MAPPED_LUN, lun);
+			removal->steps[removal->n - 1].device = mapped_device(run, lun);
+		}
 	}
 }
 
@@ -405,8 +426,10 @@ void lio_removal_free(struct lio_removal *removal)
 {
 	if (!removal)
 		return;
-	for (size_t i = 0; i < removal->n; i++)
+	for (size_t i = 0; i < removal->n; i++) {
 		free(removal->steps[i].path);
+		free(removal->steps[i].device);
+	}
 	free(removal->steps);
 	free(removal);
 }
@@ -415,8 +438,10 @@ void lio_removal_free(struct lio_removal *removal)
 
 struct stage_items {
 	struct lio_run *run;
-	const struct removal_step **steps;
+	const struct removal_step **steps; /* of one device next to each other */
 	size_t n, cap;
+	size_t *starts; /* of what is done in order: steps[starts[i]] up to steps[starts[i + 1]] */
+	size_t n_starts, cap_starts;
 };
 
 static int remove_linked(struct lio_run *run, const char *dir, struct err *err)
@@ -434,21 +459,48 @@ static int remove_linked(struct lio_run *run, const char *dir, struct err *err)
 	return lio_do_rmdir(run, dir, err);
 }
 
-static int remove_one(void *ctx, size_t index, struct err *err)
+static int remove_one(struct lio_run *run, const struct removal_step *s, struct err *err)
 {
-	struct stage_items *items = ctx;
-	const struct removal_step *s = items->steps[index];
-
 	if (s->stage == REMOVE_ENABLE) {
 		_cleanup_free_ char *tpg = xasprintf("%.*s", (int)(strrchr(s->path, '/') - s->path), s->path);
 
-		if (!items->run->plan_only)
-			lio_wait_quiet(items->run, tpg);
-		return lio_do_write(items->run, s->path, "0", "0", err);
+		if (!run->plan_only)
+			lio_wait_quiet(run, tpg);
+		return lio_do_write(run, s->path, "0", "0", err);
 	}
 	if (s->stage == REMOVE_LUN || s->stage == REMOVE_MAPPED_LUN)
-		return remove_linked(items->run, s->path, err);
-	return lio_do_rmdir(items->run, s->path, err);
+		return remove_linked(run, s->path, err);
+	return lio_do_rmdir(run, s->path, err);
+}
+
+static int remove_in_order(void *ctx, size_t index, struct err *err)
+{
+	struct stage_items *items = ctx;
+	int rc = 0;
+
+	for (size_t i = items->starts[index]; rc == 0 && i < items->starts[index + 1]; i++)
+		rc = remove_one(items->run, items->steps[i], err);
+	return rc;
+}
+
+static int compare_devices(const void *a, const void *b)
+{
+	const struct removal_step *const *x = a, *const *y = b;
+
+	return strcmp((*x)->device ?: "", (*y)->device ?: "");
+}
+
+static void find_starts(struct stage_items *items, enum removal_stage stage)
+{
+	if (stage == REMOVE_MAPPED_LUN && items->n)
+		qsort(items->steps, items->n, sizeof(*items->steps), compare_devices);
+	for (size_t i = 0; i < items->n; i++) {
+		const char *device = items->steps[i]->device;
+
+		if (i == 0 || !device || compare_devices(&items->steps[i], &items->steps[i - 1]) != 0)
+			*array_push(items->starts, items->n_starts, items->cap_starts) = i;
+	}
+	*array_push(items->starts, items->n_starts, items->cap_starts) = items->n;
 }
 
 int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err *err)
@@ -461,8 +513,10 @@ int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err
 			if (removal->steps[i].stage == stage)
 				*array_push(items.steps, items.n, items.cap) = &removal->steps[i];
 		}
-		rc = parallel_for(items.n, run->threads, remove_one, &items, err);
+		find_starts(&items, stage);
+		rc = parallel_for(items.n_starts - 1, run->threads, remove_in_order, &items, err);
 		free(items.steps);
+		free(items.starts);
 		if (rc < 0)
 			return rc;
 	}

@@ -447,8 +447,8 @@ static int link_lun(struct node *lun, struct node *dev)
 }
 
 /*
- * __core_scsi3_check_aptpl_registration(): walks the registrations loaded into the device, and lets go of their lock in between. The
- * kernel of two at a time dies, of a general protection fault.
+ * __core_scsi3_check_aptpl_registration() for a link, core_scsi3_free_pr_reg_from_nacl() for an unlink: each walks the device's registrations,
+ * and lets go of their lock in between. The kernel of two at a time dies, of a general protection fault.
  */
 static void match_registrations(struct fake *fake, struct node *dev)
 {
@@ -918,6 +918,8 @@ static int do_unlink(struct cfs *fs, const char *path)
 				node->parent->group = NULL;
 				each(fake->root, R_MAPPED, cut_mapped, node->parent);
 			}
+			if (node->parent->role == R_MAPPED && link_of(node->link))
+				match_registrations(fake, link_of(node->link)->link);
 			node->parent->live = false;
 			detach(node);
 		}

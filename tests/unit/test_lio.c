@@ -641,7 +641,7 @@ static int reconcile_loaded(struct world *world, const struct config *config, co
 {
 	struct lio_scope scope = { .nodeid = 1, .portals_of = only_1, .n_portals_of = 1, .reservations = reservations, .n_reservations = 1 };
 	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
-	int rc = lio_reconcile(tree, false, 1, ret_plan, NULL, err);
+	int rc = lio_reconcile(tree, false, 8, ret_plan, NULL, err);
 
 	lio_tree_free(tree);
 	return rc;
