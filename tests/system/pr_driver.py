@@ -61,7 +61,7 @@ def extend(r, volumes: Dict[str, dict], hosts: Dict[str, List[str]], mappings: L
         doc = site.document(volumes=(), iser=False)
         doc["hosts"] = {}
     else:
-        doc = json.loads(lab.n3.out("lunward config show", timeout_s=30))
+        doc = json.loads(lab.n3.out("lunward config show --secrets", timeout_s=30))
     doc["groups"]["g1"]["takeover_limit"] = 0
     doc["volumes"].update({v: {"group": "g1", "pool": "data", **more} for v, more in volumes.items() if v not in doc["volumes"]})
     doc["hosts"].update({h: {"profile": "linux", "initiators": iqns} for h, iqns in hosts.items()})
