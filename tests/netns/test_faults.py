@@ -8,6 +8,7 @@ long its fault lasts.
 import errno
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from netns_cluster import TOKEN_MS, wait_until
@@ -285,11 +286,13 @@ def test_a_disk_negotiates_for_good(storage):
     document["volumes"]["v3"] = {"group": "g1", "pool": "data", "size": "1GiB"}
     storage.world.deaf.add("n2")
     taken_off = storage.world.hang("drbd_detach", node="n2")
-    n1.agent.lunward("apply", storage.write_document(document), check=True)
-    storage.wait_hit(taken_off)
-    not_put_on = storage.world.fail("drbd_adjust", node="n2", times=1)
-    taken_off.release()
-    storage.wait_hit(not_put_on)
+    with ThreadPoolExecutor(1) as apply:  # returns when all copies are in place
+        applied = apply.submit(n1.agent.lunward, "apply", storage.write_document(document))
+        storage.wait_hit(taken_off)
+        not_put_on = storage.world.fail("drbd_adjust", node="n2", times=1)
+        taken_off.release()
+        storage.wait_hit(not_put_on)
+        assert applied.result().returncode == 0
     storage.settle(g1="n1", g2="n2")
     assert not storage.world.deaf
     wait_until(lambda: all(c["disk"] == "UpToDate" for c in n1.agent.group("g1")["copies"]), PATIENCE_S, "all copies up to date")
