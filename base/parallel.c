@@ -61,3 +61,32 @@ int parallel_for(size_t n, unsigned int threads, int (*fn)(void *ctx, size_t ind
 		*err = loop.err;
 	return loop.result;
 }
+
+struct runs { /* run i: the items [starts[i], starts[i + 1]) */
+	size_t *starts, n, cap;
+	int (*fn)(void *ctx, size_t start, size_t end, struct err *err);
+	void *ctx;
+};
+
+static int do_run(void *ctx, size_t index, struct err *err)
+{
+	struct runs *runs = ctx;
+
+	return runs->fn(runs->ctx, runs->starts[index], runs->starts[index + 1], err);
+}
+
+int parallel_runs(size_t n, unsigned int threads, bool (*follows)(const void *ctx, size_t index),
+		  int (*fn)(void *ctx, size_t start, size_t end, struct err *err), void *ctx, struct err *err)
+{
+	struct runs runs = { .fn = fn, .ctx = ctx };
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 || !follows(ctx, i))
+			*array_push(runs.starts, runs.n, runs.cap) = i;
+	}
+	*array_push(runs.starts, runs.n, runs.cap) = n;
+	rc = parallel_for(runs.n - 1, threads, do_run, &runs, err);
+	free(runs.starts);
+	return rc;
+}

@@ -119,11 +119,12 @@ enum cli_exit cli_fail(const struct cli *cli, const struct err *err);
 enum cli_exit cli_exit_of(int code);
 void cli_print_json(const json_t *value);
 
-/* CLI_EXIT_OK if there is somebody to ask; else CLI_EXIT_USAGE, and has said what is needed instead ("--yes is needed"). */
-enum cli_exit cli_may_ask(const struct cli *cli, const char *instead);
-/* CLI_EXIT_OK if the next line of standard input is that name, not just a y: a finger that is used to saying yes says it too easily. Else
- * CLI_EXIT_FAILED, and has said so. */
-enum cli_exit cli_read_name(const struct cli *cli, const char *name);
+/*
+ * CLI_EXIT_OK with --yes, or if the next line of standard input is that name, not just a y: a finger that is used to saying yes says it too
+ * easily. `ask` tells before what is going to happen, and asks for it. Else it has been said: CLI_EXIT_FAILED for another name, CLI_EXIT_USAGE
+ * if nobody is there to ask; `instead` is what is needed then ("--yes is needed").
+ */
+enum cli_exit cli_confirm(const struct cli *cli, const char *instead, const char *name, void (*ask)(const struct cli *cli, const char *name));
 
 /* verbs */
 enum cli_exit cmd_apply(struct cli *cli);

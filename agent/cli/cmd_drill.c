@@ -127,20 +127,18 @@ static int check_probe(const struct cli *cli, struct err *err)
 	return 0;
 }
 
-static enum cli_exit confirm(const struct cli *cli, const struct drill *drill)
+static void ask_crash(const struct cli *cli, const char *node)
 {
-	enum cli_exit may;
-
-	if (!drill->crash || cli_has(cli, CLI_OPTION_YES))
-		return CLI_EXIT_OK;
-	may = cli_may_ask(cli, "--crash needs --yes");
-	if (may != CLI_EXIT_OK)
-		return may;
+	(void)cli;
 	fprintf(stderr,
 		"%s is going to be fenced: it loses its power with all that runs on it, and stays off\n"
 		"until somebody switches it on. Until then there is no spare.\n\n"
-		"Type its name to have it so: ", drill->from);
-	return cli_read_name(cli, drill->from);
+		"Type its name to have it so: ", node);
+}
+
+static enum cli_exit confirm(const struct cli *cli, const struct drill *drill)
+{
+	return drill->crash ? cli_confirm(cli, "--crash needs --yes", drill->from, ask_crash) : CLI_EXIT_OK;
 }
 
 /* --- the drill -------------------------------------------------------------------------------------------------------------------------*/

@@ -117,22 +117,22 @@ static void explain(const struct cli *cli, const char *node)
 		"answer hosts. Another node will then serve what it served (%s).\n\n"
 		"If %s is in truth running, two nodes serve the same volumes and DATA IS LOST.\n"
 		"That it does not answer on the network proves nothing. Look at the machine, its\n"
-		"power supply or its management controller, and keep it off until it is repaired.\n\n",
+		"power supply or its management controller, and keep it off until it is repaired.\n\n"
+		"Type the name of the node to vouch for it: ",
 		node, owned.len ? strbuf_str(&owned) : "no group at the moment", node);
 }
 
-enum cli_exit cli_may_ask(const struct cli *cli, const char *instead)
-{
-	if (isatty(STDIN_FILENO))
-		return CLI_EXIT_OK;
-	fprintf(stderr, "lunward: %s: nobody to ask: without a terminal %s\n", cli->verb->name, instead);
-	return CLI_EXIT_USAGE;
-}
-
-enum cli_exit cli_read_name(const struct cli *cli, const char *name)
+enum cli_exit cli_confirm(const struct cli *cli, const char *instead, const char *name, void (*ask)(const struct cli *cli, const char *name))
 {
 	char line[256];
 
+	if (cli_has(cli, CLI_OPTION_YES))
+		return CLI_EXIT_OK;
+	if (!isatty(STDIN_FILENO)) {
+		fprintf(stderr, "lunward: %s: nobody to ask: without a terminal %s\n", cli->verb->name, instead);
+		return CLI_EXIT_USAGE;
+	}
+	ask(cli, name);
 	if (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strcmp(line, name) == 0)
@@ -142,26 +142,12 @@ enum cli_exit cli_read_name(const struct cli *cli, const char *name)
 	return CLI_EXIT_FAILED;
 }
 
-static enum cli_exit confirm(struct cli *cli, const char *node)
-{
-	enum cli_exit may;
-
-	if (cli_has(cli, CLI_OPTION_YES))
-		return CLI_EXIT_OK;
-	may = cli_may_ask(cli, "--yes is needed");
-	if (may != CLI_EXIT_OK)
-		return may;
-	explain(cli, node);
-	fprintf(stderr, "Type the name of the node to vouch for it: ");
-	return cli_read_name(cli, node);
-}
-
 enum cli_exit cmd_confirm_down(struct cli *cli)
 {
 	json_auto_t *result = NULL;
 	struct err err = ERR_INIT;
 	const char *node = cli->args[0];
-	enum cli_exit confirmed = confirm(cli, node);
+	enum cli_exit confirmed = cli_confirm(cli, "--yes is needed", node, explain);
 	int rc;
 
 	if (confirmed != CLI_EXIT_OK)

@@ -186,26 +186,18 @@ enum cli_exit cmd_session_list(struct cli *cli)
 	return CLI_EXIT_OK;
 }
 
-static enum cli_exit confirm_drop(const struct cli *cli, const char *host)
+static void ask_drop(const struct cli *cli, const char *host)
 {
-	enum cli_exit may;
-
-	if (cli_has(cli, CLI_OPTION_YES))
-		return CLI_EXIT_OK;
-	may = cli_may_ask(cli, "--yes is needed");
-	if (may != CLI_EXIT_OK)
-		return may;
 	fprintf(stderr, "You are about to cut %s off from this node%s%s. Commands under way get no\n"
 		"answer: unless it has another path, what runs there sees I/O stop until the host\n"
 		"has logged in again.\n\nType its name to go on: ", host, cli->target ? "'s " : "", cli->target ? cli->target : "");
-	return cli_read_name(cli, host);
 }
 
 enum cli_exit cmd_session_drop(struct cli *cli)
 {
 	json_auto_t *answer = NULL;
 	const char *host = cli->args[0];
-	enum cli_exit confirmed = confirm_drop(cli, host);
+	enum cli_exit confirmed = cli_confirm(cli, "--yes is needed", host, ask_drop);
 	json_t *args;
 	struct err err = ERR_INIT;
 	long long n;

@@ -281,6 +281,7 @@ static void kick(struct agroup *group)
 	enum lio_alua_state want[HA_COPIES_MAX];
 	struct ha_group_view view;
 	int64_t now_ms = clock_now_ms();
+	bool serves;
 
 	if (group->job || !group->has_copy || !agent->config ||
 	    ha_core_find_group(agent->core, group->name, &view) < 0)
@@ -297,12 +298,12 @@ static void kick(struct agroup *group)
 	}
 	if (!agent->tree.applied_version) /* nothing of ours in the kernel is to be touched before the tree is known */
 		return;
-	if (group->serving && view.phase == HA_PHASE_OWNED && view.owner == agent_me(agent) && reservations_unsure(group)) {
+	serves = group->serving && view.phase == HA_PHASE_OWNED && view.owner == agent_me(agent);
+	if (serves && reservations_unsure(group)) {
 		begin_anew(group, &view);
 		return;
 	}
-	if (group->refresh && group->serving && view.phase == HA_PHASE_OWNED && view.owner == agent_me(agent) &&
-	    now_ms >= group->refresh_at_ms) {
+	if (serves && group->refresh && now_ms >= group->refresh_at_ms) {
 		group->refresh_at_ms = now_ms + RETRY_MS;
 		agent_turn_by(agent, group->refresh_at_ms);
 		start_job(group, &view, GROUP_JOB_REFRESH, view.epoch, false);

@@ -7,6 +7,17 @@
 #include "base/xalloc.h"
 #include "target-config/portal/cut.h"
 
+struct end {
+	char *address;
+	uint16_t port;
+};
+
+struct way { /* on which the hosts of a volume come */
+	char *serial, *volume;
+	struct end *ends;
+	size_t n_ends, cap_ends;
+};
+
 static void free_ways(struct reservations *r)
 {
 	for (size_t i = 0; i < r->n_ways; i++) {

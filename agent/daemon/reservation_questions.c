@@ -415,7 +415,7 @@ static void decide(struct reservations *r, struct question *q, struct rvolume *v
 static bool is_included(const struct rvolume *v, const struct question *q)
 {
 	return v && v->knows && !v->differs && (q->is_stale ? q->is_past : !pr_table_compare(&v->known, &q->table).reservation) &&
-	       (pr_table_equal(&v->known, &q->table) || pr_table_is_listed(&v->known, q->listing));
+	       (pr_table_equal(&v->known, &q->table) || (q->listing && pr_table_is_listed(&v->known, q->listing)));
 }
 
 /* One at a time for a volume: what comes next is decided on what came of it. */
@@ -586,30 +586,42 @@ void questions_connect(struct reservations *r)
 	}
 }
 
-bool questions_any(const struct reservations *r, const struct rvolume *v)
+static bool some_question(const struct reservations *r, const struct rvolume *v, bool (*is)(const struct question *q))
 {
 	for (const struct question *q = r->questions; q; q = q->next) {
-		if (strcmp(q->serial, v->serial) == 0)
+		if (strcmp(q->serial, v->serial) == 0 && is(q))
 			return true;
 	}
 	return false;
+}
+
+static bool is_there(const struct question *q)
+{
+	(void)q;
+	return true;
+}
+
+static bool is_answered(const struct question *q)
+{
+	return q->answered;
+}
+
+static bool is_moving(const struct question *q)
+{
+	return q->moving;
+}
+
+bool questions_any(const struct reservations *r, const struct rvolume *v)
+{
+	return some_question(r, v, is_there);
 }
 
 bool questions_debt(const struct reservations *r, const struct rvolume *v)
 {
-	for (const struct question *q = r->questions; q; q = q->next) {
-		if (strcmp(q->serial, v->serial) == 0 && q->answered)
-			return true;
-	}
-	return false;
+	return some_question(r, v, is_answered);
 }
 
-/* The kernel of this port has what the cluster has not agreed to. */
 bool questions_moving(const struct reservations *r, const struct rvolume *v)
 {
-	for (const struct question *q = r->questions; q; q = q->next) {
-		if (strcmp(q->serial, v->serial) == 0 && q->moving)
-			return true;
-	}
-	return false;
+	return some_question(r, v, is_moving);
 }

@@ -88,7 +88,7 @@ int rvolume_parse(const void *data, size_t size, struct pr_table *ret, struct er
 
 /* --- the records -------------------------------------------------------------------------------------------------------------------*/
 
-uint64_t rvolume_request(struct reservations *r, const struct rvolume *v, const struct pr_table *table, uint64_t request_id)
+void rvolume_request(struct reservations *r, const struct rvolume *v, const struct pr_table *table, uint64_t request_id)
 {
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	struct ha_core_view view;
@@ -98,7 +98,6 @@ uint64_t rvolume_request(struct reservations *r, const struct rvolume *v, const 
 	agent_step(r->agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_RECORD, .group = v->group, .text = v->serial,
 						 .data = strbuf_str(&text), .size = text.len, .base_version = view.committed,
 						 .request_id = request_id });
-	return request_id;
 }
 
 /* Whether there is one that can be read. */

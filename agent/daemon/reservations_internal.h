@@ -9,17 +9,6 @@
 #include "target-config/pr/pr.h"
 #include "target-config/prfs/prfs.h"
 
-struct end {
-	char *address;
-	uint16_t port;
-};
-
-struct way { /* on which the hosts of a volume come */
-	char *serial, *volume;
-	struct end *ends;
-	size_t n_ends, cap_ends;
-};
-
 struct question {
 	struct question *next;
 	struct reservations *r;
@@ -67,7 +56,7 @@ struct reservations {
 	uint64_t published;  /* version of the document that `ways` and the names are of */
 	bool any;            /* some volume has a table, or needs care: else nobody has to look */
 	pthread_mutex_t lock; /* guards ways */
-	struct way *ways;
+	struct way *ways; /* of reservation_hosts.c */
 	size_t n_ways, cap_ways;
 };
 
@@ -87,7 +76,7 @@ static inline bool reservations_on(const struct agent *agent)
 
 /* --- volumes: reservations.c --- */
 
-enum place { PLACE_OWNER, PLACE_OTHER, PLACE_CHANGING, PLACE_HEIR };
+enum place { PLACE_OWNER, PLACE_OTHER, PLACE_CHANGING, PLACE_HEIR }; /* see rvolume_place() */
 enum place rvolume_place(const struct reservations *r, const struct rvolume *v);
 struct rvolume *rvolume_find(const struct reservations *r, const char *serial); /* NULL: none of ours */
 struct agroup *rvolume_group(const struct reservations *r, const struct rvolume *v); /* NULL: gone from the document */
@@ -96,8 +85,8 @@ void rvolume_set_known(struct reservations *r, struct rvolume *v, const struct p
 bool rvolume_is_behind(const struct rvolume *v); /* the kernel has not got the cluster's table */
 bool rvolume_read_record(struct reservations *r, struct rvolume *v);
 int rvolume_parse(const void *data, size_t size, struct pr_table *ret, struct err *err) must_check;
-/* Has the cluster take `table`; the answer comes to reservations_reply(), perhaps at once. Returns request_id. */
-uint64_t rvolume_request(struct reservations *r, const struct rvolume *v, const struct pr_table *table, uint64_t request_id);
+/* Has the cluster take `table`; the answer comes to reservations_reply(), perhaps at once. */
+void rvolume_request(struct reservations *r, const struct rvolume *v, const struct pr_table *table, uint64_t request_id);
 
 /* --- commands that wait for an answer: reservation_questions.c --- */
 
@@ -106,8 +95,8 @@ void questions_decide(struct reservations *r);  /* what can be */
 /* The host does not hear GOOD. Frees q, now or when it was cut off. */
 void question_refuse(struct reservations *r, struct question *q, struct rvolume *v, const char *why);
 bool questions_any(const struct reservations *r, const struct rvolume *v);
-bool questions_debt(const struct reservations *r, const struct rvolume *v);
-bool questions_moving(const struct reservations *r, const struct rvolume *v);
+bool questions_debt(const struct reservations *r, const struct rvolume *v);   /* whose host was cut off: the table has to follow the kernel */
+bool questions_moving(const struct reservations *r, const struct rvolume *v); /* the kernel has what the cluster has not agreed to yet */
 
 /* --- connections of hosts, any thread: reservation_hosts.c --- */
 

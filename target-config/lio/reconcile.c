@@ -257,19 +257,25 @@ static int ensure(struct lio_run *run, const struct lio_object *object, struct e
 
 /* --- stages ------------------------------------------------------------------------------------------------------------*/
 
-struct chains { /* chain i of the stage: objects[starts[i]] up to starts[i + 1] */
+struct stage {
 	struct lio_run *run;
-	size_t *starts;
-	size_t n, cap;
+	const struct lio_object *objects;
 };
 
-static int run_chain(void *ctx, size_t index, struct err *err)
+static bool is_of_chain(const void *ctx, size_t index)
 {
-	struct chains *chains = ctx;
-	struct lio_run *run = chains->run;
+	const struct stage *stage = ctx;
 
-	for (size_t i = chains->starts[index]; i < chains->starts[index + 1]; i++) {
-		const struct lio_object *object = &run->tree->objects[i];
+	return stage->objects[index].chain == stage->objects[index - 1].chain;
+}
+
+static int run_chain(void *ctx, size_t start, size_t end, struct err *err)
+{
+	struct stage *stage = ctx;
+	struct lio_run *run = stage->run;
+
+	for (size_t i = start; i < end; i++) {
+		const struct lio_object *object = &stage->objects[i];
 		struct err own = ERR_INIT;
 		int rc = ensure(run, object, &own);
 
@@ -291,17 +297,9 @@ static int run_chain(void *ctx, size_t index, struct err *err)
 
 static int run_stage(struct lio_run *run, size_t start, size_t end, struct err *err)
 {
-	struct chains chains = { .run = run };
-	int rc;
+	struct stage stage = { run, run->tree->objects + start };
 
-	for (size_t i = start; i < end; i++) {
-		if (i == start || run->tree->objects[i].chain != run->tree->objects[i - 1].chain)
-			*array_push(chains.starts, chains.n, chains.cap) = i;
-	}
-	*array_push(chains.starts, chains.n, chains.cap) = end;
-	rc = parallel_for(chains.n - 1, run->threads, run_chain, &chains, err);
-	free(chains.starts);
-	return rc;
+	return parallel_runs(end - start, run->threads, is_of_chain, run_chain, &stage, err);
 }
 
 static int build(struct lio_run *run, struct err *err)

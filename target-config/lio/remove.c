@@ -140,18 +140,23 @@ static void for_each_our_tpg(struct lio_run *run, void *ctx, void (*fn)(struct l
 	}
 }
 
+/* Where it leads to, NULL if it cannot be read. */
+static char *read_link(struct lio_run *run, const char *link)
+{
+	_cleanup_free_ char *full = lio_path(run->tree->root, link);
+	char *to = NULL;
+	int rc = run->tree->cfs->ops->readlink(run->tree->cfs, full, &to);
+
+	observed(run, rc);
+	return rc < 0 ? NULL : to;
+}
+
 /* The volume of ours the link leads to, NULL if none. */
 static char *linked_volume(struct lio_run *run, const char *link)
 {
-	_cleanup_free_ char *full = lio_path(run->tree->root, link);
-	_cleanup_free_ char *to = NULL;
-	int rc = run->tree->cfs->ops->readlink(run->tree->cfs, full, &to);
-	const char *start;
+	_cleanup_free_ char *to = read_link(run, link);
+	const char *start = to ? strstr(to, "/" LIO_HBA "/") : NULL;
 
-	observed(run, rc);
-	if (rc < 0)
-		return NULL;
-	start = strstr(to, "/" LIO_HBA "/");
 	return start ? xstrdup(start + strlen("/" LIO_HBA "/")) : NULL;
 }
 
@@ -245,12 +250,10 @@ static char *mapped_device(struct lio_run *run, const char *dir)
 	_cleanup_names_ struct names links = list(run, dir, CFS_LINK);
 
 	for (size_t i = 0; i < links.n; i++) {
-		_cleanup_free_ char *link = xasprintf("%s/%s/%s", run->tree->root, dir, links.names[i]);
-		_cleanup_free_ char *to = NULL;
-		int rc = run->tree->cfs->ops->readlink(run->tree->cfs, link, &to);
+		_cleanup_free_ char *link = xasprintf("%s/%s", dir, links.names[i]);
+		_cleanup_free_ char *to = read_link(run, link);
 
-		observed(run, rc);
-		if (rc == 0 && strrchr(to, '/'))
+		if (to && strrchr(to, '/'))
 			return xstrdup(strrchr(to, '/') + 1);
 	}
 	return NULL;
@@ -440,8 +443,6 @@ struct stage_items {
 	struct lio_run *run;
 	const struct removal_step **steps; /* of one device next to each other */
 	size_t n, cap;
-	size_t *starts; /* of what is done in order: steps[starts[i]] up to steps[starts[i + 1]] */
-	size_t n_starts, cap_starts;
 };
 
 static int remove_linked(struct lio_run *run, const char *dir, struct err *err)
@@ -473,12 +474,12 @@ static int remove_one(struct lio_run *run, const struct removal_step *s, struct 
 	return lio_do_rmdir(run, s->path, err);
 }
 
-static int remove_in_order(void *ctx, size_t index, struct err *err)
+static int remove_in_order(void *ctx, size_t start, size_t end, struct err *err)
 {
 	struct stage_items *items = ctx;
 	int rc = 0;
 
-	for (size_t i = items->starts[index]; rc == 0 && i < items->starts[index + 1]; i++)
+	for (size_t i = start; rc == 0 && i < end; i++)
 		rc = remove_one(items->run, items->steps[i], err);
 	return rc;
 }
@@ -490,17 +491,11 @@ static int compare_devices(const void *a, const void *b)
 	return strcmp((*x)->device ?: "", (*y)->device ?: "");
 }
 
-static void find_starts(struct stage_items *items, enum removal_stage stage)
+static bool is_of_device(const void *ctx, size_t index)
 {
-	if (stage == REMOVE_MAPPED_LUN && items->n)
-		qsort(items->steps, items->n, sizeof(*items->steps), compare_devices);
-	for (size_t i = 0; i < items->n; i++) {
-		const char *device = items->steps[i]->device;
+	const struct stage_items *items = ctx;
 
-		if (i == 0 || !device || compare_devices(&items->steps[i], &items->steps[i - 1]) != 0)
-			*array_push(items->starts, items->n_starts, items->cap_starts) = i;
-	}
-	*array_push(items->starts, items->n_starts, items->cap_starts) = items->n;
+	return items->steps[index]->device && compare_devices(&items->steps[index], &items->steps[index - 1]) == 0;
 }
 
 int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err *err)
@@ -513,10 +508,10 @@ int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err
 			if (removal->steps[i].stage == stage)
 				*array_push(items.steps, items.n, items.cap) = &removal->steps[i];
 		}
-		find_starts(&items, stage);
-		rc = parallel_for(items.n_starts - 1, run->threads, remove_in_order, &items, err);
+		if (stage == REMOVE_MAPPED_LUN && items.n)
+			qsort(items.steps, items.n, sizeof(*items.steps), compare_devices);
+		rc = parallel_runs(items.n, run->threads, is_of_device, remove_in_order, &items, err);
 		free(items.steps);
-		free(items.starts);
 		if (rc < 0)
 			return rc;
 	}

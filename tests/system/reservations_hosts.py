@@ -312,7 +312,7 @@ def preempt(r) -> None:
 
 def spin(r) -> None:
     """The kernel itself locks up: PREEMPT spins, with a lock held, for as long as its victim's own command waits for an agent that is
-    dead. The node has to end itself (kernel.softlockup_panic), and the other takes over without a human."""
+    dead. The node is lost to Corosync, or ends itself (kernel.softlockup_panic), and the other takes over without a human."""
     lab = r.lab
     Storm.prepare(r, 1)
     owner = site.group(lab.n3)["owner"]
