@@ -540,7 +540,7 @@ static void note_late(void *ctx)
 	struct rvolume *v = q ? rvolume_find(r, q->serial) : NULL;
 
 	if (q) {
-		log_err("volume %s: a change of reservations was not agreed within %d ms: its hosts were cut off", v ? v->name : q->serial, LIMIT_MS);
+		log_err("volume %s: a change of reservations was not agreed in time: its hosts were cut off", v ? v->name : q->serial);
 		q->answered = true;
 		if (!v || rvolume_place(r, v) == PLACE_OTHER || is_overtaken(q)) {
 			if (v)

@@ -7,6 +7,9 @@ import pytest
 import deployment as site
 from lab import host
 from lab.wait import wait_until
+from pr_driver import Storm, wait_in_step
+from reservations import Reservations
+from reservations_hosts import standby_first
 
 pytestmark = pytest.mark.lab
 
@@ -167,3 +170,16 @@ def test_a_shutdown_hands_over_and_nobody_is_fenced(serving):
     host.rxe(lab.n1)
     status = site.wait_healthy(lab, lab.n3)
     assert all(n["portals_at"] == n["name"] for n in status["nodes"] if n["role"] == "storage")
+
+
+def test_reservations_go_along(told):
+    """The short form of `make lab-pr`: registered through the standby port first, reserved, moved, the owner's power cut."""
+    lab = told.lab
+    for node in (lab.n1, lab.n2):
+        node.enable_unit("lunward-pr")
+    site.wait_healthy(lab, lab.n3)
+    r = Reservations(lab, lambda text: print(text, flush=True))
+    Storm.prepare(r, 1)
+    wait_in_step(r, ["s0"])
+    standby_first(r)
+    assert [c for c in r.result["checks"] if not c["ok"]] == []
