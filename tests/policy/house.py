@@ -26,12 +26,14 @@ class Tree:
     @functools.cached_property
     def files(self):
         """Tracked and new files, without ignored ones, as paths from the top."""
-        git = subprocess.run(["git", "-C", self.root, "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True,
-                             text=True, check=False)
+        # safe.directory: root may look at somebody else's clone
+        git = subprocess.run(["git", "-c", "safe.directory=*", "-C", self.root, "ls-files", "-co", "--exclude-standard", "-z"],
+                             capture_output=True, text=True, check=False)
         if git.returncode == 0:
             names = git.stdout.split("\0")
         else:
             names = [os.path.relpath(os.path.join(d, f), self.root) for d, _, fs in os.walk(self.root) for f in fs]
+            names = [n for n in names if not n.startswith((".git/", "build/"))]
         return sorted(n for n in names if n and os.path.isfile(os.path.join(self.root, n)))
 
     @functools.cache
