@@ -2,7 +2,7 @@
 # Clusters at a time: one of them needs a sixth of a core and waits for tokens and timeouts the rest of the time.
 NETNS_WORKERS ?= 3
 
-.PHONY: netns netns-stable
+.PHONY: netns netns-stable netns-cuts
 
 # Real Corosync in network namespaces; needs root. T=word: only tests with that in their names.
 netns: $(NETNS_PROGRAMS) $(PROGRAMS)
@@ -12,6 +12,11 @@ netns: $(NETNS_PROGRAMS) $(PROGRAMS)
 netns-stable: $(NETNS_PROGRAMS) $(PROGRAMS)
 	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rs -p no:cacheprovider -n $(NETNS_WORKERS) --times=$(or $(TIMES),10) --figures=build/netns.json $(if $(T),-k '$(T)') \
 		tests/netns/test_faults.py
+
+# Reservations: the power of the node that has just said GOOD goes, again and again. CUTS=n: as often.
+netns-cuts: export CUTS ?= 60
+netns-cuts: $(NETNS_PROGRAMS) $(PROGRAMS)
+	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rP -p no:cacheprovider -k just_after_a_good tests/netns
 
 compile: $(NETNS_PROGRAMS)
 

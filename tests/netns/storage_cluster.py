@@ -147,7 +147,7 @@ class StorageCluster(Cluster):
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             assert node.configfs.stdout.readline() == b"ready\n"
             node.configfs.stdout.close()
-            node.run(["sh", "-c", "rm -rf /run/lunward /run/lunward.*"])
+            node.run(["sh", "-c", "while umount -lq /run/lunward/lio/pr; do :; done; rm -rf /run/lunward /run/lunward.*"])
             node.run(["ip", "address", "flush", "dev", "eth0", "to", "10.77.1.0/24"])
             node.corosync.start()
             node.agent.start()

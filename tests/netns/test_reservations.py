@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reservations as one table: real FUSE, real agents; what stands for LIO writes its text into <dbroot>/pr as the kernel does."""
+import itertools
 import json
 import os
 import random
 import select
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -14,7 +16,9 @@ from storage_cluster import PATIENCE_S
 
 TARGET = "iqn.2026-11.org.example:t1"
 HOST = "iqn.2026-11.org.example:h1"
-MINOR = {"v1": 100, "v2": 101}
+LUN = {"v1": 0, "v2": 1, **{f"v{i}": i for i in range(3, 9)}}  # s1 has 2
+CUTS = int(os.environ.get("CUTS", "3"))
+WINDOW_S = 0.010
 DEVICE = "/sys/kernel/config/target/core/iblock_7731"
 TRANSITION, STANDBY = "15", "2"
 TYPE_NAMES = {1: "Write Exclusive Access", 5: "Write Exclusive Access, Registrants Only"}
@@ -59,7 +63,7 @@ class Path:
         held = f"res_holder=1\nres_type={holder:02x}\nres_scope=00\n" if holder else "res_holder=0\n"
         return (f"PR_REG_START: {number}\ninitiator_fabric=iSCSI\ninitiator_node={HOST}\ninitiator_sid={self.isid}\nsa_res_key={key}\n{held}"
                 f"res_all_tg_pt=0\nmapped_lun={lun}\ntarget_fabric=iSCSI\ntarget_node={TARGET}\ntpgt={self.node.nodeid}\nport_rtpi=1\n"
-                f"target_lun={MINOR['v1'] + lun}\nPR_REG_END: {number}\n")
+                f"target_lun={100 + lun}\nPR_REG_END: {number}\n")
 
     def listed(self, key):
         return f"iSCSI Node: {HOST},i,0x{self.isid} Key: 0x{key:016x} PRgen: 0x00000001\n"
@@ -69,7 +73,7 @@ class Kernel:
     """LIO's reservations of one volume on one node."""
 
     def __init__(self, storage, node, volume):
-        self.node, self.volume, self.lun = node, volume, list(MINOR).index(volume)
+        self.node, self.volume, self.lun = node, volume, LUN[volume]
         shown = storage.nodes[0].agent.lunward("config", "show", "--format", "json", check=True).stdout
         self.serial = json.loads(shown)["document"]["volumes"][volume]["serial"]
 
@@ -97,15 +101,18 @@ class Kernel:
                            ("res_pr_type", held and f"SPC-3 Reservation Type: {held[0][1]}" or none)):
             assert self.configfs("write", f"pr/{attr}", text)["rc"] == 0
 
+    def text(self, entries):
+        text = "".join(path.registration(i, key, self.lun, holder) for i, (path, key, holder) in enumerate(entries))
+        return (text or "No Registrations or Reservations").encode() + b"\0"
+
     def start(self, *entries, listed=None):
         """A command leaves the kernel with these: (path, key, type of reservation or 0). `listed`: others have changed more by then."""
         self.show_in_listing(listed or entries)
         self.show_reservation(listed or entries)
-        text = "".join(path.registration(i, key, self.lun, holder) for i, (path, key, holder) in enumerate(entries))
         process = self.node.popen(["/usr/bin/python3", "-c", WRITER, f"/run/lunward/lio/pr/aptpl_{self.serial}"], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert process.stdout.readline() == b"ready\n"
-        process.stdin.write((text or "No Registrations or Reservations").encode() + b"\0")
+        process.stdin.write(self.text(entries))
         process.stdin.close()
         return process
 
@@ -361,4 +368,101 @@ def test_an_owner_that_does_not_know_its_kernel_begins_anew(storage):
     n1.agent.start()
     in_step(n1)
     assert n1.agent.status()["groups"][0]["epoch"] == epoch
+    storage.check_safe()
+
+
+class Hosts:
+    """One for each volume, through one node: register, reserve, another one registers, preempts, clears, over and over until the power goes.
+    No state comes twice."""
+
+    def __init__(self, kernels, run):
+        self.kernels, self.run = kernels, run
+        self.good = {v: [] for v in kernels}  # when, of each step
+        self._threads = [threading.Thread(target=self._go, args=(v,), daemon=True) for v in kernels]
+        for thread in self._threads:
+            thread.start()
+
+    def state(self, node, step):
+        cycle, what = divmod(step, 5)
+        x, y = (self.run << 32 | cycle << 4 | who for who in (0xa, 0xb))
+        a, b = Path(node), Path(node, "00023d000002")
+        return ([(a, x, 0)], [(a, x, 5)], [(a, x, 5), (b, y, 0)], [(b, y, 5)], [])[what]
+
+    def _go(self, volume):
+        kernel = self.kernels[volume]
+        path = f"/proc/{kernel.node.namespaces.holder.pid}/root/run/lunward/lio/pr/aptpl_{kernel.serial}"
+        try:
+            for step in itertools.count():
+                entries = self.state(kernel.node, step)
+                kernel.show_in_listing(entries)
+                kernel.show_reservation(entries)
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+                try:
+                    os.write(fd, kernel.text(entries))
+                    self.good[volume].append(time.monotonic())
+                finally:
+                    os.close(fd)
+        except (OSError, ValueError, AssertionError):
+            pass  # the power is off
+
+    def steps(self):
+        return sum(len(times) for times in self.good.values())
+
+    def join(self):
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
+
+    def allowed(self, volume):
+        """After the last GOOD, and after what was under way then."""
+        node, n = self.kernels[volume].node, len(self.good[volume])
+        return [sorted((key, bool(kind)) for _, key, kind in self.state(node, step)) for step in (n - 1, n)]
+
+
+@pytest.mark.parametrize("storage", [3], indirect=True)
+def test_power_goes_just_after_a_good(storage):
+    """Of the node that gave it: what a host heard is with the heir, whole, in its table and in its kernel. CUTS: how often."""
+    storage.up()
+    n1, n2, _ = storage.nodes
+    document = storage.document()
+    document["volumes"].update({v: {"group": "g1", "pool": "data", "size": "1GiB"} for v in LUN})
+    document["mappings"] += [{"host": "h1", "volume": v, "target": TARGET, "lun": LUN[v]} for v in LUN if v not in ("v1", "v2")]
+    n1.agent.lunward("apply", storage.write_document(document), check=True)
+    storage.settle(g1="n1", g2="n2")
+
+    def all_in_step():
+        return all(table(node, v).get("in_step") for node in (n1, n2) for v in LUN)
+    for node in (n1, n2):
+        start_keeper(storage, node)
+    wait_until(all_in_step, PATIENCE_S, "both have all tables")
+    kernels = {node.name: {v: Kernel(storage, node, v) for v in LUN} for node in (n1, n2)}
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng, within, under_way = random.Random(seed), 0, 0
+    for run in range(1, CUTS + 1):
+        owner, heir = (n1, n2) if run % 2 else (n2, n1)
+        hosts = Hosts(kernels[owner.name], run)
+        enough = rng.randrange(50, 150)
+        wait_until(lambda h=hosts, n=enough: h.steps() >= n and all(len(x) > 1 for x in h.good.values()), PATIENCE_S, "commands")
+        wait_until(lambda h=hosts, n=hosts.steps(): h.steps() > n, PATIENCE_S, "one more GOOD")
+        time.sleep(rng.uniform(0, WINDOW_S * 0.8))
+        at = time.monotonic()
+        storage.crash(owner)
+        hosts.join()
+        with open(owner.path("lunwardd.log"), encoding="utf-8") as log:
+            assert "were cut off" not in log.read()  # a GOOD that nobody heard
+        storage.wait_served("g1", heir.name)
+        for v in LUN:
+            has = sorted((int(r["key"], 16), r["holder"]) for r in table(heir, v)["registrations"])
+            assert has in hosts.allowed(v), (run, v, has, hosts.allowed(v))
+            loaded = kernels[heir.name][v].loaded()
+            assert loaded.count("initiator_node") == len(has) and all(f"sa_res_key={key}," in loaded for key, _ in has), (run, v, has, loaded)
+        within += sum(t >= at - WINDOW_S for times in hosts.good.values() for t in times)
+        under_way += len(LUN)
+        storage.boot(owner)
+        start_keeper(storage, owner)
+        storage.settle(g1=heir.name)
+        wait_until(all_in_step, PATIENCE_S, "both have all tables")
+    print(f"{CUTS} cuts: {within} GOOD within {1000 * WINDOW_S:.0f} ms, {under_way} under way")
+    assert within >= CUTS
     storage.check_safe()
