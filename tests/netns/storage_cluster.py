@@ -155,9 +155,10 @@ class StorageCluster(Cluster):
     def _end_node(self, name):
         """All that runs on the node is dead; only the holder of its namespaces lives."""
         node = self[name]
-        for process in list(node.processes):
-            if process.poll() is None:
-                process.kill()
+        # At one moment: Popen.kill() lets other threads of this process run in between, and they may be the node's hosts.
+        for process in node.processes:
+            if process.returncode is None:
+                os.kill(process.pid, signal.SIGKILL)
         for process in list(node.processes):
             process.wait()
         node.processes = []
