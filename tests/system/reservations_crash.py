@@ -38,7 +38,7 @@ def count_tries(storm: Storm, cut_at: float, counted: Dict[str, Dict[str, int]])
 def power_cuts(r) -> None:
     """The owner loses its power while all volumes get commands, at a random time after a GOOD of each kind in turn."""
     lab = r.lab
-    cuts, n = int(os.environ.get("PR_CUTS", "10")), int(os.environ.get("PR_VOLUMES", "24"))
+    cuts, n = int(os.environ.get("PR_CUTS", "11")), int(os.environ.get("PR_VOLUMES", "20"))
     seed = int(os.environ.get("PR_SEED", str(random.randrange(1 << 30))))
     rng = random.Random(seed)
     Storm.prepare(r, n)

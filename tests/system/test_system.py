@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What Lunward promises, shown in the lab: real kernel target, DRBD, Corosync, dm-multipath. See tests/system/README.md."""
+"""What Lunward promises, shown in the lab: real kernel target, DRBD, Corosync, dm-multipath. See docs/TESTING.md."""
 import json
 
 import pytest
