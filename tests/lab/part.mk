@@ -1,6 +1,6 @@
 # The lab of virtual machines; see tests/lab/README.md. Its tools run on the build machine or, from the share, in the guests.
 LAB_DIR := $(O)/lab/tools
-LAB_TOOLS := $(addprefix $(LAB_DIR)/,lab-switch cpu-loop tsc-khz ack-writer ack-dump path-probe pr-driver)
+LAB_TOOLS := $(addprefix $(LAB_DIR)/,lab-switch cpu-loop tsc-khz ack-writer ack-dump two-disks path-probe pr-driver)
 .PHONY: lab-tools lab-image lab-up lab-ssh lab-down
 
 $(LAB_DIR)/lab-switch: tests/lab/switch/lab-switch.c
@@ -8,6 +8,7 @@ $(LAB_DIR)/cpu-loop: tests/lab/tools/cpu-loop.c
 $(LAB_DIR)/tsc-khz: tests/lab/tools/tsc-khz.c
 $(LAB_DIR)/ack-writer: tests/lab/tools/ack-writer.c tests/lab/tools/block.c tests/lab/tools/block.h
 $(LAB_DIR)/ack-dump: tests/lab/tools/ack-dump.c tests/lab/tools/block.c tests/lab/tools/block.h
+$(LAB_DIR)/two-disks: tests/lab/tools/two-disks.c
 $(LAB_DIR)/path-probe: tests/lab/tools/path-probe.c
 $(LAB_DIR)/pr-driver: tests/lab/tools/pr-driver.c
 # Static, so that they need nothing of the guest; libiscsi's dependencies are not to be had that way, but the guest has them.

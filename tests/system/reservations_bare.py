@@ -2,7 +2,7 @@
 """Lunward beside LIO alone, on the same machine: how long PERSISTENT RESERVE OUT takes, and which of libiscsi's tests pass."""
 import re
 import statistics
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 import deployment as site
 from pr_driver import PORTALS, Storm, extend, parse, switch_back_on
@@ -11,6 +11,7 @@ from lab.api import Node
 BARE = "iqn.2026-11.lab.lunward:bare"
 BARE_PORTAL = "10.78.0.1:3261"
 ROUNDS = 60
+PORT_TWO_DISKS = 7900
 GOAL = 5  # times LIO's own latency; a figure, not a check: it is the machine's as much as ours
 # A RAM disk, and APTPL into a plain file: the least that LIO does for a reservation that is to outlive it.
 BUILD_BARE = f"""
@@ -94,6 +95,24 @@ def measure(r) -> None:
           f"{sum(x == 'passed' for x in said.values())} pass: not {[t for t, x in said.items() if x != 'passed']}")
 
 
+def two_disks(asker: Node, other: Node) -> Tuple[float, float]:
+    """ms of a datagram to the other node and back, alone, and with a block written and flushed on both: the least for any agreement."""
+    file = "/var/lib/lunward/two-disks"
+    server = other.start(f"echo $$; exec /host/tools/two-disks serve {PORT_TWO_DISKS} {file}")
+    pid = server.stdout.readline().strip()
+    try:
+        if server.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"two-disks on {other.name}: {server.stderr.read()[-300:]}")
+        text = asker.out(f"/host/tools/two-disks ask {other.cluster_address} {PORT_TWO_DISKS} {file} 100", timeout_s=120)
+    finally:
+        other.run(f"kill {pid}", check=False)
+        server.wait(60)
+        for node in (asker, other):
+            node.run(f"rm -f {file}")
+    times = [[int(ns) / 1e6 for ns in line.split()] for line in text.splitlines()]
+    return statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)
+
+
 def latency(r) -> None:
     Storm.prepare(r, 1)
     owner = site.group(r.lab.n3)["owner"]
@@ -104,9 +123,13 @@ def latency(r) -> None:
     middle = {k: statistics.median(v) for k, v in times.items()}
     most = {k: statistics.quantiles(v, n=20)[-1] for k, v in times.items()}
     ratio = middle["lunward"] / middle["bare"]
-    r.result["latency"] = {"lunward_ms": middle["lunward"], "bare_ms": middle["bare"], "ratio": ratio, "goal": GOAL}
+    network, agreed = two_disks(r.lab.n1, r.lab.n2)
+    r.result["latency"] = {"lunward_ms": middle["lunward"], "bare_ms": middle["bare"], "ratio": ratio, "goal": GOAL,
+                           "network_ms": network, "two_disks_ms": agreed, "least_ratio": (middle["bare"] + agreed) / middle["bare"]}
     r.say(f"       PROUT takes {middle['lunward']:.1f} ms, with LIO alone {middle['bare']:.1f} ms: {ratio:.1f} times, the goal is {GOAL}; "
           f"95 of 100 within {most['lunward']:.1f} and {most['bare']:.1f} ms")
+    r.say(f"       a block on the disks of both nodes takes {agreed:.1f} ms at the least, {network:.1f} of them the network: with LIO's own "
+          f"{r.result['latency']['least_ratio']:.1f} times")
 
 
 def suites(r) -> None:
