@@ -90,7 +90,7 @@ static void perform(struct agent *agent, const struct ha_action *action)
 		cluster_send(agent->cluster, action->data, action->size);
 		break;
 	case HA_ACT_PERSIST:
-		store_persist(agent, action->version, action->data, action->size);
+		store_persist(agent, action->version, action->yes, action->data, action->size);
 		break;
 	case HA_ACT_ACQUIRE:
 	case HA_ACT_RELEASE:

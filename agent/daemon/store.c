@@ -19,6 +19,7 @@ struct persist_job {
 	struct slot_file *file;
 	const char *dir; /* of the settings */
 	uint64_t version;
+	bool append;
 	void *data;
 	size_t size;
 };
@@ -38,7 +39,7 @@ int store_load(struct agent *agent, char **ret_data, size_t *ret_size, struct er
 static int write_state(void *ctx, struct err *err)
 {
 	struct persist_job *job = ctx;
-	int rc = slot_file_write(job->file, job->data, job->size);
+	int rc = job->append ? slot_file_append(job->file, job->data, job->size) : slot_file_write(job->file, job->data, job->size);
 
 	return rc < 0 ? err_errno(err, rc, "%s/state", job->dir) : 0;
 }
@@ -47,7 +48,7 @@ static void written(void *owner, void *ctx, int result, const struct err *err)
 {
 	struct persist_job *job = ctx;
 
-	if (result < 0)
+	if (result < 0 && !(result == -EFBIG && job->append)) /* it comes again, whole */
 		log_err("cannot store the cluster's state: %s", err->text);
 	agent_step(owner, &(struct ha_event){ .type = HA_EV_PERSISTED, .version = job->version, .result = result });
 	free(job->data);
@@ -60,13 +61,14 @@ static void late(void *owner, const char *what)
 	log_err("%s: the disk of the state directory does not answer", what);
 }
 
-void store_persist(struct agent *agent, uint64_t version, const void *data, size_t size)
+void store_persist(struct agent *agent, uint64_t version, bool append, const void *data, size_t size)
 {
 	struct persist_job *job = xcalloc(1, sizeof(*job));
 
 	job->file = agent->state_file;
 	job->dir = agent->settings.state_dir;
 	job->version = version;
+	job->append = append;
 	job->data = xmemdup(data, size);
 	job->size = size;
 	work_start(agent->loop, "storing the state", clock_now_ms() + DEADLINE_MS, write_state, job, written, late, agent);

@@ -85,6 +85,7 @@ struct ha_core *ha_core_new(const struct ha_settings *settings)
 	core->requests_tail = &core->requests;
 	core->dirty_tail = &core->dirty;
 	core->groups_due_ms = INT64_MAX;
+	core->save_anew = true;
 	return core;
 }
 
@@ -96,6 +97,7 @@ void ha_core_free(struct ha_core *core)
 	free(core->actions);
 	round_reset(core);
 	requests_free(core);
+	bytes_out_done(&core->unsaved);
 	replica_done(&core->replica);
 	locals_free(core);
 	free(core);
@@ -112,14 +114,14 @@ static void note_told(struct ha_core *core, const char *group, uint64_t epoch, e
 
 static void on_start(struct ha_core *core, const struct ha_event *event)
 {
-	struct ha_saved saved;
+	const struct ha_state *state = &core->replica.state;
 	int rc;
 
 	core->started = true;
 	core->tell_changed = true;
 	if (!event->size)
 		return;
-	rc = ha_saved_decode(event->data, event->size, &saved);
+	rc = save_restore(core, event->data, event->size);
 	if (rc < 0) {
 		core->unreadable = true;
 		action_note(core, true, "this node's state cannot be read (%s): it takes the state from the others, but does not "
@@ -127,15 +129,8 @@ static void on_start(struct ha_core *core, const struct ha_event *event)
 			    rc == -EPROTONOSUPPORT ? "written by another version of lunward" : "damaged");
 		return;
 	}
-	core->promised = saved.promised;
-	core->replica.state = saved.state;
-	replica_count(&core->replica);
-	core->durable.promised = saved.promised;
-	core->durable.term = saved.state.term;
-	core->durable.version = saved.state.version;
-	for (size_t i = 0; i < saved.state.n_groups; i++)
-		note_told(core, saved.state.groups[i].spec.name, saved.state.groups[i].epoch, saved.state.groups[i].phase,
-			  saved.state.groups[i].owner);
+	for (size_t i = 0; i < state->n_groups; i++)
+		note_told(core, state->groups[i].spec.name, state->groups[i].epoch, state->groups[i].phase, state->groups[i].owner);
 }
 
 static void on_view(struct ha_core *core, const struct ha_event *event)
@@ -225,7 +220,7 @@ static void dispatch(struct ha_core *core, const struct ha_event *event)
 		core->timer_ms = INT64_MAX;
 		break;
 	case HA_EV_PERSISTED:
-		order_on_persisted(core, event->version, event->result);
+		save_on_persisted(core, event->version, event->result);
 		break;
 	case HA_EV_DONE:
 		if (event->action == HA_ACT_FENCE)

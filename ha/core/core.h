@@ -38,14 +38,14 @@ struct ha_settings {
 /* --- events ---------------------------------------------------------------------------------------------------------*/
 
 enum ha_event_type {
-	HA_EV_START,     /* first event: what was persisted (data, size; size 0: nothing, a new node) */
+	HA_EV_START,     /* first event: all that was persisted (data, size; size 0: nothing, a new node) */
 	HA_EV_VIEW,      /* membership of the CPG group or of Corosync changed: nodes[] = members with an agent, ring[] = Corosync
 			  * members. Say it also if only the ring is another one */
 	HA_EV_LEFT,      /* the connection to Corosync is lost: no view, not quorate */
 	HA_EV_QUORUM,    /* votequorum: yes = quorate */
 	HA_EV_MESSAGE,   /* delivered by CPG, own messages too: nodeid = sender, data, size */
 	HA_EV_TIMER,     /* the deadline of the last HA_ACT_TIMER has come (early or late is harmless) */
-	HA_EV_PERSISTED, /* answer to HA_ACT_PERSIST: result, version */
+	HA_EV_PERSISTED, /* answer to HA_ACT_PERSIST: result, version. -EFBIG: cannot be appended, is to come whole */
 	HA_EV_DONE,      /* answer to `action` ACQUIRE, RELEASE, STAND_DOWN (group, epoch) or FENCE (nodeid, epoch = down_seq):
 			  * result, text. For FENCE also `evidence`, its kind (0: FENCE_AGENT) */
 	HA_EV_REQUEST,   /* an operator's or handler's wish: see enum ha_request */
@@ -84,7 +84,8 @@ enum ha_local {
 
 enum ha_action_type {
 	HA_ACT_SEND,       /* multicast data to the CPG group, agreed order; may be refused: the machine repeats what matters */
-	HA_ACT_PERSIST,    /* make data durable, then HA_EV_PERSISTED with the same version (a mere number here); one at a time */
+	HA_ACT_PERSIST,    /* make data durable, then HA_EV_PERSISTED with the same version (a mere number here); one at a time.
+			    * yes: behind all that was persisted before; else in its place */
 	HA_ACT_ACQUIRE,    /* promote and serve group at epoch; yes: the last owner was lost (do not wait for it) */
 	HA_ACT_RELEASE,    /* stop serving group at epoch and demote */
 	HA_ACT_STAND_DOWN, /* this node must not serve group: close at once; epoch = epoch of the state. May come while ACQUIRE or

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The machine of one node, as its files share it: round.c installs views, order.c orders, persists and commits, local.c does
- * this node's duties, watch.c those of the lowest node, request.c answers, action.c holds what comes out.
+ * The machine of one node, as its files share it: round.c installs views, order.c orders and commits, save.c keeps it on
+ * the disk, local.c does this node's duties, watch.c those of the lowest node, request.c answers, action.c holds what comes out.
  */
 #ifndef HA_CORE_INTERNAL_H
 #define HA_CORE_INTERNAL_H
@@ -170,7 +170,10 @@ struct ha_core {
 	bool unreadable; /* the file was there and could not be read: this node's memory counts for nothing */
 	struct {
 		uint64_t promised, term, version;
+		bool appends;
 	} durable, writing;
+	struct bytes_out unsaved; /* the changes since the last write was begun */
+	bool save_anew;           /* they would not do: the whole state is to be written */
 	bool write_runs;
 	uint64_t write_seq;
 	int64_t write_retry_ms;
@@ -264,12 +267,20 @@ void order_on_command(struct ha_core *core, uint32_t sender, const struct ha_msg
 void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
 void order_on_ack(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
 void order_commit(struct ha_core *core);
-void order_on_persisted(struct ha_core *core, uint64_t write_seq, int result);
 void order_pump(struct ha_core *core);
 struct ha_ids state_electorate(const struct ha_state *state);
 /* Sends the command until *want is told otherwise: call on every step while it is wanted, want_drop() when it is not. */
 void core_want(struct ha_core *core, struct want *want, uint64_t tag, const struct ha_command *command);
 void want_drop(struct ha_core *core, struct want *want);
+
+/* save.c */
+bool save_is_done(const struct ha_core *core); /* the promise and all that was applied are on the disk: nothing said now can be forgotten */
+void save_change(struct ha_core *core, const struct ha_msg *change); /* BEGIN promised, INSTALL or ORDER applied: for each of them, in order */
+void save_anew(struct ha_core *core); /* the state has changed in another way */
+void save_pump(struct ha_core *core);
+void save_on_persisted(struct ha_core *core, uint64_t write_seq, int result);
+/* What was persisted, at the start. On an error as ha_saved_decode()'s this node has no state, as if new. */
+int save_restore(struct ha_core *core, const void *data, size_t size) must_check;
 
 /* local.c */
 void local_on_done(struct ha_core *core, const struct ha_event *event);

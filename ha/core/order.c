@@ -139,6 +139,7 @@ void order_on_order(struct ha_core *core, uint32_t sender, const struct ha_msg *
 		return;
 	}
 	core->gap_since_ms = core->unheard_since_ms = 0;
+	save_change(core, msg);
 	rc = replica_apply(&core->replica, msg->origin, &msg->command, &err);
 	if (is_leader(core))
 		drop_delivered_order(core);
@@ -225,46 +226,6 @@ static void pump_ack(struct ha_core *core)
 	core_send(core, &(struct ha_msg){ .type = HA_MSG_ACK, .term = core->durable.term, .version = version });
 }
 
-static void pump_write(struct ha_core *core)
-{
-	const struct ha_state *state = &core->replica.state;
-	struct action *action;
-
-	if (core->write_runs || (core->durable.promised == core->promised && core->durable.term == state->term &&
-				 core->durable.version == state->version))
-		return;
-	if (core->now_ms < core->write_retry_ms) {
-		core_wake(core, core->write_retry_ms);
-		return;
-	}
-	core->write_runs = true;
-	core->writing.promised = core->promised;
-	core->writing.term = state->term;
-	core->writing.version = state->version;
-	action = action_add(core, HA_ACT_PERSIST);
-	action->a.version = ++core->write_seq;
-	ha_saved_encode(core->promised, state, &action->data);
-}
-
-void order_on_persisted(struct ha_core *core, uint64_t write_seq, int result)
-{
-	if (!core->write_runs || write_seq != core->write_seq)
-		return;
-	core->write_runs = false;
-	if (result < 0) {
-		if (!core->write_failed)
-			action_note(core, true, "this node's state cannot be written (%s): it counts as silent until it can",
-				    strerror(-result));
-		core->write_failed = true;
-		core->write_retry_ms = core->now_ms + RETRY_MS;
-		return;
-	}
-	core->write_failed = false;
-	core->durable.promised = core->writing.promised;
-	core->durable.term = core->writing.term;
-	core->durable.version = core->writing.version;
-}
-
 /* A gap that stays means that this node has lost the thread: it needs the state. */
 static void pump_gap(struct ha_core *core)
 {
@@ -322,7 +283,7 @@ void order_pump(struct ha_core *core)
 	pump_orders(core);
 	pump_gap(core);
 	pump_uncommitted(core);
-	pump_write(core);
+	save_pump(core);
 	pump_ack(core);
 }
 

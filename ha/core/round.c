@@ -88,6 +88,7 @@ void round_on_begin(struct ha_core *core, uint32_t sender, const struct ha_msg *
 	}
 	round_reset(core);
 	core->promised = msg->round.term;
+	save_change(core, msg);
 	core->round.id = msg->round;
 	core->round.since_ms = core->now_ms;
 	core->join_wanted = false;
@@ -98,15 +99,6 @@ static uint32_t state_crc(const struct ha_state *state, struct bytes_out *ret_by
 {
 	ha_state_encode(state, ret_bytes);
 	return bytes_crc32(ret_bytes->data, ret_bytes->size);
-}
-
-/* The promise and all that was applied before it are on the disk: nothing this node says now can be forgotten. */
-static bool is_durable(const struct ha_core *core)
-{
-	const struct ha_state *state = &core->replica.state;
-
-	return core->durable.promised == core->promised && core->durable.term == state->term &&
-	       core->durable.version == state->version;
 }
 
 static void send_digest(struct ha_core *core)
@@ -130,6 +122,7 @@ static void apply_install(struct ha_core *core)
 	struct round *round = &core->round;
 
 	round->old_electorate = state_electorate(&core->replica.state);
+	save_change(core, &(struct ha_msg){ .type = HA_MSG_INSTALL, .round = round->id, .install = round->install });
 	replica_install(&core->replica, round->id.term, &round->install);
 	round->install_version = core->replica.state.version;
 	core->join_wait_ms = 0;
@@ -166,7 +159,7 @@ void round_on_install(struct ha_core *core, uint32_t sender, const struct ha_msg
 
 	if (!is_same_round(&msg->round, &round->id) || sender != round->id.nodeid || round->has_install || round->left_out)
 		return;
-	if (!ids_has(&msg->install.participants, core_me(core)) || !is_durable(core)) {
+	if (!ids_has(&msg->install.participants, core_me(core)) || !save_is_done(core)) {
 		leave_out(core);
 		return;
 	}
@@ -205,6 +198,7 @@ static void adopt_snapshot(struct ha_core *core)
 	}
 	bytes_out_done(&round->snapshot);
 	replica_adopt(&core->replica, &state);
+	save_anew(core);
 	note_untold(core);
 	apply_install(core);
 }
@@ -387,7 +381,7 @@ static void maybe_begin(struct ha_core *core)
 	struct ha_ids electorate = settings_electorate(core);
 	struct ha_msg msg = { .type = HA_MSG_BEGIN };
 
-	if (!core->connected || core->quorum != YES || !is_durable(core) || !core_is_majority(&electorate, &core->members))
+	if (!core->connected || core->quorum != YES || !save_is_done(core) || !core_is_majority(&electorate, &core->members))
 		return;
 	if (core->now_ms < core->begin_at_ms) {
 		core_wake(core, core->begin_at_ms);
@@ -420,7 +414,7 @@ static void pump_snapshot(struct ha_core *core)
  * could not answer does not ask at all. */
 void round_pump_join(struct ha_core *core)
 {
-	if (!core->connected || !is_durable(core) || (!core->round.left_out && !core->join_wanted))
+	if (!core->connected || !save_is_done(core) || (!core->round.left_out && !core->join_wanted))
 		return;
 	if (!core_is_due(core, &core->join_sent_ms, core->join_wait_ms))
 		return;
@@ -433,7 +427,7 @@ void round_pump(struct ha_core *core)
 {
 	struct round *round = &core->round;
 
-	if (round->id.term && !round->has_install && !round->left_out && !round->digest_delivered && is_durable(core) &&
+	if (round->id.term && !round->has_install && !round->left_out && !round->digest_delivered && save_is_done(core) &&
 	    core_is_due(core, &round->digest_sent_ms, RESEND_MS))
 		send_digest(core);
 	if (is_mine(core) && !round->has_install && !round->left_out) {

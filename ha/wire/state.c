@@ -289,38 +289,50 @@ void ha_saved_encode(uint64_t promised, const struct ha_state *state, struct byt
 	bytes_put_u32(out, bytes_crc32(out->data + start, out->size - start));
 }
 
-static int check_crc(const void *data, size_t size)
+void ha_saved_add(const struct ha_msg *change, struct bytes_out *out)
 {
-	struct bytes_in in;
+	size_t record = bytes_put_record(out);
 
-	if (size < 4)
-		return -EBADMSG;
-	in = (struct bytes_in){ .p = (const uint8_t *)data + size - 4, .left = 4 };
-	return bytes_get_u32(&in) == bytes_crc32(data, size - 4) ? 0 : -EBADMSG;
+	ha_msg_encode(change, out);
+	bytes_put_record_end(out, record);
 }
 
 int ha_saved_decode(const void *data, size_t size, struct ha_saved *ret)
 {
-	struct bytes_in in = { .p = data, .left = size - 4 }, state;
+	struct bytes_in in = { .p = data, .left = size }, state;
+	uint32_t magic = bytes_get_u32(&in), crc;
+	uint8_t major = bytes_get_u8(&in);
 	struct ha_saved saved;
-	uint8_t major, minor;
 	int rc;
 
-	rc = check_crc(data, size);
-	if (rc < 0)
-		return rc;
-	if (bytes_get_u32(&in) != SAVED_MAGIC)
+	if (in.bad || magic != SAVED_MAGIC)
 		return -EBADMSG;
-	major = bytes_get_u8(&in);
-	minor = bytes_get_u8(&in);
 	if (major != HA_WIRE_MAJOR)
 		return -EPROTONOSUPPORT;
+	(void)bytes_get_u8(&in); /* minor */
 	saved.promised = bytes_get_u64(&in);
 	state = bytes_get_record(&in);
-	if (bytes_get_end(&in, minor > HA_WIRE_MINOR) < 0)
+	crc = in.bad ? 0 : bytes_crc32(data, size - in.left);
+	if (bytes_get_u32(&in) != crc || in.bad)
 		return -EBADMSG;
 	rc = ha_state_decode(state.p, state.left, &saved.state);
-	if (rc == 0)
-		*ret = saved;
-	return rc;
+	if (rc < 0)
+		return rc;
+	saved.changes = in;
+	*ret = saved;
+	return 0;
+}
+
+int ha_saved_next(struct ha_saved *saved, struct ha_msg *ret)
+{
+	struct bytes_in change;
+	int rc;
+
+	if (!saved->changes.left)
+		return 0;
+	change = bytes_get_record(&saved->changes);
+	if (saved->changes.bad)
+		return -EBADMSG;
+	rc = ha_msg_decode(change.p, change.left, ret);
+	return rc < 0 ? rc : 1;
 }

@@ -12,6 +12,7 @@
 
 #include "base/compiler.h"
 #include "ha/wire/bytes.h"
+#include "ha/wire/msg.h"
 #include "ha/wire/types.h"
 
 /* A reader refuses another major version and skips what a newer minor version has added at the end of a record. */
@@ -82,14 +83,20 @@ void ha_state_encode(const struct ha_state *state, struct bytes_out *out);
 /* -EBADMSG, or -EPROTONOSUPPORT for another major version. The caller owns *ret: ha_state_done(). */
 int ha_state_decode(const void *data, size_t size, struct ha_state *ret) must_check;
 
-/* What one node keeps on disk. */
+/* What one node keeps on disk: a state, and after it the messages that have changed the promise or the state since, in order. What a newer
+ * minor version adds stands inside of the state, so that the end of it can be found. */
 struct ha_saved {
 	uint64_t promised; /* answers no round of this term or an older one, but the one it answered */
 	struct ha_state state;
+	struct bytes_in changes; /* borrowed from what was decoded: ha_saved_next() */
 };
 
 void ha_saved_encode(uint64_t promised, const struct ha_state *state, struct bytes_out *out);
+void ha_saved_add(const struct ha_msg *change, struct bytes_out *out);
+/* The caller owns ret->state. */
 int ha_saved_decode(const void *data, size_t size, struct ha_saved *ret) must_check;
+/* 1: the next change, then ha_msg_done(). 0: there is none. Negative as ha_msg_decode(). */
+int ha_saved_next(struct ha_saved *saved, struct ha_msg *ret) must_check;
 
 void ha_group_spec_encode(const struct ha_group_spec *spec, struct bytes_out *out);
 void ha_group_spec_decode(struct bytes_in *in, bool newer, struct ha_group_spec *ret);

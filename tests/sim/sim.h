@@ -149,6 +149,7 @@ struct machine {
 	/* disk */
 	uint8_t *disk, *writing;
 	size_t disk_size, writing_size;
+	bool writing_appends;
 	uint64_t disk_term, disk_version; /* of the state on the disk */
 	uint64_t write_seq;
 	int disk_trouble; /* writes fail */

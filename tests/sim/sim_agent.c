@@ -12,6 +12,8 @@
 #include "base/xalloc.h"
 #include "tests/sim/sim.h"
 
+#define DISK_ROOM (4u << 10) /* then nothing can be appended any more */
+
 static event_fn ev_run, ev_timer, ev_written, ev_job, ev_poll, ev_killed, ev_fenced, ev_boot, ev_doom;
 
 bool agent_runs(const struct sim *sim, int node)
@@ -255,25 +257,48 @@ static void stand_down(struct sim *sim, int node, int group, uint64_t epoch)
 
 /* --- actions ---*/
 
+static void note_disk(struct machine *m, const struct ha_msg *change)
+{
+	if (change->type == HA_MSG_INSTALL) {
+		m->disk_term = change->round.term;
+		m->disk_version = change->install.source_version + 1;
+	} else if (change->type == HA_MSG_ORDER) {
+		m->disk_version = change->version;
+	}
+}
+
 static void reach_disk(struct machine *m)
 {
 	struct ha_saved saved;
+	struct ha_msg change;
 
-	free(m->disk);
-	m->disk = steal_ptr(m->writing);
-	m->disk_size = m->writing_size;
-	m->disk_term = m->disk_version = 0;
-	if (ha_saved_decode(m->disk, m->disk_size, &saved) < 0)
-		return;
-	m->disk_term = saved.state.term;
-	m->disk_version = saved.state.version;
-	ha_state_done(&saved.state);
+	if (m->writing_appends) {
+		m->disk = xreallocarray(m->disk, 1, m->disk_size + m->writing_size);
+		memcpy(m->disk + m->disk_size, m->writing, m->writing_size);
+		m->disk_size += m->writing_size;
+		saved.changes = (struct bytes_in){ .p = m->writing, .left = m->writing_size };
+	} else {
+		free(m->disk);
+		m->disk = steal_ptr(m->writing);
+		m->disk_size = m->writing_size;
+		m->disk_term = m->disk_version = 0;
+		if (ha_saved_decode(m->disk, m->disk_size, &saved) < 0)
+			return;
+		m->disk_term = saved.state.term;
+		m->disk_version = saved.state.version;
+		ha_state_done(&saved.state);
+	}
+	while (ha_saved_next(&saved, &change) > 0) {
+		note_disk(m, &change);
+		ha_msg_done(&change);
+	}
 }
 
 static void ev_written(struct sim *sim, int node, uint64_t seq, uint64_t incarnation, void *p)
 {
 	struct machine *m = &sim->machines[node];
 	bool ok = !m->disk_trouble || sim->healing;
+	bool no_room = m->writing_appends && m->disk_size > DISK_ROOM;
 
 	(void)p;
 	if (!m->power || m->write_seq != seq || !m->writing || m->incarnation != incarnation)
@@ -282,11 +307,12 @@ static void ev_written(struct sim *sim, int node, uint64_t seq, uint64_t incarna
 		sim_at(sim, 50, ev_written, node, seq, incarnation, NULL);
 		return;
 	}
-	if (ok || sim_chance(sim, 50)) /* an error says nothing about what is there now */
+	if (!no_room && (ok || sim_chance(sim, 50))) /* an error says nothing about what is there now */
 		reach_disk(m);
 	free(m->writing);
 	m->writing = NULL;
-	agent_event(sim, node, &(struct ha_event){ .type = HA_EV_PERSISTED, .version = seq, .result = ok ? 0 : -EIO });
+	agent_event(sim, node, &(struct ha_event){ .type = HA_EV_PERSISTED, .version = seq,
+						   .result = no_room ? -EFBIG : ok ? 0 : -EIO });
 }
 
 static void start_write(struct sim *sim, int node, const struct ha_action *action)
@@ -297,6 +323,7 @@ static void start_write(struct sim *sim, int node, const struct ha_action *actio
 		sim_fail(sim, "n%d: asked to persist while a write runs", node);
 	m->writing = xmemdup(action->data, action->size);
 	m->writing_size = action->size;
+	m->writing_appends = action->yes;
 	m->write_seq = action->version;
 	sim_at(sim, sim_between(sim, 1, sim_chance(sim, 95) ? sim->disk_ms : 4000), ev_written, node, action->version, m->incarnation, NULL);
 }
@@ -692,7 +719,7 @@ static void forget_agent(struct sim *sim, int node)
 	m->core = NULL;
 	m->agent = m->joined = m->stopped = false;
 	m->incarnation = 0;
-	if (m->writing && sim_chance(sim, 50))
+	if (m->writing && (!m->writing_appends || m->disk_size <= DISK_ROOM) && sim_chance(sim, 50))
 		reach_disk(m);
 	free(m->writing);
 	m->writing = NULL;

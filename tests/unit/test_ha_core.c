@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "base/xalloc.h"
-#include "ha/core/core.h"
+#include "ha/core/internal.h"
 
 #define MAX_NODES 5
 #define MAX_TASKS 64
@@ -37,6 +37,8 @@ struct node {
 	uint8_t *disk;
 	size_t disk_size;
 	bool disk_fails;
+	size_t disk_room; /* no change is appended to a disk of more than this; 0: always */
+	int disk_wholes, disk_appends;
 	bool mute; /* what it sends is refused by CPG */
 	int replies;
 	int reply_result;
@@ -49,6 +51,7 @@ struct node {
 	uint64_t persist_version;
 	uint8_t *persist_data;
 	size_t persist_size;
+	bool persist_appends;
 };
 
 struct cluster {
@@ -76,11 +79,21 @@ static void step(uint32_t id, const struct ha_event *event)
 	drain(id);
 }
 
-static void keep(struct node *node, const void *data, size_t size)
+/* 0, or what the disk says. */
+static int keep(struct node *node)
 {
-	free(node->disk);
-	node->disk = xmemdup(data, size);
-	node->disk_size = size;
+	if (node->disk_fails)
+		return -EIO;
+	if (!node->persist_appends)
+		node->disk_size = 0;
+	else if (node->disk_room && node->disk_size > node->disk_room)
+		return -EFBIG;
+	node->disk_wholes += !node->persist_appends;
+	node->disk_appends += node->persist_appends;
+	node->disk = xreallocarray(node->disk, 1, node->disk_size + node->persist_size);
+	memcpy(node->disk + node->disk_size, node->persist_data, node->persist_size);
+	node->disk_size += node->persist_size;
+	return 0;
 }
 
 static void persist(uint32_t id, const struct ha_action *action)
@@ -88,6 +101,7 @@ static void persist(uint32_t id, const struct ha_action *action)
 	struct node *node = &c.nodes[id];
 
 	node->persist_version = action->version;
+	node->persist_appends = action->yes;
 	free(node->persist_data);
 	node->persist_data = xmemdup(action->data, action->size);
 	node->persist_size = action->size;
@@ -168,12 +182,9 @@ static bool write_disks(void)
 
 		if (!node->core || !node->persist_version || node->persist_held)
 			continue;
-		struct ha_event done = { .type = HA_EV_PERSISTED, .version = node->persist_version,
-					 .result = node->disk_fails ? -EIO : 0 };
+		struct ha_event done = { .type = HA_EV_PERSISTED, .version = node->persist_version, .result = keep(node) };
 
 		node->persist_version = 0;
-		if (!node->disk_fails)
-			keep(node, node->persist_data, node->persist_size);
 		step(id, &done);
 		any = true;
 	}
@@ -615,6 +626,90 @@ static void failing_disk_is_tried_again(void **state)
 	finish(1, HA_ACT_RELEASE, "g1", 0);
 	finish(2, HA_ACT_ACQUIRE, "g1", 0);
 	expect("g1", HA_PHASE_OWNED, 2);
+}
+
+/* What a new life of the node finds on the disk is what the one before held. */
+static void assert_disk_has_it_all(uint32_t id)
+{
+	struct node *node = &c.nodes[id];
+	struct ha_settings settings = { .nodeid = id, .n_electorate = c.n, .incarnation = ++c.lives };
+	struct bytes_out had = { .data = NULL }, has = { .data = NULL };
+	struct ha_core *again = ha_core_new(&settings);
+
+	ha_core_step(again, &(struct ha_event){ .type = HA_EV_START, .data = node->disk, .size = node->disk_size }, c.now_ms);
+	assert_int_equal(again->promised, node->core->promised);
+	ha_state_encode(&node->core->replica.state, &had);
+	ha_state_encode(&again->replica.state, &has);
+	assert_int_equal(has.size, had.size);
+	assert_memory_equal(has.data, had.data, had.size);
+	assert_true(save_is_done(again));
+	bytes_out_done(&had);
+	bytes_out_done(&has);
+	ha_core_free(again);
+}
+
+/* Rounds, moves, a record, a death: written down as changes, and written whole where there is no room for them. */
+static void what_was_appended_comes_back(void **state)
+{
+	int wholes = c.nodes[1].disk_wholes, appends = c.nodes[3].disk_appends;
+
+	(void)state;
+	c.nodes[3].disk_room = 1;
+	for (uint32_t to = 2; to >= 1; to--) {
+		assert_int_equal(asked(1, HA_REQ_MOVE, "g1", to), 0);
+		finish(3 - to, HA_ACT_RELEASE, "g1", 0);
+		finish(to, HA_ACT_ACQUIRE, "g1", 0);
+		for (uint32_t id = 1; id <= 3; id++)
+			assert_disk_has_it_all(id);
+	}
+	VIEW(1, 3);
+	settle();
+	assert_disk_has_it_all(1);
+	assert_disk_has_it_all(3);
+	VIEW(1, 2, 3);
+	settle();
+	for (uint32_t id = 1; id <= 3; id++)
+		assert_disk_has_it_all(id);
+	assert_int_equal(c.nodes[1].disk_wholes, wholes);
+	assert_true(c.nodes[1].disk_appends > 10);
+	assert_true(c.nodes[3].disk_wholes > 10);
+	assert_int_equal(c.nodes[3].disk_appends, appends);
+}
+
+/* A write that failed may be there or not: what comes next does not build on it. */
+static void what_follows_a_failed_write_is_written_whole(void **state)
+{
+	int wholes = c.nodes[2].disk_wholes;
+
+	(void)state;
+	c.nodes[2].disk_fails = true;
+	request(1, HA_REQ_MOVE, "g1", 2);
+	settle();
+	c.nodes[2].disk_fails = false;
+	pass(3000);
+	assert_int_equal(c.nodes[2].disk_wholes, wholes + 1);
+	assert_disk_has_it_all(2);
+}
+
+/* What does not follow from the state before it is no state: the node counts for nothing until it has got one. */
+static void changes_with_a_gap_are_refused(void **state)
+{
+	struct node *node = &c.nodes[3];
+	size_t before, moved;
+
+	(void)state;
+	settle();
+	before = node->disk_size;
+	assert_int_equal(asked(1, HA_REQ_MOVE, "g1", 2), 0);
+	moved = node->disk_size;
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	assert_true(moved > before && node->disk_size > moved);
+	die(3);
+	memmove(node->disk + before, node->disk + moved, node->disk_size - moved); /* the order of the move is gone */
+	node->disk_size -= moved - before;
+	boot(3);
+	assert_true(node->core->unreadable);
+	assert_int_equal(look(3).version, 0);
 }
 
 static void refused_sends_are_repeated(void **state)
@@ -1552,6 +1647,9 @@ int main(void)
 		T(leftover_of_the_minority_is_dropped),
 		T(nothing_is_acknowledged_before_it_is_durable),
 		T(failing_disk_is_tried_again),
+		T(what_was_appended_comes_back),
+		T(what_follows_a_failed_write_is_written_whole),
+		T(changes_with_a_gap_are_refused),
 		T(refused_sends_are_repeated),
 		T(planned_move),
 		T(failed_acquire_goes_back),

@@ -265,6 +265,46 @@ static void damaged_state_is_refused(void **state)
 	bytes_out_done(&raw);
 }
 
+/* Behind the state: as they were added, whole; a rest of one is damage. */
+static void changes_come_back(void **state)
+{
+	struct ha_msg order = sample(HA_MSG_ORDER), begin = { .type = HA_MSG_BEGIN, .round = { .term = 10, .nodeid = 2, .incarnation = 3 } }, got;
+	struct bytes_out bytes = { .data = NULL };
+	struct ha_saved in, out;
+	size_t whole, first;
+
+	(void)state;
+	sample_saved(&in);
+	ha_saved_encode(in.promised, &in.state, &bytes);
+	whole = bytes.size;
+	ha_saved_add(&begin, &bytes);
+	first = bytes.size;
+	ha_saved_add(&order, &bytes);
+	for (size_t size = whole; size <= bytes.size; size++) {
+		uint8_t *part = xmemdup(bytes.data, size);
+
+		assert_int_equal(ha_saved_decode(part, size, &out), 0);
+		assert_int_equal(out.state.version, 77);
+		if (size >= first) {
+			assert_int_equal(ha_saved_next(&out, &got), 1);
+			assert_int_equal(got.type, HA_MSG_BEGIN);
+			assert_int_equal(got.round.term, 10);
+			ha_msg_done(&got);
+		}
+		if (size == bytes.size) {
+			assert_int_equal(ha_saved_next(&out, &got), 1);
+			assert_int_equal(got.type, HA_MSG_ORDER);
+			assert_int_equal(got.version, order.version);
+			ha_msg_done(&got);
+		}
+		assert_int_equal(ha_saved_next(&out, &got), size == whole || size == first || size == bytes.size ? 0 : -EBADMSG);
+		ha_state_done(&out.state);
+		free(part);
+	}
+	ha_state_done(&in.state);
+	bytes_out_done(&bytes);
+}
+
 /* What a newer minor version has at the end of its records and behind the last one is skipped. */
 static void state_of_a_newer_minor(void **state)
 {
@@ -369,6 +409,7 @@ int main(void)
 		cmocka_unit_test(messages_come_back),	      cmocka_unit_test(cut_messages_are_refused),
 		cmocka_unit_test(newer_versions),	      cmocka_unit_test(flipped_bits_do_no_harm),
 		cmocka_unit_test(state_comes_back),	      cmocka_unit_test(damaged_state_is_refused),
+		cmocka_unit_test(changes_come_back),
 		cmocka_unit_test(state_of_the_first_minor),
 		cmocka_unit_test(state_of_a_newer_minor),     cmocka_unit_test(unsorted_state_is_refused),
 		cmocka_unit_test(largest_config_fits),	      cmocka_unit_test(crc_is_the_usual_one),

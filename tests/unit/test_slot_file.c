@@ -20,6 +20,7 @@
 #include "agent/daemon/slot_file.h"
 #include "base/file.h"
 #include "base/xalloc.h"
+#include "ha/wire/bytes.h"
 
 #define LIMIT (1u << 20)
 
@@ -75,6 +76,24 @@ static struct slot_file *with(const char *first, const char *second)
 	assert_int_equal(slot_file_write(file, first, strlen(first)), 0);
 	assert_int_equal(slot_file_write(file, second, strlen(second)), 0);
 	return file;
+}
+
+/* LWSLOT1, number 2, crc32 of the header and the text. */
+static void write_earlier_release(const char *text)
+{
+	size_t size = strlen(text);
+	uint8_t *both = xcalloc(2, 64u << 10), *slot = both;
+	uint32_t crc;
+
+	memcpy(slot, "LWSLOT1\n", 8);
+	slot[8] = 2;
+	slot[16] = (uint8_t)size;
+	memcpy(slot + 32, text, size);
+	crc = bytes_crc32(slot, 32 + size);
+	for (int i = 0; i < 4; i++)
+		slot[24 + i] = (uint8_t)(crc >> (8 * i));
+	assert_int_equal(file_replace(path, both, 2 * (64u << 10), 0600), 0);
+	free(both);
 }
 
 static ino_t inode(void)
@@ -168,6 +187,139 @@ static void a_failed_write_does_not_touch_the_version_before(void **state)
 	slot_file_close(file);
 }
 
+static void append(struct slot_file *file, const char *text)
+{
+	assert_int_equal(slot_file_append(file, text, strlen(text)), 0);
+}
+
+static void what_was_appended_comes_back(void **state)
+{
+	struct slot_file *file = with("one", "two");
+	char *data = NULL;
+	size_t size = 0;
+
+	(void)state;
+	append(file, ", more");
+	append(file, "");
+	append(file, " and more");
+	assert_is("two, more and more");
+	slot_file_close(file);
+	file = reopen(&data, &size);
+	free(data);
+	append(file, " later");
+	assert_is("two, more and more later");
+	assert_int_equal(slot_file_write(file, "three", 5), 0);
+	assert_is("three");
+	append(file, "!");
+	assert_is("three!");
+	slot_file_close(file);
+}
+
+/* The slot was used before: what was appended to its version of then does not belong to this one. */
+static void parts_of_an_earlier_version_are_gone(void **state)
+{
+	struct slot_file *file = with("one", "two");
+
+	(void)state;
+	append(file, " parts");
+	append(file, " more");
+	assert_int_equal(slot_file_write(file, "three", 5), 0);
+	assert_int_equal(slot_file_write(file, "two", 3), 0);
+	assert_is("two");
+	append(file, " parts");
+	assert_is("two parts");
+	slot_file_close(file);
+}
+
+static void an_append_that_is_broken_off_leaves_what_was_there_before(void **state)
+{
+	struct slot_file *file = with("one", "two");
+	char *old = NULL, *now = NULL;
+	size_t size = 0;
+	bool seen_new = false;
+
+	(void)state;
+	append(file, " parts");
+	assert_int_equal(file_read(path, LIMIT, &old, &size), 0);
+	append(file, " more");
+	assert_int_equal(file_read(path, LIMIT, &now, &size), 0);
+	for (size_t n = 0; n <= size; n += n % (size / 2) < 256 ? 1 : 509) {
+		char *data = NULL;
+		size_t got = 0;
+
+		write_torn(old, now, size, n);
+		slot_file_close(reopen(&data, &got));
+		assert_true(got == 14 || (got == 9 && !seen_new));
+		assert_memory_equal(data, "two parts more", got);
+		seen_new |= got == 14;
+		free(data);
+	}
+	assert_true(seen_new);
+	slot_file_close(file);
+	free(old);
+	free(now);
+}
+
+static void what_cannot_be_appended_is_said(void **state)
+{
+	struct slot_file *file = with("one", "two");
+	struct rlimit before, none = { .rlim_cur = 0 };
+	char *data = NULL, *big = xcalloc(1, 70000);
+	size_t size = 0, n = 0;
+
+	(void)state;
+	memset(big, 'x', 69999);
+	assert_int_equal(slot_file_append(file, big, 69999), -EFBIG);
+	while (slot_file_append(file, "0123456789", 10) == 0)
+		n++;
+	assert_true(n > 1000);
+	slot_file_close(file);
+	file = reopen(&data, &size); /* full to the brim */
+	assert_int_equal(size, 3 + 10 * n);
+	free(data);
+	assert_int_equal(slot_file_append(file, "0123456789", 10), -EFBIG);
+	assert_int_equal(slot_file_write(file, "three", 5), 0);
+
+	/* It failed: it may be there or not, so nothing can come after it. */
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(slot_file_append(file, "!", 1), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(slot_file_append(file, "!", 1), -EFBIG);
+	assert_int_equal(slot_file_write(file, "four", 4), 0);
+	append(file, "!");
+	assert_is("four!");
+
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(slot_file_append(file, "!", 1), -EFBIG);
+	slot_file_close(file);
+	file = reopen(&data, &size);
+	assert_int_equal(slot_file_append(file, "!", 1), -EFBIG);
+	slot_file_close(file);
+	free(big);
+}
+
+/* An earlier release would not see what is appended: it must not find its own format then. */
+static void a_version_of_an_earlier_release_is_not_appended_to(void **state)
+{
+	struct slot_file *file;
+	char *data = NULL;
+	size_t size = 0;
+
+	(void)state;
+	write_earlier_release("two");
+	file = reopen(&data, &size);
+	assert_int_equal(size, 3);
+	assert_memory_equal(data, "two", 3);
+	free(data);
+	assert_int_equal(slot_file_append(file, "!", 1), -EFBIG);
+	assert_int_equal(slot_file_write(file, "three", 5), 0);
+	append(file, "!");
+	assert_is("three!");
+	slot_file_close(file);
+}
+
 static void it_grows(void **state)
 {
 	struct slot_file *file = with("one", "two");
@@ -222,6 +374,11 @@ int main(void)
 		cmocka_unit_test_teardown(last_version_comes_back, forget),
 		cmocka_unit_test_teardown(a_write_that_is_broken_off_leaves_the_version_before, forget),
 		cmocka_unit_test_teardown(a_failed_write_does_not_touch_the_version_before, forget),
+		cmocka_unit_test_teardown(what_was_appended_comes_back, forget),
+		cmocka_unit_test_teardown(parts_of_an_earlier_version_are_gone, forget),
+		cmocka_unit_test_teardown(an_append_that_is_broken_off_leaves_what_was_there_before, forget),
+		cmocka_unit_test_teardown(what_cannot_be_appended_is_said, forget),
+		cmocka_unit_test_teardown(a_version_of_an_earlier_release_is_not_appended_to, forget),
 		cmocka_unit_test_teardown(it_grows, forget),
 		cmocka_unit_test_teardown(a_file_that_was_removed_is_made_again, forget),
 		cmocka_unit_test_teardown(another_format_is_given_as_it_is, forget),
