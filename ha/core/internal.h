@@ -13,6 +13,7 @@
 
 #define RESEND_MS 250         /* a message of the protocol that was not delivered to its sender */
 #define COMMAND_RESEND_MS 1000
+#define BYTES_PER_MS 4096     /* at the least: what is large is given time before it counts as lost */
 #define RETRY_MS 1000         /* an action or a write that failed */
 #define JOIN_WAIT_MAX_MS 30000
 #define REQUEST_LIMIT_MS 15000 /* how long a request waits for a view to become active */

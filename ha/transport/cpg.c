@@ -16,6 +16,7 @@
 #include <corosync/cpg.h>
 
 #include "base/xalloc.h"
+#include "ha/transport/assembly.h"
 #include "ha/transport/cs_errno.h"
 #include "ha/transport/send_queue.h"
 #include "ha/transport/transport.h"
@@ -26,6 +27,7 @@
 
 struct process {
 	uint32_t nodeid, pid;
+	struct assembly assembly; /* of a large message, from one that is heard */
 };
 
 struct transport {
@@ -100,7 +102,7 @@ static void report_view_if_complete(struct transport *t)
 		report_view(t);
 }
 
-static const struct process *find_process(const struct process *list, size_t n, uint32_t nodeid)
+static struct process *find_process(struct process *list, size_t n, uint32_t nodeid)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (list[i].nodeid == nodeid)
@@ -121,17 +123,22 @@ static bool is_member(const struct cpg_address *members, size_t n, const struct 
 /* Who was heard goes on being heard; a node's next process counts once that one has left. */
 static void choose_heard(struct transport *t, const struct cpg_address *members, size_t n)
 {
-	struct process heard[CPG_MEMBERS_MAX];
+	struct process heard[CPG_MEMBERS_MAX] = { 0 };
 	size_t n_heard = 0;
 
 	for (size_t i = 0; i < n && n_heard < CPG_MEMBERS_MAX; i++) {
-		const struct process *old = find_process(t->heard, t->n_heard, members[i].nodeid);
-		bool counts = is_member(members, n, old) ? old->pid == members[i].pid :
-							   !find_process(heard, n_heard, members[i].nodeid);
+		struct process *old = find_process(t->heard, t->n_heard, members[i].nodeid);
+		bool goes_on = is_member(members, n, old);
 
-		if (counts)
-			heard[n_heard++] = (struct process){ members[i].nodeid, members[i].pid };
+		if (goes_on && old->pid == members[i].pid) {
+			heard[n_heard++] = *old;
+			old->assembly = (struct assembly){ .data = NULL };
+		} else if (!goes_on && !find_process(heard, n_heard, members[i].nodeid)) {
+			heard[n_heard++] = (struct process){ .nodeid = members[i].nodeid, .pid = members[i].pid };
+		}
 	}
+	for (size_t i = 0; i < t->n_heard; i++)
+		assembly_drop(&t->heard[i].assembly);
 	memcpy(t->heard, heard, n_heard * sizeof(heard[0]));
 	t->n_heard = n_heard;
 }
@@ -149,7 +156,7 @@ static void on_confchg(cpg_handle_t handle, const struct cpg_name *group, const 
 		       const struct cpg_address *left, size_t n_left, const struct cpg_address *joined, size_t n_joined)
 {
 	struct transport *t = transport_of(handle);
-	const struct process self = { t->nodeid, t->pid };
+	const struct process self = { .nodeid = t->nodeid, .pid = t->pid };
 
 	(void)group;
 	t->n_events++;
@@ -193,19 +200,30 @@ static void on_deliver(cpg_handle_t handle, const struct cpg_name *group, uint32
 		       size_t size)
 {
 	struct transport *t = transport_of(handle);
-	const struct process *sender = find_process(t->heard, t->n_heard, nodeid);
-	uint32_t number;
+	struct process *sender = find_process(t->heard, t->n_heard, nodeid);
+	const char *bytes = data;
+	struct send_header header;
 
 	(void)group;
 	t->n_events++;
 	/* Any root process may join the group and talk: only a node's agent, as the membership has it, is heard. */
-	if (t->lost || !t->joined || !sender || sender->pid != pid || !send_header_parse(data, size, &number))
+	if (t->lost || !t->joined || !sender || sender->pid != pid || !send_header_parse(data, size, &header))
 		return;
 	if (nodeid == t->nodeid)
-		send_queue_delivered(&t->queue, number, t->now_ms);
+		send_queue_delivered(&t->queue, header.number, t->now_ms);
+	bytes += header.size;
+	size -= header.size;
+	if (header.total) {
+		if (!assembly_take(&sender->assembly, &header, bytes, size, TRANSPORT_MESSAGE_MAX))
+			return;
+		bytes = (const char *)sender->assembly.data;
+		size = sender->assembly.size;
+	}
 	if (t->held || !t->in_view)
 		report_view(t);
-	t->callbacks->message(t->ctx, nodeid, (const char *)data + SEND_HEADER_SIZE, size - SEND_HEADER_SIZE);
+	t->callbacks->message(t->ctx, nodeid, bytes, size);
+	if (header.total)
+		assembly_drop(&sender->assembly);
 }
 
 /* --- connection -----------------------------------------------------------------------------------------------------*/
@@ -261,6 +279,8 @@ void transport_close(struct transport *t)
 		return;
 	cpg_finalize(t->handle);
 	send_queue_done(&t->queue);
+	for (size_t i = 0; i < t->n_heard; i++)
+		assembly_drop(&t->heard[i].assembly);
 	free(t);
 }
 

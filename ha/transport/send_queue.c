@@ -7,11 +7,14 @@
 #include "base/xalloc.h"
 #include "ha/transport/send_queue.h"
 
-#define HEADER_MAGIC 0x3154574cu /* "LWT1" */
+#define MAGIC_WHOLE 0x3154574cu /* "LWT1" */
+#define MAGIC_PIECE 0x3254574cu /* "LWT2" */
+#define HEADER_SIZE_WHOLE 8
+#define HEADER_SIZE_PIECE 16
 
 struct send_item {
 	struct send_item *next;
-	size_t size; /* with header */
+	size_t size, header_size; /* size: with header */
 	unsigned char bytes[];
 };
 
@@ -26,13 +29,17 @@ static uint32_t get_le32(const unsigned char *p)
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-bool send_header_parse(const void *data, size_t size, uint32_t *ret_number)
+bool send_header_parse(const void *data, size_t size, struct send_header *ret)
 {
 	const unsigned char *p = data;
 
-	if (size < SEND_HEADER_SIZE || get_le32(p) != HEADER_MAGIC)
+	if (size >= HEADER_SIZE_WHOLE && get_le32(p) == MAGIC_WHOLE) {
+		*ret = (struct send_header){ .number = get_le32(p + 4), .size = HEADER_SIZE_WHOLE };
+		return true;
+	}
+	if (size < HEADER_SIZE_PIECE || get_le32(p) != MAGIC_PIECE)
 		return false;
-	*ret_number = get_le32(p + 4);
+	*ret = (struct send_header){ .number = get_le32(p + 4), .total = get_le32(p + 8), .offset = get_le32(p + 12), .size = HEADER_SIZE_PIECE };
 	return true;
 }
 
@@ -54,21 +61,33 @@ void send_queue_done(struct send_queue *queue)
 	queue->n_queued = queue->queued_bytes = 0;
 }
 
-int send_queue_add(struct send_queue *queue, const void *data, size_t size, size_t limit_bytes)
+static void add_item(struct send_queue *queue, const void *data, size_t size, size_t header_size, size_t total, size_t offset)
 {
-	struct send_item *item;
+	struct send_item *item = xcalloc(1, sizeof(*item) + header_size + size);
 
-	if (size > limit_bytes || queue->queued_bytes > limit_bytes - size)
-		return -ENOBUFS;
-	item = xcalloc(1, sizeof(*item) + SEND_HEADER_SIZE + size);
-	item->size = SEND_HEADER_SIZE + size;
-	put_le32(item->bytes, HEADER_MAGIC);
+	item->header_size = header_size;
+	item->size = header_size + size;
+	put_le32(item->bytes, header_size == HEADER_SIZE_PIECE ? MAGIC_PIECE : MAGIC_WHOLE);
+	if (header_size == HEADER_SIZE_PIECE) {
+		put_le32(item->bytes + 8, (uint32_t)total);
+		put_le32(item->bytes + 12, (uint32_t)offset);
+	}
 	if (size)
-		memcpy(item->bytes + SEND_HEADER_SIZE, data, size);
+		memcpy(item->bytes + header_size, data, size);
 	*queue->tail = item;
 	queue->tail = &item->next;
 	queue->n_queued++;
 	queue->queued_bytes += size;
+}
+
+int send_queue_add(struct send_queue *queue, const void *data, size_t size, size_t limit_bytes)
+{
+	if (size > limit_bytes || queue->queued_bytes > limit_bytes - size)
+		return -ENOBUFS;
+	if (size <= SEND_PIECE_SIZE)
+		add_item(queue, data, size, HEADER_SIZE_WHOLE, 0, 0);
+	for (size_t at = 0; size > SEND_PIECE_SIZE && at < size; at += SEND_PIECE_SIZE)
+		add_item(queue, (const char *)data + at, MIN(size - at, SEND_PIECE_SIZE), HEADER_SIZE_PIECE, size, at);
 	return 0;
 }
 
@@ -111,7 +130,7 @@ void send_queue_sent(struct send_queue *queue, int64_t now_ms)
 	if (!queue->head)
 		queue->tail = &queue->head;
 	queue->n_queued--;
-	queue->queued_bytes -= item->size - SEND_HEADER_SIZE;
+	queue->queued_bytes -= item->size - item->header_size;
 	free(item);
 }
 

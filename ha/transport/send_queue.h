@@ -18,8 +18,16 @@
 #include "base/compiler.h"
 
 #define SEND_WINDOW_MESSAGES 32
-#define SEND_WINDOW_BYTES (512u << 10) /* one message may exceed it, if alone */
-#define SEND_HEADER_SIZE 8             /* magic, number: both little-endian 32 bit */
+#define SEND_WINDOW_BYTES (512u << 10)
+#define SEND_PIECE_SIZE (240u << 10) /* what is larger goes in pieces, two at a time; Corosync sends what is below 1 MiB as one
+				      * (cpg_max_atomic_msgsize_get(3)) */
+
+/* Little-endian: a magic, the number, and, before a piece, total and offset. */
+struct send_header {
+	uint32_t number;
+	uint32_t total, offset; /* of the message this is a piece of; total 0: it is a whole one */
+	size_t size;            /* of the header */
+};
 
 struct send_item;
 
@@ -41,7 +49,7 @@ struct send_queue {
 void send_queue_init(struct send_queue *queue, int64_t stall_ms);
 void send_queue_done(struct send_queue *queue);
 
-/* Copies data behind a header. -ENOBUFS over limit_bytes of waiting messages. */
+/* Copies data behind a header, or in pieces behind one each. -ENOBUFS over limit_bytes of waiting messages. */
 int send_queue_add(struct send_queue *queue, const void *data, size_t size, size_t limit_bytes) must_check;
 /* The message to send now, header included; NULL: none, or the window is closed. Borrowed until send_queue_sent(). */
 const void *send_queue_front(struct send_queue *queue, int64_t now_ms, size_t *ret_size);
@@ -52,6 +60,6 @@ void send_queue_delivered(struct send_queue *queue, uint32_t number, int64_t now
 int64_t send_queue_probe_ms(const struct send_queue *queue);
 
 /* Reads a header; false: not one of ours. */
-bool send_header_parse(const void *data, size_t size, uint32_t *ret_number);
+bool send_header_parse(const void *data, size_t size, struct send_header *ret);
 
 #endif

@@ -27,8 +27,8 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
-#define TRANSPORT_MESSAGE_MAX (1000u * 1024) /* below this Corosync needs no fragmentation (cpg_max_atomic_msgsize_get) */
-#define TRANSPORT_QUEUE_MAX (8u << 20)       /* bytes waiting for Corosync; beyond, sends are refused */
+#define TRANSPORT_MESSAGE_MAX (20u << 20) /* a document of CONFIG_SIZE_MAX, and the groups of it */
+#define TRANSPORT_QUEUE_MAX (64u << 20)   /* bytes waiting for Corosync; beyond, sends are refused */
 
 struct transport;
 

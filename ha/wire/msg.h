@@ -12,7 +12,7 @@
 #include "ha/wire/types.h"
 
 #define HA_SNAPSHOT_CHUNK (256u << 10)
-#define HA_STATE_SIZE_MAX (8u << 20)
+#define HA_STATE_SIZE_MAX (32u << 20) /* a document, all groups and all records */
 
 #define HA_COMMANDS(X)                                                                                                 \
 	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP) X(MAINTENANCE) X(CALM) X(RECORD)

@@ -10,8 +10,7 @@
 #define HA_NODES_MAX 32 /* node ids are any non-zero uint32; at most this many nodes */
 #define HA_COPIES_MAX 4 /* nodes of one group */
 #define HA_GROUPS_MAX 4096
-/* A document travels in one message beside its groups, and CPG takes less than 1 MiB (cpg_max_atomic_msgsize_get(3)). */
-#define HA_CONFIG_SIZE_MAX (512u << 10)
+#define HA_CONFIG_SIZE_MAX (16u << 20)
 #define HA_INFO_SIZE_MAX (256u << 10)
 #define HA_RECORD_SIZE_MAX (384u << 10) /* one record; all of them below leave room in HA_STATE_SIZE_MAX */
 #define HA_RECORDS_SIZE_MAX (4u << 20)

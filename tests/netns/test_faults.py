@@ -7,6 +7,7 @@ long its fault lasts.
 """
 import errno
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -582,6 +583,40 @@ def test_rolling_restart(storage, nodes, opened):
         node.agent.start()
         storage.settle(g1="n1", g2="n2")
     assert storage.world.opened == opened and not storage.world.fenced
+
+
+@OF_ITS_OWN
+def test_a_document_of_many_messages(storage, nodes, opened):
+    """Of 2 MB: whole on all nodes or on none, given to a node that was away, and there after a power cut of all."""
+    n1, n2, n3 = nodes
+    many = {f"h{i}": {"profile": "linux", "initiators": [f"iqn.2026-11.org.example:h{i}"]} for i in range(1, 20001)}
+    big = storage.write_document(storage.document(hosts=many))
+    assert os.path.getsize(big) > 1500000
+
+    def hosts(node):
+        done = node.agent.lunward("config", "show", "--format", "json")
+        return len(json.loads(done.stdout)["document"]["hosts"]) if done.returncode == 0 else None
+
+    storage.crash(n3)
+    n2.agent.lunward("apply", big, check=True)  # n1 leads: a command, and an order
+    assert hosts(n1) == hosts(n2) == 20000
+    storage.boot(n3)
+    storage.settle(g1="n1", g2="n2")
+    assert hosts(n3) == 20000
+
+    applying = n2.agent.start_lunward("apply", storage.write_document())
+    storage.crash(n1)  # with a part of it sent, or all
+    storage.wait_served("g1", "n2")
+    applying.communicate(timeout=PATIENCE_S)
+    wait_until(lambda: hosts(n2) == hosts(n3), PATIENCE_S, "one document")
+    assert hosts(n2) in (1, 20000)
+    n2.agent.lunward("apply", storage.write_document(storage.document(hosts=many)), check=True)
+    for node in (n2, n3):
+        storage.crash(node)
+    storage.boot(n1, n2, n3)
+    storage.settle()
+    assert [hosts(n) for n in nodes] == [20000] * 3
+    n1.agent.lunward("apply", storage.write_document(), check=True)
 
 
 @OF_ITS_OWN

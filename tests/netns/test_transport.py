@@ -64,16 +64,17 @@ def test_same_order_everywhere(echoes):
 
 def test_large_messages(echoes):
     marks = [p.mark() for p in echoes]
-    echoes[0].say(f"flood 12 {1000 * 1024}")
-    echoes[1].say(f"flood 12 {700 * 1024}")
+    sizes = [(echoes[0], "5", 20 << 20), (echoes[1], "11", 700 * 1024), (echoes[2], "11", 256 * 1024)]  # pieces of several at a time
+    for sender, last, size in sizes:
+        sender.say(f"flood {int(last) + 1} {size}")
     for p, mark in zip(echoes, marks):
-        p.wait(mark, event="message", text="flood 11".ljust(32) + "." * 8, size=1000 * 1024, timeout_s=90)
-        p.wait(mark, event="message", text="flood 11".ljust(32) + "." * 8, size=700 * 1024, timeout_s=90)
+        for _, last, size in sizes:
+            p.wait(mark, event="message", text=f"flood {last}".ljust(32) + "." * 8, size=size, timeout_s=90)
     assert stream(echoes[0], marks[0]) == stream(echoes[1], marks[1]) == stream(echoes[2], marks[2])
     mark = echoes[0].mark()
     echoes[0].say("stats")
     assert echoes[0].wait(mark, event="stats")["dropped"] == 0
-    echoes[0].say(f"flood 1 {1000 * 1024 + 1}")
+    echoes[0].say(f"flood 1 {(20 << 20) + 1}")
     assert echoes[0].wait(mark, event="refused")["errno"] == "EMSGSIZE"
 
 

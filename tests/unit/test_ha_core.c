@@ -17,6 +17,7 @@
 
 #include "base/xalloc.h"
 #include "ha/core/internal.h"
+#include "ha/transport/transport.h"
 
 #define MAX_NODES 5
 #define MAX_TASKS 64
@@ -111,7 +112,7 @@ static void send_all(uint32_t id, const struct ha_action *action)
 {
 	if (c.nodes[id].mute)
 		return;
-	assert_true(action->size < 1u << 20);
+	assert_true(action->size <= TRANSPORT_MESSAGE_MAX);
 	assert_true(c.tail - c.head < 4096);
 	c.bus[c.tail % 4096].from = id;
 	c.bus[c.tail % 4096].data = xmemdup(action->data, action->size);

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "ha/transport/assembly.h"
 #include "ha/transport/send_queue.h"
 
 #define LIMIT 1000000
@@ -36,25 +39,86 @@ static int pump(struct send_queue *q, int64_t now_ms)
 static void test_header(void **state)
 {
 	struct send_queue q;
+	struct send_header header;
 	size_t size;
-	uint32_t number = 0;
 	const char *data;
 
 	(void)state;
 	send_queue_init(&q, STALL);
 	add(&q, 2);
 	data = send_queue_front(&q, 0, &size);
-	assert_int_equal(size, SEND_HEADER_SIZE + 3);
-	assert_memory_equal(data + SEND_HEADER_SIZE, "abc", 3);
-	assert_true(send_header_parse(data, size, &number));
-	assert_int_equal(number, 1);
-	assert_false(send_header_parse(data, SEND_HEADER_SIZE - 1, &number));
-	assert_false(send_header_parse("XWT1____", 8, &number));
+	assert_true(send_header_parse(data, size, &header));
+	assert_int_equal(size, header.size + 3);
+	assert_memory_equal(data + header.size, "abc", 3);
+	assert_int_equal(header.number, 1);
+	assert_int_equal(header.total, 0);
+	assert_false(send_header_parse(data, header.size - 1, &header));
+	assert_false(send_header_parse("XWT1____", 8, &header));
+	assert_false(send_header_parse("LWT2____________", 15, &header));
 	send_queue_sent(&q, 0);
 	data = send_queue_front(&q, 0, &size);
-	assert_true(send_header_parse(data, size, &number));
-	assert_int_equal(number, 2);
+	assert_true(send_header_parse(data, size, &header));
+	assert_int_equal(header.number, 2);
 	send_queue_done(&q);
+}
+
+/* What the receiver makes of all that the sender's queue has, without the pieces whose bit in `lost` is set: messages, and the last one's
+ * first byte. */
+static int receive(struct send_queue *q, unsigned int lost, size_t limit, char *ret_first, size_t *ret_size)
+{
+	struct assembly assembly = { .data = NULL };
+	struct send_header header;
+	size_t size;
+	const char *data;
+	int n = 0;
+
+	for (unsigned int i = 0; (data = send_queue_front(q, 0, &size)); i++) {
+		assert_true(size < 1000 * 1024);
+		assert_true(send_header_parse(data, size, &header));
+		if (!(lost & 1u << i) && assembly_take(&assembly, &header, data + header.size, size - header.size, limit)) {
+			*ret_first = (char)assembly.data[0];
+			*ret_size = assembly.size;
+			assert_int_equal(assembly.data[assembly.size - 1], *ret_first);
+			n++;
+		}
+		send_queue_sent(q, 0);
+		send_queue_delivered(q, header.number, 0);
+	}
+	assembly_drop(&assembly);
+	return n;
+}
+
+static void test_large_messages_go_in_pieces(void **state)
+{
+	const size_t large = 3 * SEND_PIECE_SIZE + 1;
+	char *text[2] = { malloc(large), malloc(large) }, first = 0;
+	struct send_queue q;
+	size_t size = 0;
+
+	(void)state;
+	send_queue_init(&q, STALL);
+	for (unsigned int lost = 0; lost < 1u << 8; lost++) {
+		bool a = !(lost & 0xf), b = !(lost & 0xf0);
+
+		for (int i = 0; i < 2; i++) {
+			memset(text[i], 'a' + i, large);
+			assert_int_equal(send_queue_add(&q, text[i], large, 4 * large), 0);
+		}
+		assert_int_equal(q.queued_bytes, 2 * large);
+		assert_int_equal(receive(&q, lost, large, &first, &size), a + b); /* never one made of both */
+		if (a || b) {
+			assert_int_equal(first, b ? 'b' : 'a');
+			assert_int_equal(size, large);
+		}
+		assert_int_equal(q.queued_bytes, 0);
+	}
+	assert_int_equal(send_queue_add(&q, text[0], large, large), 0);
+	assert_int_equal(receive(&q, 0, large - 1, &first, &size), 0);
+	assert_int_equal(send_queue_add(&q, text[0], large, large - 1), -ENOBUFS);
+	assert_int_equal(q.n_queued, 0);
+	send_queue_done(&q);
+	free(text[0]);
+	free(text[1]);
 }
 
 static void test_window_closes_and_opens(void **state)
@@ -78,16 +142,16 @@ static void test_window_closes_and_opens(void **state)
 	send_queue_done(&q);
 }
 
-static void test_large_messages_go_one_at_a_time(void **state)
+static void test_window_counts_bytes(void **state)
 {
-	static char big[SEND_WINDOW_BYTES];
+	static char big[SEND_PIECE_SIZE];
 	struct send_queue q;
 
 	(void)state;
 	send_queue_init(&q, STALL);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		assert_int_equal(send_queue_add(&q, big, sizeof(big), 4 * sizeof(big)), 0);
-	assert_int_equal(pump(&q, 0), 1);
+	assert_int_equal(pump(&q, 0), 2);
 	send_queue_delivered(&q, 1, 0);
 	assert_int_equal(pump(&q, 0), 1);
 	send_queue_done(&q);
@@ -155,8 +219,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_large_messages_go_in_pieces),
 		cmocka_unit_test(test_window_closes_and_opens),
-		cmocka_unit_test(test_large_messages_go_one_at_a_time),
+		cmocka_unit_test(test_window_counts_bytes),
 		cmocka_unit_test(test_stalled_window_is_probed),
 		cmocka_unit_test(test_numbers_wrap),
 		cmocka_unit_test(test_bound),
