@@ -478,6 +478,7 @@ def test_pacemaker_is_the_evidence(storage, nodes):
     storage.settle(g1="n2", g2="n2")
 
 
+@OF_ITS_OWN  # who fenced whom in the scripts before counts
 def test_fence_loop_is_stopped(storage, nodes, opened):
     """A node that has portals and no group comes back each time, and is lost: the brake of groups does not see it."""
     n1, _, n3 = nodes
