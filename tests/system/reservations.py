@@ -182,10 +182,13 @@ class Reservations(Telling):
         site.wait_healthy(lab, lab.n3)
         self.check("PREEMPT through the standby path", code == 0 and self.owner() == "n2" and held == [(2, "0xb")] and keys == ["0xb", "0xb"],
                    f"sg_persist says {code}, {self.owner()} owns, held by {held}, keys {keys}, version {before} -> {after['version']}")
+        self.wait_in_step(lab.n1, lab.n2)  # n1 is given the table: its LUNs are away for that moment
         self.look_up()
         codes = [self.prout("b", "n2", "v5", "--release --param-rk=0xb --prout-type=5")]
-        codes += [self.prout("a", node, "v5", "--register-ignore --param-sark=0xa") for node in ("n2", "n1")]
         self.wait_in_step(lab.n1, lab.n2)
+        for node in ("n2", "n1"):
+            codes.append(self.prout("a", node, "v5", "--register-ignore --param-sark=0xa"))
+            self.wait_in_step(lab.n1, lab.n2)
         lab.n3.run("lunward move g1 n1", timeout_s=120)
         self.look_up()
         codes.append(self.prout("a", "n1", "v5", "--reserve --param-rk=0xa --prout-type=5"))
