@@ -2,8 +2,8 @@
 /*
  * Who may open a group: the rules of settle.c, commands.c, replica.c, local.c and watch.c for one group on shared storage (no
  * copy that could be old, and nothing but the gates keeps nodes apart). Nodes 0 and 1 can serve it, further ones only vote.
- * The agreed state is one variable that changes at once: that it may be taken so (rounds, terms, commits) is left to the simulator. Nodes act on the
- * last state they have seen, however old it is.
+ * The agreed state is one variable that changes at once: that it may be taken so (rounds, terms, commits) is what agree.pml is
+ * about. Nodes act on the last state they have seen, however old it is.
  *
  * Each step below may be late by any number of others: what a node is told, a job, a fence agent, the loss of quorum.
  */
