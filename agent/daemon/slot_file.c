@@ -233,8 +233,10 @@ int slot_file_write(struct slot_file *file, const void *data, size_t size)
 	bool fits = is_in_place(file) && whole <= file->slot_size / 2;
 	int rc = fits ? overwrite(file, file->number + 1, 0, slot, whole) : make_anew(file, slot, whole);
 
-	if (rc < 0)
+	if (rc < 0) { /* it may be there or not: what is appended to the version before could be lost behind it */
+		file->end = 0;
 		return rc;
+	}
 	file->number++;
 	file->end = whole;
 	file->n_parts = 0;

@@ -28,7 +28,7 @@ int slot_file_open(const char *path, size_t limit, struct slot_file **ret, char 
  * Blocks, as long as the disk does. One call at a time. */
 int slot_file_write(struct slot_file *file, const void *data, size_t size) must_check;
 /* Likewise, after the last version and what was appended to it before. -EFBIG: there is no room, or no version to append to: write it whole.
- * After any error so does the next one. */
+ * So after any error of either. */
 int slot_file_append(struct slot_file *file, const void *data, size_t size) must_check;
 void slot_file_close(struct slot_file *file);
 

@@ -692,6 +692,7 @@ void agent_start(struct sim *sim, int node)
 	m->n_nodes_before = 0;
 	settings = settings_for(sim, node);
 	m->core = ha_core_new(&settings);
+	m->compared_term = 0;
 	step(sim, node, &(struct ha_event){ .type = HA_EV_START, .data = m->disk, .size = m->disk ? m->disk_size : 0 });
 	cpg_send(sim, node, ENTRY_JOIN, NULL, 0);
 	cpg_quorum_soon(sim, node);

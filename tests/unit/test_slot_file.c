@@ -78,17 +78,17 @@ static struct slot_file *with(const char *first, const char *second)
 	return file;
 }
 
-/* LWSLOT1, number 2, crc32 of the header and the text. */
-static void write_earlier_release(const char *text)
+/* Its magic, number 2, crc32 of the header and the data. */
+static void write_earlier_release(const void *data, size_t size)
 {
-	size_t size = strlen(text);
+	static const char magic[8] = { 'L', 'W', 'S', 'L', 'O', 'T', '1', '\n' };
 	uint8_t *both = xcalloc(2, 64u << 10), *slot = both;
 	uint32_t crc;
 
-	memcpy(slot, "LWSLOT1\n", 8);
+	memcpy(slot, magic, sizeof(magic));
 	slot[8] = 2;
 	slot[16] = (uint8_t)size;
-	memcpy(slot + 32, text, size);
+	memcpy(slot + 32, data, size);
 	crc = bytes_crc32(slot, 32 + size);
 	for (int i = 0; i < 4; i++)
 		slot[24 + i] = (uint8_t)(crc >> (8 * i));
@@ -181,6 +181,7 @@ static void a_failed_write_does_not_touch_the_version_before(void **state)
 		assert_int_equal(slot_file_write(file, "three", 5), -EFBIG);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 		assert_is("two");
+		assert_int_equal(slot_file_append(file, "!", 1), -EFBIG);
 	}
 	assert_int_equal(slot_file_write(file, "four", 4), 0);
 	assert_is("four");
@@ -308,7 +309,7 @@ static void a_version_of_an_earlier_release_is_not_appended_to(void **state)
 	size_t size = 0;
 
 	(void)state;
-	write_earlier_release("two");
+	write_earlier_release("two", 3);
 	file = reopen(&data, &size);
 	assert_int_equal(size, 3);
 	assert_memory_equal(data, "two", 3);

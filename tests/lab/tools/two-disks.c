@@ -73,8 +73,8 @@ static int serve(uint16_t port, const char *path)
 
 	if (s < 0 || bind(s, (struct sockaddr *)&address, sizeof(address)) < 0)
 		die("listening");
-	puts("ready");
-	fflush(stdout);
+	(void)puts("ready");
+	(void)fflush(stdout);
 	while (true) {
 		struct sockaddr_in from;
 		socklen_t len = sizeof(from);
@@ -123,12 +123,17 @@ static int ask(const char *peer, uint16_t port, const char *path, unsigned int c
 	return 0;
 }
 
+static unsigned int number(const char *text)
+{
+	return (unsigned int)strtoul(text, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "serve") == 0)
-		return serve((uint16_t)atoi(argv[2]), argv[3]);
+		return serve((uint16_t)number(argv[2]), argv[3]);
 	if (argc == 6 && strcmp(argv[1], "ask") == 0)
-		return ask(argv[2], (uint16_t)atoi(argv[3]), argv[4], (unsigned int)atoi(argv[5]));
+		return ask(argv[2], (uint16_t)number(argv[3]), argv[4], number(argv[5]));
 	fprintf(stderr, "usage: two-disks serve PORT FILE | two-disks ask ADDRESS PORT FILE COUNT\n");
 	return 2;
 }
