@@ -75,6 +75,17 @@ def test_goes_on_but_not_with_what_needs_it(check, capsys):
     assert re.search(r"b +NOT RUN: needs a", out) and re.search(r"c +NOT RUN: needs b", out)
 
 
+@pytest.mark.parametrize("script, expected", [
+    ("echo FAILED test_x.py::test_y - assert 1 == 2; echo later", "a: FAILED test_x.py::test_y - assert 1 == 2"),
+    ("echo '  FAIL    build/test_core (3)'; echo 2 passed, 1 failed", "a:   FAIL    build/test_core (3)"),
+    ("echo 'x.c:1:2: error: no'; echo make: gone", "a: x.c:1:2: error: no"),
+    ("echo says nothing telling", "a: says nothing telling"),
+])
+def test_the_end_names_what_failed(check, capsys, script, expected):
+    out = run(check, capsys, sh(check, "a", script + "; exit 1"), sh(check, "b", "yes 1 passed | head -100"))[1]
+    assert expected in out.splitlines()[-3:]
+
+
 def test_nothing_run_is_no_success(check, capsys):
     assert run(check, capsys, sh(check, "a", "echo 2 skipped"))[0] == 1
 
