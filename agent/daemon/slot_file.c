@@ -45,35 +45,44 @@ struct slot_file {
 	uint32_t n_parts;
 };
 
+#define AFTER_CRC sizeof(uint32_t) /* `unused`, in both headers */
+
+/* The header, in which crc is 0, and the data behind it, sealed with their checksum. */
+static uint8_t *seal(const void *header, size_t header_size, const void *data, size_t size)
+{
+	uint8_t *sealed = xcalloc(1, header_size + size);
+	uint32_t crc;
+
+	memcpy(sealed, header, header_size);
+	if (size)
+		memcpy(sealed + header_size, data, size);
+	crc = htole32(bytes_crc32(sealed, header_size + size));
+	memcpy(sealed + header_size - AFTER_CRC - sizeof(crc), &crc, sizeof(crc));
+	return sealed;
+}
+
 static uint8_t *lay_out(const char *magic, uint64_t number, const void *data, size_t size)
 {
 	struct slot_header header = { .number = htole64(number), .size = htole64(size) };
-	uint8_t *slot = xcalloc(1, sizeof(header) + size);
 
 	memcpy(header.magic, magic, sizeof(header.magic));
-	memcpy(slot, &header, sizeof(header));
-	if (size)
-		memcpy(slot + sizeof(header), data, size);
-	header.crc = htole32(bytes_crc32(slot, sizeof(header) + size));
-	memcpy(slot, &header, sizeof(header));
-	return slot;
+	return seal(&header, sizeof(header), data, size);
 }
 
 static uint8_t *lay_out_part(uint64_t number, uint32_t index, const void *data, size_t size)
 {
-	struct part_header header = { .number = htole64(number), .index = htole32(index), .size = htole32((uint32_t)size) };
-	uint8_t *part = xcalloc(1, sizeof(header) + size);
+	const struct part_header header = { .number = htole64(number), .index = htole32(index), .size = htole32((uint32_t)size) };
 
-	memcpy(part, &header, sizeof(header));
-	if (size)
-		memcpy(part + sizeof(header), data, size);
-	header.crc = htole32(bytes_crc32(part, sizeof(header) + size));
-	memcpy(part, &header, sizeof(header));
-	return part;
+	return seal(&header, sizeof(header), data, size);
+}
+
+static bool has_magic(const uint8_t *slot, const char *magic)
+{
+	return memcmp(slot, magic, sizeof(((struct slot_header *)NULL)->magic)) == 0;
 }
 
 /* The number of the version in the slot; 0: none, or one whose write was broken off. */
-static uint64_t check_slot(const uint8_t *slot, size_t slot_size, const char *magic, size_t *ret_size)
+static uint64_t check_slot(const uint8_t *slot, size_t slot_size, size_t *ret_size)
 {
 	struct slot_header header;
 	_cleanup_free_ uint8_t *again = NULL;
@@ -85,9 +94,9 @@ static uint64_t check_slot(const uint8_t *slot, size_t slot_size, const char *ma
 	memcpy(&header, slot, sizeof(header));
 	number = le64toh(header.number);
 	size = le64toh(header.size);
-	if (memcmp(header.magic, magic, sizeof(header.magic)) != 0 || size > slot_size - sizeof(header))
+	if ((!has_magic(slot, MAGIC) && !has_magic(slot, MAGIC_ALONE)) || size > slot_size - sizeof(header))
 		return 0;
-	again = lay_out(magic, number, slot + sizeof(header), size);
+	again = lay_out(header.magic, number, slot + sizeof(header), size);
 	if (memcmp(again, slot, sizeof(header)) != 0)
 		return 0;
 	*ret_size = size;
@@ -129,26 +138,23 @@ static void take_parts(struct slot_file *file, const uint8_t *slot, char **data,
 static bool take_newer(struct slot_file *file, const char *text, size_t text_size, size_t limit, char **ret_data, size_t *ret_size)
 {
 	const uint8_t *newest = NULL;
-	bool alone = false;
 
 	file->slot_size = text_size / 2;
 	for (unsigned int i = 0; i < 2; i++) {
 		const uint8_t *slot = (const uint8_t *)text + i * file->slot_size;
 		size_t size = 0;
-		bool is_alone = memcmp(text + i * file->slot_size, MAGIC_ALONE, MIN(sizeof(MAGIC_ALONE) - 1, file->slot_size)) == 0;
-		uint64_t number = check_slot(slot, file->slot_size, is_alone ? MAGIC_ALONE : MAGIC, &size);
+		uint64_t number = check_slot(slot, file->slot_size, &size);
 
 		if (number % 2 != i || number <= file->number)
 			continue;
 		file->number = number;
 		newest = slot;
-		alone = is_alone;
 		*ret_size = size;
 	}
 	if (!newest)
 		return false;
 	*ret_data = xmemdup(newest + sizeof(struct slot_header), *ret_size);
-	if (*ret_size > limit || alone)
+	if (*ret_size > limit || has_magic(newest, MAGIC_ALONE))
 		return true;
 	file->end = sizeof(struct slot_header) + *ret_size;
 	take_parts(file, newest, ret_data, ret_size);

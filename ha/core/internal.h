@@ -171,8 +171,8 @@ struct ha_core {
 	bool unreadable; /* the file was there and could not be read: this node's memory counts for nothing */
 	struct {
 		uint64_t promised, term, version;
-		bool appends;
 	} durable, writing;
+	bool write_appends;
 	struct bytes_out unsaved; /* the changes since the last write was begun */
 	bool save_anew;           /* they would not do: the whole state is to be written */
 	bool write_runs;

@@ -94,13 +94,16 @@ void order_on_command(struct ha_core *core, uint32_t sender, const struct ha_msg
 		order_command(core, sender, &msg->command);
 }
 
+/* How long so much may take to be delivered. */
+static int64_t travel_ms(size_t bytes)
+{
+	return (int64_t)(bytes / BYTES_PER_MS);
+}
+
+/* The wait begins anew with each that is delivered: it is for the first. */
 static void pump_orders(struct ha_core *core)
 {
-	size_t bytes = 0;
-
-	for (const struct order *order = core->orders; order; order = order->next)
-		bytes += order->bytes.size;
-	if (!core->orders || !core_is_due(core, &core->orders_sent_ms, RESEND_MS + (int64_t)(bytes / BYTES_PER_MS)))
+	if (!core->orders || !core_is_due(core, &core->orders_sent_ms, RESEND_MS + travel_ms(core->orders->bytes.size)))
 		return;
 	for (struct order *order = core->orders; order; order = order->next)
 		core_send_bytes(core, &order->bytes);
@@ -274,7 +277,7 @@ static void pump_silence(struct ha_core *core)
 		return;
 	limit_ms = core->unheard_since_ms + 2 * core->settings.install_wait_ms;
 	for (const struct request *request = core->requests; request; request = request->next)
-		limit_ms += (int64_t)(2 * request->command.document_size / BYTES_PER_MS); /* as a command and as an order */
+		limit_ms += travel_ms(2 * request->command.document_size); /* as a command and as an order */
 	if (core->now_ms < limit_ms) {
 		core_wake(core, limit_ms);
 		return;
@@ -314,7 +317,7 @@ void core_want(struct ha_core *core, struct want *want, uint64_t tag, const stru
 		*want = (struct want){ .active = true, .term = term, .tag = tag };
 		core->n_wants++;
 	}
-	if (!core_is_due(core, &want->sent_ms, COMMAND_RESEND_MS + (int64_t)(2 * command->document_size / BYTES_PER_MS)))
+	if (!core_is_due(core, &want->sent_ms, COMMAND_RESEND_MS + travel_ms(2 * command->document_size)))
 		return;
 	if (!is_leader(core)) {
 		core_send(core, &(struct ha_msg){ .type = HA_MSG_COMMAND, .term = term, .command = *command });

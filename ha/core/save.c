@@ -51,7 +51,7 @@ void save_pump(struct ha_core *core)
 	core->writing.version = state->version;
 	action = action_add(core, HA_ACT_PERSIST);
 	action->a.version = ++core->write_seq;
-	action->a.yes = core->writing.appends = !core->save_anew;
+	action->a.yes = core->write_appends = !core->save_anew;
 	if (core->save_anew)
 		ha_saved_encode(core->promised, state, &action->data);
 	else
@@ -67,7 +67,7 @@ void save_on_persisted(struct ha_core *core, uint64_t write_seq, int result)
 	core->write_runs = false;
 	if (result < 0) {
 		save_anew(core); /* what was to be appended may be there or not */
-		if (result == -EFBIG && core->writing.appends)
+		if (result == -EFBIG && core->write_appends)
 			return;
 		if (!core->write_failed)
 			action_note(core, true, "this node's state cannot be written (%s): it counts as silent until it can",
@@ -77,9 +77,7 @@ void save_on_persisted(struct ha_core *core, uint64_t write_seq, int result)
 		return;
 	}
 	core->write_failed = false;
-	core->durable.promised = core->writing.promised;
-	core->durable.term = core->writing.term;
-	core->durable.version = core->writing.version;
+	core->durable = core->writing;
 }
 
 /* -EBADMSG: it does not follow from the state before. */

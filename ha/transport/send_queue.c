@@ -61,14 +61,16 @@ void send_queue_done(struct send_queue *queue)
 	queue->n_queued = queue->queued_bytes = 0;
 }
 
-static void add_item(struct send_queue *queue, const void *data, size_t size, size_t header_size, size_t total, size_t offset)
+/* total 0: not a piece, but a whole message. */
+static void add_item(struct send_queue *queue, const void *data, size_t size, size_t total, size_t offset)
 {
+	size_t header_size = total ? HEADER_SIZE_PIECE : HEADER_SIZE_WHOLE;
 	struct send_item *item = xcalloc(1, sizeof(*item) + header_size + size);
 
 	item->header_size = header_size;
 	item->size = header_size + size;
-	put_le32(item->bytes, header_size == HEADER_SIZE_PIECE ? MAGIC_PIECE : MAGIC_WHOLE);
-	if (header_size == HEADER_SIZE_PIECE) {
+	put_le32(item->bytes, total ? MAGIC_PIECE : MAGIC_WHOLE);
+	if (total) {
 		put_le32(item->bytes + 8, (uint32_t)total);
 		put_le32(item->bytes + 12, (uint32_t)offset);
 	}
@@ -85,9 +87,9 @@ int send_queue_add(struct send_queue *queue, const void *data, size_t size, size
 	if (size > limit_bytes || queue->queued_bytes > limit_bytes - size)
 		return -ENOBUFS;
 	if (size <= SEND_PIECE_SIZE)
-		add_item(queue, data, size, HEADER_SIZE_WHOLE, 0, 0);
+		add_item(queue, data, size, 0, 0);
 	for (size_t at = 0; size > SEND_PIECE_SIZE && at < size; at += SEND_PIECE_SIZE)
-		add_item(queue, (const char *)data + at, MIN(size - at, SEND_PIECE_SIZE), HEADER_SIZE_PIECE, size, at);
+		add_item(queue, (const char *)data + at, MIN(size - at, SEND_PIECE_SIZE), size, at);
 	return 0;
 }
 

@@ -141,7 +141,6 @@ struct machine {
 	bool joined;         /* its CPG join is in the order */
 	uint64_t incarnation;
 	struct ha_core *core;
-	uint64_t compared_term, compared_version; /* its state of then, with the others' */
 	struct item *inbox, **inbox_tail;
 	bool run_queued;
 	uint64_t timer_seq;

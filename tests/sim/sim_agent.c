@@ -267,6 +267,11 @@ static void note_disk(struct machine *m, const struct ha_msg *change)
 	}
 }
 
+static bool has_no_room(const struct machine *m)
+{
+	return m->writing_appends && m->disk_size > DISK_ROOM;
+}
+
 static void reach_disk(struct machine *m)
 {
 	struct ha_saved saved;
@@ -298,7 +303,7 @@ static void ev_written(struct sim *sim, int node, uint64_t seq, uint64_t incarna
 {
 	struct machine *m = &sim->machines[node];
 	bool ok = !m->disk_trouble || sim->healing;
-	bool no_room = m->writing_appends && m->disk_size > DISK_ROOM;
+	bool no_room = has_no_room(m);
 
 	(void)p;
 	if (!m->power || m->write_seq != seq || !m->writing || m->incarnation != incarnation)
@@ -692,7 +697,6 @@ void agent_start(struct sim *sim, int node)
 	m->n_nodes_before = 0;
 	settings = settings_for(sim, node);
 	m->core = ha_core_new(&settings);
-	m->compared_term = 0;
 	step(sim, node, &(struct ha_event){ .type = HA_EV_START, .data = m->disk, .size = m->disk ? m->disk_size : 0 });
 	cpg_send(sim, node, ENTRY_JOIN, NULL, 0);
 	cpg_quorum_soon(sim, node);
@@ -720,7 +724,7 @@ static void forget_agent(struct sim *sim, int node)
 	m->core = NULL;
 	m->agent = m->joined = m->stopped = false;
 	m->incarnation = 0;
-	if (m->writing && (!m->writing_appends || m->disk_size <= DISK_ROOM) && sim_chance(sim, 50))
+	if (m->writing && !has_no_room(m) && sim_chance(sim, 50))
 		reach_disk(m);
 	free(m->writing);
 	m->writing = NULL;

@@ -29,17 +29,13 @@ static void grow_seen(struct sim *sim)
 
 static void check_agreement(struct sim *sim, int node)
 {
-	struct machine *m = &sim->machines[node];
-	const struct ha_state *state = &m->core->replica.state;
+	const struct ha_state *state = &sim->machines[node].core->replica.state;
 	struct bytes_out bytes = { .data = NULL };
 	uint32_t crc;
 	size_t at;
 
-	/* One that has changed under the same name is seen at its next name. */
-	if (!state->term || (state->term == m->compared_term && state->version == m->compared_version))
+	if (!state->term)
 		return;
-	m->compared_term = state->term;
-	m->compared_version = state->version;
 	ha_state_encode(state, &bytes);
 	crc = bytes_crc32(bytes.data, bytes.size);
 	bytes_out_done(&bytes);

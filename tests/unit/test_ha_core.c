@@ -649,7 +649,7 @@ static void assert_disk_has_it_all(uint32_t id)
 	ha_core_free(again);
 }
 
-/* Rounds, moves, a record, a death: written down as changes, and written whole where there is no room for them. */
+/* Rounds and moves: written down as changes, and written whole where there is no room for them. */
 static void what_was_appended_comes_back(void **state)
 {
 	int wholes = c.nodes[1].disk_wholes, appends = c.nodes[3].disk_appends;
