@@ -98,6 +98,7 @@ static void perform(struct agent *agent, const struct ha_action *action)
 		perform_duty(agent, action);
 		break;
 	case HA_ACT_FENCE:
+		agent_take_config(agent); /* the commit that settles the document after a start is the one that fencing has waited for */
 		fence_job_start(agent, action->nodeid, action->epoch);
 		break;
 	case HA_ACT_REPLY:

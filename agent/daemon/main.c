@@ -2,6 +2,7 @@
 /* lunwardd: start in order, run, stop. Stopping leaves the kernel as it is: hosts notice nothing. */
 #include <errno.h>
 #include <execinfo.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "base/xalloc.h"
 
 #define ELECTORATE_RETRY_S 1
+#define ARENAS_MAX 1
 
 static struct loop_timer watchdog_timer; /* fires for the life of the process */
 
@@ -168,6 +170,9 @@ int main(int argc, char **argv)
 	}
 	log_set_level(agent->settings.log_level);
 	signal(SIGPIPE, SIG_IGN);
+	/* Threads that meet in malloc() get a heap each, up to eight for each processor, which stays when they have ended (mallopt(3)): workers
+	 * come by the dozen when groups start, and at rest there is none. */
+	(void)mallopt(M_ARENA_MAX, ARENAS_MAX);
 	watch_aborts();
 	prctl(PR_SET_DUMPABLE, 0); /* secrets are in memory */
 	/* A daemon that has to page in its code from a disk it is about to fence would not get far. */
