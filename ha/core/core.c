@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Life of the machine and the way of an event through it. After each event all duties are looked at again (level-triggered). */
+/* Life of the machine and the way of an event through it. After each event that is news all duties are looked at again (level-triggered). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,7 +197,8 @@ static void on_message(struct ha_core *core, const struct ha_event *event)
 	ha_msg_done(&msg);
 }
 
-static void dispatch(struct ha_core *core, const struct ha_event *event)
+/* false: nothing has changed that any duty depends on. */
+static bool dispatch(struct ha_core *core, const struct ha_event *event)
 {
 	switch (event->type) {
 	case HA_EV_START:
@@ -232,9 +233,9 @@ static void dispatch(struct ha_core *core, const struct ha_event *event)
 		request_on_request(core, event);
 		break;
 	case HA_EV_LOCAL:
-		local_on_local(core, event);
-		break;
+		return local_on_local(core, event);
 	}
+	return true;
 }
 
 static void tell_notes(struct ha_core *core)
@@ -284,8 +285,7 @@ void ha_core_step(struct ha_core *core, const struct ha_event *event, int64_t no
 	actions_forget(core);
 	core->now_ms = now_ms;
 	core->wake_ms = INT64_MAX;
-	dispatch(core, event);
-	if (!core->started)
+	if (!dispatch(core, event) || !core->started)
 		return;
 	round_pump(core);
 	order_commit(core);

@@ -285,7 +285,7 @@ int save_restore(struct ha_core *core, const void *data, size_t size) must_check
 
 /* local.c */
 void local_on_done(struct ha_core *core, const struct ha_event *event);
-void local_on_local(struct ha_core *core, const struct ha_event *event);
+bool local_on_local(struct ha_core *core, const struct ha_event *event); /* false: nothing new */
 void local_on_outdate(struct ha_core *core, const char *group, uint32_t nodeid);
 void local_pump(struct ha_core *core);
 struct local_group *local_group(struct ha_core *core, const char *name); /* made if it is not there; not yet looked at */

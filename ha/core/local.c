@@ -190,58 +190,82 @@ void local_on_done(struct ha_core *core, const struct ha_event *event)
 		local->retry_ms = core->now_ms + RETRY_MS;
 }
 
-static void on_local_serving(struct local_group *local, bool yes, bool in_part)
+static bool on_local_serving(struct local_group *local, bool yes, bool in_part)
 {
+	enum serving serving = !yes ? SERVING_NO : in_part ? SERVING_MAYBE : SERVING_YES;
+
 	if (local->running.type || local->stand_down_runs || local->closing)
-		return; /* their answers tell */
-	local->serving = !yes ? SERVING_NO : in_part ? SERVING_MAYBE : SERVING_YES;
+		return false; /* their answers tell */
+	if (local->serving == serving)
+		return false;
+	local->serving = serving;
+	return true;
 }
 
-static void on_local_current(struct local_group *local, uint32_t nodeid, bool yes)
+static bool on_local_ready(struct local_group *local, enum answer ready)
+{
+	if (local->ready == ready)
+		return false;
+	local->ready = ready;
+	return true;
+}
+
+static bool on_local_current(struct local_group *local, uint32_t nodeid, bool yes)
 {
 	struct local_copy *copy = nodeid ? find_copy(local, nodeid) : NULL;
+	enum copy_level level = yes ? COPY_YES : COPY_NO;
 
-	if (!copy)
-		return;
-	if (!yes)
-		copy->level = COPY_NO;
-	else if (copy->level != COPY_STALE)
-		copy->level = COPY_YES;
+	if (!copy || copy->level == level || (yes && copy->level == COPY_STALE))
+		return false;
+	copy->level = level;
+	return true;
 }
 
-static void on_local_portals_down(struct ha_core *core, uint32_t nodeid)
+static bool on_local_portals_down(struct ha_core *core, uint32_t nodeid)
 {
 	const struct ha_state_node *node = state_node(&core->replica.state, nodeid);
 	struct local_node *local = local_node(core, nodeid);
 
-	if (local && node && node->portal_holder == core_me(core) && node->portal_next &&
-	    core_is_settled(core, node->changed))
-		local->portals_down = true;
+	if (!local || local->portals_down || !node || node->portal_holder != core_me(core) || !node->portal_next ||
+	    !core_is_settled(core, node->changed))
+		return false;
+	local->portals_down = true;
+	return true;
 }
 
-void local_on_local(struct ha_core *core, const struct ha_event *event)
+static bool on_local_of_group(struct ha_core *core, struct local_group *local, const struct ha_event *event)
+{
+	const struct ha_state_group *group;
+
+	switch (event->local) {
+	case HA_LOCAL_SERVING:
+		return on_local_serving(local, event->yes, event->result < 0);
+	case HA_LOCAL_READY:
+		return on_local_ready(local, event->yes ? YES : NO);
+	case HA_LOCAL_CURRENT:
+		group = state_group(&core->replica.state, event->group);
+		if (group)
+			sync_copies(core, local, group);
+		return on_local_current(local, event->nodeid, event->yes);
+	case HA_LOCAL_PORTALS_DOWN:
+		break;
+	}
+	return false;
+}
+
+bool local_on_local(struct ha_core *core, const struct ha_event *event)
 {
 	struct local_group *local;
 
-	if (event->local == HA_LOCAL_PORTALS_DOWN) {
-		on_local_portals_down(core, event->nodeid);
-		return;
-	}
+	if (event->local == HA_LOCAL_PORTALS_DOWN)
+		return on_local_portals_down(core, event->nodeid);
 	if (!event->group)
-		return;
+		return false;
 	local = local_group(core, event->group);
+	if (!on_local_of_group(core, local, event))
+		return false;
 	local_dirty(core, local);
-	if (event->local == HA_LOCAL_SERVING) {
-		on_local_serving(local, event->yes, event->result < 0);
-	} else if (event->local == HA_LOCAL_READY) {
-		local->ready = event->yes ? YES : NO;
-	} else if (event->local == HA_LOCAL_CURRENT) {
-		const struct ha_state_group *group = state_group(&core->replica.state, event->group);
-
-		if (group)
-			sync_copies(core, local, group);
-		on_local_current(local, event->nodeid, event->yes);
-	}
+	return true;
 }
 
 /* --- closing -----------------------------------------------------------------------------------------------------------------*/

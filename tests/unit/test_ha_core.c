@@ -810,6 +810,25 @@ static void moves_are_refused_with_a_reason(void **state)
 	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 1), -EBUSY);
 }
 
+/* Agents say what they know whenever they look. */
+static void what_is_known_costs_nothing(void **state)
+{
+	uint64_t version = look(1).version, n_pumped = c.nodes[1].core->n_pumped;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		local(1, HA_LOCAL_SERVING, "g1", 0, true);
+		local(1, HA_LOCAL_READY, "g1", 0, true);
+		local(1, HA_LOCAL_CURRENT, "g1", 2, true);
+	}
+	assert_int_equal(c.nodes[1].core->n_pumped, n_pumped + 1); /* of the copy nothing was known */
+	assert_int_equal(look(1).version, version);
+	local(1, HA_LOCAL_CURRENT, "g1", 2, false);
+	assert_false(has(group_at(1, "g1").current, 2));
+	local(1, HA_LOCAL_CURRENT, "g1", 2, true);
+	assert_true(has(group_at(1, "g1").current, 2));
+}
+
 static int maintenance(uint32_t id, uint32_t nodeid, enum ha_maintenance what)
 {
 	int before = c.nodes[id].replies;
@@ -1656,6 +1675,7 @@ int main(void)
 		T(failed_acquire_goes_back),
 		T(failed_release_goes_back),
 		T(target_that_got_unfit_is_not_taken),
+		T(what_is_known_costs_nothing),
 		T(moves_are_refused_with_a_reason),
 		T(node_in_maintenance_gives_away_one_group_after_the_other),
 		T(group_that_cannot_leave_a_node_in_maintenance_stays),
