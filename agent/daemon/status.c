@@ -199,9 +199,54 @@ static int by_time(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static bool says(const json_t *step, const char *key, const char *value)
+{
+	const char *said = json_string_value(json_object_get(step, key));
+
+	return said && strcmp(said, value) == 0;
+}
+
+/* Of steps in order of time: the first one of that name; by `node`, if one is given. */
+static const json_t *find_step(const json_t *steps, const char *name, const char *node)
+{
+	const json_t *step;
+	size_t i;
+
+	json_array_foreach (steps, i, step) {
+		if (says(step, "step", name) && (!node || says(step, "node", node)))
+			return step;
+	}
+	return NULL;
+}
+
+static json_int_t step_ms(const json_t *step)
+{
+	return json_integer_value(json_object_get(step, "at_ms"));
+}
+
+/* What it was, as far as the steps tell: from the first of them until hosts were told that the owner's ports are the good ones. */
+static void tell_change(json_t *change, const json_t *steps, const char *owner)
+{
+	const json_t *release = find_step(steps, "release", NULL), *lost = find_step(steps, "membership lost", NULL);
+	const json_t *end = find_step(steps, "ALUA", owner);
+	json_int_t first_ms = step_ms(json_array_get(steps, 0));
+	char started[32];
+
+	if (!end)
+		return;
+	timeline_iso(first_ms, started, sizeof(started));
+	json_object_set_new(change, "kind", json_string(lost ? "takeover" : release ? "move" : "start"));
+	if (release && !lost)
+		json_object_set(change, "from", json_object_get(release, "node"));
+	json_object_set_new(change, "to", json_string(owner));
+	json_object_set_new(change, "started", json_string(started));
+	json_object_set_new(change, "total_ms", json_integer(step_ms(end) - first_ms));
+}
+
 static json_t *last_change_json(const struct agent *agent, const struct ha_group_view *group)
 {
 	json_t *sorted[HA_COPIES_MAX * TIMELINE_STEPS_MAX], *steps = json_array();
+	json_t *change = json_pack("{s:I, s:o}", "epoch", (json_int_t)group->epoch, "steps", steps);
 	size_t n = 0;
 
 	for (size_t i = 0; i < HA_COPIES_MAX && group->nodes[i]; i++) {
@@ -223,7 +268,9 @@ static json_t *last_change_json(const struct agent *agent, const struct ha_group
 	qsort(sorted, n, sizeof(sorted[0]), by_time);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(steps, sorted[i]);
-	return json_pack("{s:I, s:o}", "epoch", (json_int_t)group->epoch, "steps", steps);
+	if (group->phase == HA_PHASE_OWNED)
+		tell_change(change, steps, agent_node_name(agent, group->owner));
+	return change;
 }
 
 static void group_problems(struct report *report, const struct ha_group_view *group)

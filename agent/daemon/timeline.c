@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/timeline.h"
 
+#include <stdio.h>
 #include <time.h>
 
 void timeline_start(struct timeline *t)
@@ -21,6 +22,15 @@ int64_t timeline_now_ms(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void timeline_iso(int64_t at_ms, char *text, size_t size)
+{
+	time_t s = (time_t)(at_ms / 1000);
+	struct tm tm;
+	size_t len = gmtime_r(&s, &tm) ? strftime(text, size, "%Y-%m-%dT%H:%M:%S", &tm) : 0;
+
+	snprintf(text + len, size - len, ".%03dZ", (int)(at_ms % 1000));
 }
 
 json_t *timeline_json(const struct timeline *t)

@@ -23,6 +23,7 @@ struct timeline {
 void timeline_start(struct timeline *t); /* forgets the change before */
 void timeline_add(struct timeline *t, const char *name, uint64_t epoch, int64_t at_ms, int64_t took_ms);
 int64_t timeline_now_ms(void);
+void timeline_iso(int64_t at_ms, char *text, size_t size); /* in UTC, by ISO 8601; 32 bytes are enough */
 json_t *timeline_json(const struct timeline *t); /* array of {"step","at_ms","took_ms"}; caller's reference */
 
 #endif

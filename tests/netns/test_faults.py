@@ -82,11 +82,24 @@ def test_owner_agent_and_corosync_killed(storage, nodes):
     storage.settle(g1="n2", g2="n2")
 
 
+def wait_told(node, kind, **more):
+    """The last change of g1, as status tells it, is of that kind and has an end."""
+    want = {"kind": kind, "to": "n2", **more}
+
+    def told():
+        change = node.agent.group("g1")["last_change"]
+        return {k: change.get(k) for k in want} == want and change["total_ms"] > 0 and change["started"].endswith("Z")
+    wait_until(told, PATIENCE_S, f"{want} told")
+
+
 def test_owner_loses_power(storage, nodes):
-    n1, _, _ = nodes
+    n1, n2, n3 = nodes
     storage.crash(n1)
     storage.wait_served("g1", "n2")
     storage.wait_fenced("n1")  # dead is not proven dead
+    for node in (n2, n3):
+        wait_told(node, "takeover")
+        assert "last takeover: n2, " in node.agent.lunward("status").stdout
     storage.boot(n1)
     storage.settle(g1="n2", g2="n2")
 
@@ -104,6 +117,7 @@ def test_drills(storage, nodes, tmp_path):
     assert (said["kind"], said["from"], said["to"]) == ("move", "n1", "n2") and said["agent_ms"] > 0, done
     assert done.returncode == (0 if said["ok"] else 1)
     storage.wait_served("g1", "n2")
+    wait_told(n3, "move", **{"from": "n1"})
     n3.agent.lunward("move", "g1", "n1", check=True)
     storage.settle(g1="n1", g2="n2")
     assert "cannot fence itself" in drill(n1, "--crash", "--yes")[1].stderr
