@@ -161,6 +161,15 @@ static bool take_newer(struct slot_file *file, const char *text, size_t text_siz
 	return true;
 }
 
+/* Magics differ in their number. What a later release keeps may be more than this one can. */
+static bool is_of_later_release(const char *slot, size_t size)
+{
+	const size_t digit = sizeof(MAGIC) - 3;
+
+	return size >= sizeof(struct slot_header) && memcmp(slot, MAGIC, digit) == 0 && slot[digit] > MAGIC[digit] && slot[digit] <= '9' &&
+	       slot[digit + 1] == '\n';
+}
+
 int slot_file_open(const char *path, size_t limit, struct slot_file **ret, char **ret_data, size_t *ret_size)
 {
 	struct slot_file *file;
@@ -171,6 +180,10 @@ int slot_file_open(const char *path, size_t limit, struct slot_file **ret, char 
 
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
+	if (text && (is_of_later_release(text, size / 2) || is_of_later_release(text + size / 2, size / 2))) {
+		free(text);
+		return -EPROTONOSUPPORT;
+	}
 	file = xcalloc(1, sizeof(*file));
 	file->path = xstrdup(path);
 	file->fd = -1;

@@ -20,7 +20,7 @@ struct slot_file;
 /*
  * Reads what is there, a version and what was appended to it as one: *ret_data, allocated, or NULL and size 0 if there is no file. A file
  * without any slot is given as it is: one of an earlier release, which the next write replaces, or damaged, which is for the caller to find
- * out. -EFBIG: a version of more than `limit` bytes.
+ * out. -EFBIG: a version of more than `limit` bytes. -EPROTONOSUPPORT: a later release has written it; it is left as it is.
  * Blocks. The caller owns *ret (slot_file_close()) and *ret_data.
  */
 int slot_file_open(const char *path, size_t limit, struct slot_file **ret, char **ret_data, size_t *ret_size) must_check;

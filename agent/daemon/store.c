@@ -33,6 +33,9 @@ int store_load(struct agent *agent, char **ret_data, size_t *ret_size, struct er
 	if (rc < 0)
 		return err_errno(err, rc, "%s", agent->settings.state_dir);
 	rc = slot_file_open(path, STATE_SIZE_MAX, &agent->state_file, ret_data, ret_size);
+	if (rc == -EPROTONOSUPPORT)
+		return err_set(err, rc, "%s was written by a later release of lunward, and this one (" LUNWARD_VERSION ") would lose what it says: "
+			       "install that release again; or, if the other nodes run, move the file away, and this node takes the state from them", path);
 	return rc < 0 ? err_errno(err, rc, "%s", path) : 0;
 }
 

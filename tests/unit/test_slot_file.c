@@ -369,6 +369,29 @@ static void another_format_is_given_as_it_is(void **state)
 	slot_file_close(file);
 }
 
+/* A downgrade: this release must neither use it nor write over it. */
+static void a_later_release_is_left_alone(void **state)
+{
+	for (size_t slot = 0; slot < 2; slot++) {
+		struct slot_file *file = with("one", "two");
+		char *before = NULL, *after = NULL, *data = NULL;
+		size_t n_before = 0, n_after = 0, size = 0;
+
+		slot_file_close(file);
+		assert_int_equal(file_read(path, 1 << 20, &before, &n_before), 0);
+		memcpy(before + slot * n_before / 2, "LWSLOT3\n", 8);
+		assert_int_equal(file_replace(path, before, n_before, 0600), 0);
+		assert_int_equal(slot_file_open(path, LIMIT, &file, &data, &size), -EPROTONOSUPPORT);
+		assert_int_equal(file_read(path, 1 << 20, &after, &n_after), 0);
+		assert_int_equal(n_after, n_before);
+		assert_memory_equal(after, before, n_before);
+		free(before);
+		free(after);
+		(void)unlink(path);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -383,6 +406,7 @@ int main(void)
 		cmocka_unit_test_teardown(it_grows, forget),
 		cmocka_unit_test_teardown(a_file_that_was_removed_is_made_again, forget),
 		cmocka_unit_test_teardown(another_format_is_given_as_it_is, forget),
+		cmocka_unit_test_teardown(a_later_release_is_left_alone, forget),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
