@@ -132,7 +132,7 @@ static int start_core(struct agent *agent, struct ha_settings *settings, struct 
 static int run(struct agent *agent, struct err *err)
 {
 	struct ha_settings core_settings = { .install_wait_ms = 2000, .away_limit_ms = 30000, .fence_retry_ms = 10000,
-					     .calm_ms = 600000 };
+					     .calm_ms = 600000, .start_wait_ms = agent->settings.start_wait_ms };
 	struct watchdog watchdog;
 	int rc;
 

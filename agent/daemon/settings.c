@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/compiler.h"
+
+#define SECONDS_MAX 3600
 
 static const char usage[] =
 	"Usage: lunwardd [OPTION]...\n"
@@ -17,6 +20,7 @@ static const char usage[] =
 	"  --run-dir DIR        control socket and run-time files (default /run/lunward)\n"
 	"  --configfs PATH      the kernel target's tree (default /sys/kernel/config/target)\n"
 	"  --fence-dir DIR      where fence agents are (default /usr/sbin)\n"
+	"  --start-wait SECONDS how long after its start nodes that were not seen yet are not fenced (default 60)\n"
 	"  --trace FILE         what the state machine is told and answers, for tests and bug reports (holds secrets)\n"
 	"  --help, --version\n";
 
@@ -40,13 +44,25 @@ static int parse_level(const char *name, enum log_level *ret_level)
 	return -EINVAL;
 }
 
+static int parse_seconds(const char *text, int64_t *ret_ms)
+{
+	char *end;
+	unsigned long s = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end || s > SECONDS_MAX)
+		return -EINVAL;
+	*ret_ms = (int64_t)s * 1000;
+	return 0;
+}
+
 int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 {
-	enum { OPT_LEVEL = 1, OPT_STATE, OPT_RUN, OPT_CONFIGFS, OPT_FENCE, OPT_TRACE, OPT_HELP, OPT_VERSION };
+	enum { OPT_LEVEL = 1, OPT_STATE, OPT_RUN, OPT_CONFIGFS, OPT_FENCE, OPT_START_WAIT, OPT_TRACE, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
 		{ "log-level", required_argument, NULL, OPT_LEVEL }, { "state-dir", required_argument, NULL, OPT_STATE },
 		{ "run-dir", required_argument, NULL, OPT_RUN },     { "configfs", required_argument, NULL, OPT_CONFIGFS },
 		{ "fence-dir", required_argument, NULL, OPT_FENCE }, { "trace", required_argument, NULL, OPT_TRACE },
+		{ "start-wait", required_argument, NULL, OPT_START_WAIT },
 		{ "help", no_argument, NULL, OPT_HELP },	     { "version", no_argument, NULL, OPT_VERSION },
 		{ 0 },
 	};
@@ -57,6 +73,7 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 				  .configfs = "/sys/kernel/config/target",
 				  .fence_dir = "/usr/sbin",
 				  .log_level = LOG_LEVEL_INFO,
+				  .start_wait_ms = 60000,
 				  .job_deadline_ms = 30000,
 				  .provision_deadline_ms = 600000,
 				  .threads = 16 };
@@ -78,6 +95,10 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 			break;
 		case OPT_FENCE:
 			ret->fence_dir = optarg;
+			break;
+		case OPT_START_WAIT:
+			if (parse_seconds(optarg, &ret->start_wait_ms) < 0)
+				return err_set(err, -EINVAL, "--start-wait: not a number of seconds up to %d: %s", SECONDS_MAX, optarg);
 			break;
 		case OPT_TRACE:
 			ret->trace = optarg;

@@ -118,6 +118,7 @@ static void on_start(struct ha_core *core, const struct ha_event *event)
 	int rc;
 
 	core->started = true;
+	core->started_ms = core->now_ms;
 	core->tell_changed = true;
 	if (!event->size)
 		return;
@@ -141,6 +142,10 @@ static void on_view(struct ha_core *core, const struct ha_event *event)
 		ids_add(&core->members, event->nodes[i]);
 	for (size_t i = 0; i < event->n_ring; i++)
 		ids_add(&core->ring, event->ring[i]);
+	for (size_t i = 0; i < core->members.n; i++)
+		ids_add(&core->seen, core->members.ids[i]);
+	for (size_t i = 0; i < core->ring.n; i++)
+		ids_add(&core->seen, core->ring.ids[i]);
 	round_on_view(core);
 	core->tell_changed = true;
 }

@@ -32,6 +32,8 @@ struct ha_settings {
 	int64_t install_wait_ms; /* see PROTOCOL.md; default 2000 */
 	int64_t away_limit_ms;   /* default 30000 */
 	int64_t fence_retry_ms;  /* default 10000 */
+	int64_t start_wait_ms;   /* so long after its own start this node waits for nodes that it has not seen yet before it has them
+				  * fenced: after a power cut of all they may be booting; default 0 */
 	int64_t calm_ms;         /* an owner that has served so long forgives the losses before it; default 600000 */
 };
 

@@ -128,6 +128,7 @@ struct local_node {
 	uint32_t nodeid;
 	bool portals_down; /* this node does not serve its portals; only while it is asked to hand them over */
 	struct want want_portals;
+	bool awaited; /* it was told that it is waited for, and may be booting */
 	bool fence_runs;
 	uint64_t fence_seq; /* down_seq of the last fencing */
 	bool fence_answered;
@@ -183,6 +184,8 @@ struct ha_core {
 	/* what Corosync says */
 	enum answer quorum;
 	struct ha_ids members, ring;
+	struct ha_ids seen; /* in either of them, ever since started_ms */
+	int64_t started_ms;
 	bool connected;
 
 	/* view */

@@ -71,6 +71,21 @@ static bool may_still_come(struct ha_core *core, uint32_t nodeid)
 	return true;
 }
 
+/* After a power cut of all, nodes come back one after the other: fencing the slow ones would put out what is just coming. */
+static bool may_be_booting(struct ha_core *core, struct local_node *local, const struct ha_state_node *node)
+{
+	int64_t limit_ms = core->started_ms + core->settings.start_wait_ms;
+
+	if (ids_has(&core->seen, node->nodeid) || core->now_ms >= limit_ms)
+		return false;
+	if (!local->awaited)
+		action_note(core, true, "node %s: not seen since this node has started: it is fenced if it does not come within %lld s",
+			    node_name(&core->settings, node->nodeid), (long long)((limit_ms - core->now_ms + 999) / 1000));
+	local->awaited = true;
+	core_wake(core, limit_ms);
+	return true;
+}
+
 static void fence(struct ha_core *core, struct local_node *local, const struct ha_state_node *node)
 {
 	struct action *action;
@@ -78,7 +93,7 @@ static void fence(struct ha_core *core, struct local_node *local, const struct h
 	if (!core_is_active(core) || !am_lowest_up(core) || !core_is_settled(core, node->changed) || local->fence_runs)
 		return;
 	if (node->state != HA_NODE_DOWN || node->evidence != HA_EVIDENCE_NONE || !holds_something(&core->replica, node->nodeid) ||
-	    may_still_come(core, node->nodeid))
+	    may_still_come(core, node->nodeid) || may_be_booting(core, local, node))
 		return;
 	if (local->fence_answered && local->fence_seq == node->down_seq) {
 		if (local->fence_result == 0)

@@ -16,6 +16,7 @@ from world import World
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = os.path.join(HERE, "tools")
 PATIENCE_S = 90  # for what is to happen; the machine may be busy
+START_WAIT_S = 10  # for nodes that boot after the others
 BOUND_S = 30  # for what must have stopped
 VOLUMES = {"g1": ("v1", "v2"), "g2": ("s1",)}
 # The core that tells a trace again must speak as the one that wrote it.
@@ -46,7 +47,8 @@ class Agent:
         self.lives += 1
         self.traces.append((self.node.path(f"trace-{self.lives}"), REPLAYS[self.program]))
         with open(self.node.path("lunwardd.log"), "a", encoding="utf-8") as log:
-            self.process = self.node.popen([self.path("tests/netns", self.program), "--fence-dir", TOOLS, "--trace", self.traces[-1][0]],
+            self.process = self.node.popen([self.path("tests/netns", self.program), "--fence-dir", TOOLS, "--start-wait", str(START_WAIT_S),
+                                            "--trace", self.traces[-1][0]],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env())
 
     def kill(self):

@@ -575,6 +575,7 @@ def test_power_cut_of_all(storage, nodes):
         storage.crash(node)
     storage.boot()
     storage.settle()
+    assert not storage.world.fenced  # though they do not come at one moment
 
 
 def test_power_cut_of_all_after_the_owner_went_on_alone(storage, nodes):

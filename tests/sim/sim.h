@@ -255,7 +255,7 @@ struct sim {
 	bool lossy;     /* CPG is worse than it is */
 	bool busy;      /* operators move groups all the time */
 	int refused;    /* percent of messages that CPG does not take (CS_ERR_TRY_AGAIN) */
-	int64_t calm_ms;
+	int64_t calm_ms, start_wait_ms;
 	uint64_t counted_term, counted_version; /* what coverage has counted */
 
 	struct group groups[MAX_GROUPS];

@@ -667,7 +667,8 @@ static void ev_poll(struct sim *sim, int node, uint64_t incarnation, uint64_t b,
 static struct ha_settings settings_for(struct sim *sim, int node)
 {
 	struct ha_settings settings = { .nodeid = sim->machines[node].id, .n_electorate = (size_t)sim->n,
-					.incarnation = sim->machines[node].incarnation, .calm_ms = sim->calm_ms };
+					.incarnation = sim->machines[node].incarnation, .calm_ms = sim->calm_ms,
+					.start_wait_ms = sim->start_wait_ms };
 
 	for (int i = 0; i < sim->n; i++) {
 		settings.electorate[i].nodeid = sim->machines[i].id;

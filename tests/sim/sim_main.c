@@ -164,6 +164,7 @@ static void build_world(struct sim *sim)
 		sim->lossy = sim->busy = false;
 	}
 	sim->calm_ms = sim_chance(sim, 50) ? sim_between(sim, 3000, 15000) : 600000;
+	sim->start_wait_ms = sim_chance(sim, 50) ? sim_between(sim, 1000, 20000) : 0;
 	sim->next_write = 1;
 	sim->next_uuid = 2;
 	for (int i = 0; i < sim->n; i++) {

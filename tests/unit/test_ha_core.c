@@ -58,6 +58,7 @@ struct node {
 struct cluster {
 	struct node nodes[MAX_NODES + 1]; /* by id */
 	uint32_t n;
+	int64_t start_wait_ms;
 	int64_t now_ms;
 	uint64_t lives;
 	struct {
@@ -245,7 +246,7 @@ static void pass(int64_t ms)
 
 static void boot(uint32_t id)
 {
-	struct ha_settings settings = { .nodeid = id, .n_electorate = c.n, .incarnation = ++c.lives };
+	struct ha_settings settings = { .nodeid = id, .n_electorate = c.n, .incarnation = ++c.lives, .start_wait_ms = c.start_wait_ms };
 	struct node *node = &c.nodes[id];
 
 	for (uint32_t i = 1; i <= c.n; i++) {
@@ -1148,6 +1149,46 @@ static void failed_fencing_promotes_nobody(void **state)
 	expect("g1", HA_PHASE_ACQUIRING, 2);
 }
 
+/* After a power cut of all they come back one after the other. */
+static void nodes_that_may_be_booting_are_not_fenced(void **state)
+{
+	(void)state;
+	c.start_wait_ms = 60000;
+	for (uint32_t id = 1; id <= 3; id++)
+		die(id);
+	boot(2);
+	boot(3);
+	VIEW(2, 3);
+	pass(59000);
+	assert_true(look(2).active);
+	assert_int_equal(node_at(2, 1).state, HA_NODE_DOWN);
+	assert_null(task_at(2, HA_ACT_FENCE, ""));
+	pass(2000);
+	assert_int_equal(task_at(2, HA_ACT_FENCE, "")->nodeid, 1);
+}
+
+static void who_was_seen_and_is_lost_is_fenced_at_once(void **state)
+{
+	(void)state;
+	c.start_wait_ms = 60000;
+	for (uint32_t id = 1; id <= 3; id++)
+		die(id);
+	boot(2);
+	boot(3);
+	VIEW(2, 3);
+	pass(5000);
+	boot(1);
+	VIEW(1, 2, 3);
+	pass(1000);
+	assert_null(task_at(1, HA_ACT_FENCE, ""));
+	assert_null(task_at(2, HA_ACT_FENCE, ""));
+	local(1, HA_LOCAL_SERVING, "g1", 0, true);
+	die(1);
+	VIEW(2, 3);
+	settle();
+	assert_int_equal(task_at(2, HA_ACT_FENCE, "")->nodeid, 1);
+}
+
 static void running_node_cannot_be_confirmed_down(void **state)
 {
 	(void)state;
@@ -1689,6 +1730,8 @@ int main(void)
 		T(request_ordered_twice_is_obeyed_once),
 		T(crash_fence_takeover),
 		T(failed_fencing_promotes_nobody),
+		T(nodes_that_may_be_booting_are_not_fenced),
+		T(who_was_seen_and_is_lost_is_fenced_at_once),
 		T(running_node_cannot_be_confirmed_down),
 		T(late_evidence_for_an_earlier_death),
 		T(stands_down_without_quorum_and_acquires_again),
