@@ -121,6 +121,7 @@ static void ev_continue(struct sim *sim, int node, uint64_t incarnation, uint64_
 		return;
 	sim_log(sim, "n%d: agent continues", node);
 	m->stopped = false;
+	m->unquorate_ms = 0; /* what is to be closed without quorum it has time for from now on */
 	agent_wake(sim, node);
 }
 
