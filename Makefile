@@ -23,6 +23,7 @@ LIBEXECDIR ?= $(PREFIX)/libexec/lunward
 # Debian 12 looks for units of a package here only.
 UNITDIR ?= /lib/systemd/system
 PYTHON ?= /usr/bin/python3
+PYTEST = $(PYTHON) -m pytest -q -rfEs -p no:cacheprovider
 
 ifeq ($(origin CC),default)
 CC := gcc

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/xalloc.h"
@@ -48,6 +49,17 @@ void strbuf_addf(struct strbuf *sb, const char *fmt, ...)
 	vsnprintf(sb->s + sb->len, (size_t)len + 1, fmt, ap);
 	va_end(ap);
 	sb->len += (size_t)len;
+}
+
+void strbuf_add_utc(struct strbuf *sb, int64_t wall_ms)
+{
+	time_t s = (time_t)(wall_ms / 1000);
+	struct tm tm;
+	char text[32];
+
+	if (!gmtime_r(&s, &tm) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		text[0] = '\0';
+	strbuf_addf(sb, "%s.%03dZ", text, (int)(wall_ms % 1000));
 }
 
 const char *strbuf_str(const struct strbuf *sb)

@@ -4,6 +4,7 @@
 #define BASE_STRBUF_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/compiler.h"
 
@@ -16,6 +17,8 @@ struct strbuf {
 void strbuf_add(struct strbuf *sb, const char *s);
 void strbuf_add_bytes(struct strbuf *sb, const void *p, size_t size);
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...) printf_like(2, 3);
+/* A time of the wall clock, by ISO 8601 in UTC with milliseconds. */
+void strbuf_add_utc(struct strbuf *sb, int64_t wall_ms);
 /* The text so far, "" while empty; borrowed, valid until the next call. */
 const char *strbuf_str(const struct strbuf *sb);
 /* Hands the allocated text to the caller (never NULL) and empties the buffer. */

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/compiler.h"
 
@@ -120,17 +119,6 @@ static int64_t wall_of(const struct report *r, int64_t us)
 	return r->wall_ms + (us - r->clock_us) / 1000;
 }
 
-static void add_time(struct strbuf *out, int64_t wall_ms)
-{
-	time_t s = (time_t)(wall_ms / 1000);
-	struct tm tm;
-	char text[32];
-
-	if (!gmtime_r(&s, &tm) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-		text[0] = '\0';
-	strbuf_addf(out, "%s.%03dZ", text, (int)(wall_ms % 1000));
-}
-
 static void add_bucket(struct strbuf *out, const struct stats *s, size_t i, uint64_t most)
 {
 	const struct bucket *b = &s->histogram[i];
@@ -173,7 +161,7 @@ static void add_pauses(struct strbuf *out, const struct report *r)
 		    s->min_pause_us / 1000, seconds(s->longest_pause.took_us), seconds(s->longest_op_us));
 	for (size_t i = 0; i < s->n_pauses && i < PAUSES_SHOWN; i++) {
 		strbuf_add(out, "            ");
-		add_time(out, wall_of(r, s->pauses[i].from_us));
+		strbuf_add_utc(out, wall_of(r, s->pauses[i].from_us));
 		strbuf_addf(out, "  %.3f s\n", seconds(s->pauses[i].took_us));
 	}
 	if (n > PAUSES_SHOWN)

@@ -6,11 +6,11 @@ NETNS_WORKERS ?= 3
 
 # Real Corosync in network namespaces; needs root. T=word: only tests with that in their names.
 netns: $(NETNS_PROGRAMS) $(PROGRAMS)
-	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rfEs -p no:cacheprovider -n $(NETNS_WORKERS) --durations=10 $(if $(T),-k '$(T)') tests/netns
+	$(Q)BUILD=$(BUILD) $(PYTEST) -n $(NETNS_WORKERS) --durations=10 $(if $(T),-k '$(T)') tests/netns
 
 # Each fault script ten times in a row. TIMES=n: as often; figures, also of a run that is stopped: build/netns.json.
 netns-stable: $(NETNS_PROGRAMS) $(PROGRAMS)
-	$(Q)BUILD=$(BUILD) $(PYTHON) -m pytest -q -rfEs -p no:cacheprovider -n $(NETNS_WORKERS) --times=$(or $(TIMES),10) --figures=build/netns.json $(if $(T),-k '$(T)') \
+	$(Q)BUILD=$(BUILD) $(PYTEST) -n $(NETNS_WORKERS) --times=$(or $(TIMES),10) --figures=build/netns.json $(if $(T),-k '$(T)') \
 		tests/netns/test_faults.py
 
 # Reservations: the power of the node that has just said GOOD goes, again and again. CUTS=n: as often.
@@ -23,4 +23,4 @@ compile: $(NETNS_PROGRAMS)
 # The lab's own tests: four virtual machines, a kernel, a cluster, an initiator.
 .PHONY: lab-check
 lab-check: deb lab-tools lab-image
-	$(Q)$(PYTHON) -m pytest -q -rfEs -p no:cacheprovider --durations=10 tests/lab
+	$(Q)$(PYTEST) --durations=10 tests/lab

@@ -150,7 +150,7 @@ static void mark_groups(struct agent *agent, uint32_t nodeid, const char *step, 
 		struct ha_group_view group;
 
 		if (ha_core_find_group(agent->core, agent->groups[i]->name, &group) == 0 && group.owner == nodeid)
-			timeline_add(&agent->groups[i]->timeline, step, group.epoch, timeline_now_ms(), took_ms);
+			timeline_add(&agent->groups[i]->timeline, step, group.epoch, clock_wall_ms(), took_ms);
 	}
 }
 

@@ -135,7 +135,7 @@ static void lap(struct stopwatch *watch, const char *step)
 {
 	int64_t now_ms = clock_now_ms();
 
-	timeline_add(&watch->job->timeline, step, watch->job->epoch, timeline_now_ms(), now_ms - watch->from_ms);
+	timeline_add(&watch->job->timeline, step, watch->job->epoch, clock_wall_ms(), now_ms - watch->from_ms);
 	watch->from_ms = now_ms;
 }
 

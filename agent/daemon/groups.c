@@ -341,7 +341,7 @@ static void watch_owner(struct agroup *group)
 		return;
 	if (view.owner_lost && !group->owner_was_lost) {
 		timeline_start(&group->timeline);
-		timeline_add(&group->timeline, "membership lost", view.epoch, timeline_now_ms(), 0);
+		timeline_add(&group->timeline, "membership lost", view.epoch, clock_wall_ms(), 0);
 	}
 	group->owner_was_lost = view.owner_lost;
 	if (view.epoch != group->epoch)
@@ -362,7 +362,7 @@ void groups_duty(struct agroup *group, enum duty duty, uint64_t epoch, bool peer
 	if (duty == DUTY_RELEASE || (duty == DUTY_ACQUIRE && !peer_lost))
 		timeline_start(&group->timeline);
 	timeline_add(&group->timeline, duty == DUTY_ACQUIRE ? "acquire" : duty == DUTY_RELEASE ? "release" : "stand down",
-		     epoch, timeline_now_ms(), 0);
+		     epoch, clock_wall_ms(), 0);
 	if (duty == DUTY_STAND_DOWN && group->job)
 		__atomic_store_n(&group->job->cancelled, true, __ATOMIC_RELEASE);
 	group->duty = duty; /* one that has not begun is dropped: the core wants it so */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/daemon/agent.h"
+#include "base/strbuf.h"
 #include "base/xalloc.h"
 
 struct report {
@@ -230,16 +231,16 @@ static void tell_change(json_t *change, const json_t *steps, const char *owner)
 	const json_t *release = find_step(steps, "release", NULL), *lost = find_step(steps, "membership lost", NULL);
 	const json_t *end = find_step(steps, "ALUA", owner);
 	json_int_t first_ms = step_ms(json_array_get(steps, 0));
-	char started[32];
+	_cleanup_strbuf_ struct strbuf started = { 0 };
 
 	if (!end)
 		return;
-	timeline_iso(first_ms, started, sizeof(started));
+	strbuf_add_utc(&started, first_ms);
 	json_object_set_new(change, "kind", json_string(lost ? "takeover" : release ? "move" : "start"));
 	if (release && !lost)
 		json_object_set(change, "from", json_object_get(release, "node"));
 	json_object_set_new(change, "to", json_string(owner));
-	json_object_set_new(change, "started", json_string(started));
+	json_object_set_new(change, "started", json_string(strbuf_str(&started)));
 	json_object_set_new(change, "total_ms", json_integer(step_ms(end) - first_ms));
 }
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/daemon/timeline.h"
 
-#include <stdio.h>
-#include <time.h>
-
 void timeline_start(struct timeline *t)
 {
 	*t = (struct timeline){ 0 };
@@ -14,23 +11,6 @@ void timeline_add(struct timeline *t, const char *name, uint64_t epoch, int64_t 
 	t->epoch = epoch;
 	if (t->n < TIMELINE_STEPS_MAX)
 		t->steps[t->n++] = (struct timeline_step){ name, at_ms, took_ms };
-}
-
-int64_t timeline_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-void timeline_iso(int64_t at_ms, char *text, size_t size)
-{
-	time_t s = (time_t)(at_ms / 1000);
-	struct tm tm;
-	size_t len = gmtime_r(&s, &tm) ? strftime(text, size, "%Y-%m-%dT%H:%M:%S", &tm) : 0;
-
-	snprintf(text + len, size - len, ".%03dZ", (int)(at_ms % 1000));
 }
 
 json_t *timeline_json(const struct timeline *t)

@@ -10,7 +10,7 @@
 
 struct timeline_step {
 	const char *name; /* static string */
-	int64_t at_ms;    /* end of the step; CLOCK_REALTIME, so that nodes can be compared */
+	int64_t at_ms;    /* end of the step; clock_wall_ms(), so that nodes can be compared */
 	int64_t took_ms;  /* 0: a moment */
 };
 
@@ -22,8 +22,6 @@ struct timeline {
 
 void timeline_start(struct timeline *t); /* forgets the change before */
 void timeline_add(struct timeline *t, const char *name, uint64_t epoch, int64_t at_ms, int64_t took_ms);
-int64_t timeline_now_ms(void);
-void timeline_iso(int64_t at_ms, char *text, size_t size); /* in UTC, by ISO 8601; 32 bytes are enough */
 json_t *timeline_json(const struct timeline *t); /* array of {"step","at_ms","took_ms"}; caller's reference */
 
 #endif

@@ -204,7 +204,7 @@ static void note_adoptions(struct agent *agent, const struct tree_job *job)
 		log_notice("portals of %s: served here now", agent_node_name(agent, job->scope[i]));
 		for (size_t g = 0; g < agent->n_groups; g++)
 			timeline_add(&agent->groups[g]->timeline, "portal", agent->groups[g]->timeline.epoch,
-				     timeline_now_ms(), 0);
+				     clock_wall_ms(), 0);
 	}
 }
 

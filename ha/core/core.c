@@ -138,14 +138,14 @@ static void on_view(struct ha_core *core, const struct ha_event *event)
 {
 	core->connected = true;
 	core->members.n = core->ring.n = 0;
-	for (size_t i = 0; i < event->n_nodes; i++)
+	for (size_t i = 0; i < event->n_nodes; i++) {
 		ids_add(&core->members, event->nodes[i]);
-	for (size_t i = 0; i < event->n_ring; i++)
+		ids_add(&core->seen, event->nodes[i]);
+	}
+	for (size_t i = 0; i < event->n_ring; i++) {
 		ids_add(&core->ring, event->ring[i]);
-	for (size_t i = 0; i < core->members.n; i++)
-		ids_add(&core->seen, core->members.ids[i]);
-	for (size_t i = 0; i < core->ring.n; i++)
-		ids_add(&core->seen, core->ring.ids[i]);
+		ids_add(&core->seen, event->ring[i]);
+	}
 	round_on_view(core);
 	core->tell_changed = true;
 }

@@ -6,7 +6,7 @@ demo: deps deb lab-tools lab-image
 # The promises, one after the other, in one lab; `make system-check T=story` for some.
 system-check: export LAB_PATIENCE ?= 5
 system-check: deb lab-tools lab-image
-	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider --durations=10 $(if $(T),-k "$(T)") tests/system
+	$(Q)$(PYTEST) --durations=10 $(if $(T),-k "$(T)") tests/system
 
 # Reservations on real kernels.
 lab-pr: deb lab-tools lab-image

@@ -1150,15 +1150,20 @@ static void failed_fencing_promotes_nobody(void **state)
 }
 
 /* After a power cut of all they come back one after the other. */
-static void nodes_that_may_be_booting_are_not_fenced(void **state)
+static void boot_without_the_owner(void)
 {
-	(void)state;
 	c.start_wait_ms = 60000;
 	for (uint32_t id = 1; id <= 3; id++)
 		die(id);
 	boot(2);
 	boot(3);
 	VIEW(2, 3);
+}
+
+static void nodes_that_may_be_booting_are_not_fenced(void **state)
+{
+	(void)state;
+	boot_without_the_owner();
 	pass(59000);
 	assert_true(look(2).active);
 	assert_int_equal(node_at(2, 1).state, HA_NODE_DOWN);
@@ -1170,12 +1175,7 @@ static void nodes_that_may_be_booting_are_not_fenced(void **state)
 static void who_was_seen_and_is_lost_is_fenced_at_once(void **state)
 {
 	(void)state;
-	c.start_wait_ms = 60000;
-	for (uint32_t id = 1; id <= 3; id++)
-		die(id);
-	boot(2);
-	boot(3);
-	VIEW(2, 3);
+	boot_without_the_owner();
 	pass(5000);
 	boot(1);
 	VIEW(1, 2, 3);
