@@ -31,7 +31,7 @@ struct volume {
 struct drbd_table {
 	struct resource *resources;
 	size_t n_resources, cap_resources;
-	struct volume *volumes; /* any order; tens to hundreds */
+	struct volume *volumes; /* by minor: readers ask for all of a group's after every event */
 	size_t n_volumes, cap_volumes;
 	bool complete;
 };
@@ -62,12 +62,53 @@ bool drbd_table_is_complete(const struct drbd_table *table)
 	return table->complete;
 }
 
+static void set_word(char *ret, size_t size, const char *word, const char *otherwise)
+{
+	snprintf(ret, size, "%s", *word ? word : otherwise);
+}
+
+/* Where the volume with this minor is, or where it belongs. */
+static size_t place_of(const struct drbd_table *table, uint32_t minor)
+{
+	size_t low = 0, high = table->n_volumes;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (table->volumes[mid].state.minor < minor)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 static struct volume *volume_by_minor(const struct drbd_table *table, uint32_t minor)
 {
-	for (size_t i = 0; i < table->n_volumes; i++)
-		if (table->volumes[i].state.minor == minor)
-			return &table->volumes[i];
-	return NULL;
+	size_t i = place_of(table, minor);
+
+	return i < table->n_volumes && table->volumes[i].state.minor == minor ? &table->volumes[i] : NULL;
+}
+
+static struct volume *insert_volume(struct drbd_table *table, uint32_t minor)
+{
+	size_t i = place_of(table, minor), after = table->n_volumes - i;
+	struct volume *volume;
+
+	(void)array_push(table->volumes, table->n_volumes, table->cap_volumes);
+	volume = &table->volumes[i];
+	memmove(volume + 1, volume, after * sizeof(*volume));
+	*volume = (struct volume){ .state.minor = minor };
+	set_word(volume->state.disk, sizeof(volume->state.disk), "Diskless", "");
+	set_word(volume->state.peer_disk, sizeof(volume->state.peer_disk), "DUnknown", "");
+	return volume;
+}
+
+static void remove_volume(struct drbd_table *table, struct volume *volume)
+{
+	const struct volume *end = &table->volumes[table->n_volumes--];
+
+	memmove(volume, volume + 1, (size_t)(end - (volume + 1)) * sizeof(*volume));
 }
 
 static struct volume *volume_by_number(const struct drbd_table *table, const char *resource, uint16_t number)
@@ -142,11 +183,6 @@ static bool words_fit(const struct fields *fields)
 			return false;
 	}
 	return true;
-}
-
-static void set_word(char *ret, size_t size, const char *word, const char *otherwise)
-{
-	snprintf(ret, size, "%s", *word ? word : otherwise);
 }
 
 static bool same_state(const struct drbd_volume_state *a, const struct drbd_volume_state *b)
@@ -258,18 +294,14 @@ static int on_device(struct drbd_table *table, const char *name, const struct fi
 	if (destroy) {
 		if (!volume)
 			return 0;
-		*volume = table->volumes[--table->n_volumes];
+		remove_volume(table, volume);
 		return 1;
 	}
 	resource = ensure_resource(table, name);
 	if (!resource || (!volume && table->n_volumes == VOLUMES_MAX))
 		return -EINVAL;
-	if (!volume) {
-		volume = array_push(table->volumes, table->n_volumes, table->cap_volumes);
-		volume->state.minor = (uint32_t)minor;
-		set_word(volume->state.disk, sizeof(volume->state.disk), "Diskless", "");
-		set_word(volume->state.peer_disk, sizeof(volume->state.peer_disk), "DUnknown", "");
-	}
+	if (!volume)
+		volume = insert_volume(table, (uint32_t)minor);
 	old = volume->state;
 	set_word(volume->state.resource, sizeof(volume->state.resource), name, "");
 	volume->state.volume = (uint16_t)number;

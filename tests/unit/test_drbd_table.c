@@ -128,6 +128,33 @@ static void objects_go(void **state)
 	assert_state(t, 101, "lunward-g1/1 Unknown Diskless StandAlone Unknown DUnknown susp:no 0K oos:0 100%");
 }
 
+/* Against a plain set of minors, in any order. */
+static void volumes_come_and_go_in_any_order(void **state)
+{
+	enum { MINORS = 64, STEPS = 4000 };
+	_cleanup_table_ struct drbd_table *t = drbd_table_new();
+	bool there[MINORS] = { false };
+	unsigned int seed = 1;
+
+	(void)state;
+	for (int step = 0; step < STEPS; step++) {
+		unsigned int minor = (unsigned int)rand_r(&seed) % MINORS;
+		_cleanup_free_ char *line = xasprintf("%s device name:r%u volume:%u minor:%u", there[minor] ? "destroy" : "create",
+						      minor % 3, minor, minor);
+
+		assert_int_equal(drbd_table_line(t, line), 1);
+		there[minor] = !there[minor];
+		for (uint32_t i = 0; i < MINORS; i++) {
+			const struct drbd_volume_state *volume = drbd_table_get(t, i);
+
+			assert_int_equal(volume != NULL, there[i]);
+			if (volume)
+				assert_int_equal(volume->minor, volume->volume);
+		}
+	}
+	assert_null(drbd_table_get(t, MINORS));
+}
+
 static void repetition_is_no_change(void **state)
 {
 	_cleanup_table_ struct drbd_table *t = drbd_table_new();
@@ -218,6 +245,7 @@ int main(void)
 		cmocka_unit_test(resync_target),
 		cmocka_unit_test(statistics_may_leave_out_zero),
 		cmocka_unit_test(objects_go),
+		cmocka_unit_test(volumes_come_and_go_in_any_order),
 		cmocka_unit_test(repetition_is_no_change),
 		cmocka_unit_test(lost_events_are_told),
 		cmocka_unit_test(garbage_changes_nothing),
