@@ -86,11 +86,12 @@ int trace_open(const char *path, const struct ha_settings *settings, struct trac
 	for (size_t i = 0; i < settings->n_electorate; i++)
 		json_array_append_new(members, json_pack("{s:I, s:s}", "nodeid", (json_int_t)settings->electorate[i].nodeid, "name",
 							 settings->electorate[i].name));
-	put_line(trace, json_pack("{s:{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}}", "settings", "nodeid", (json_int_t)settings->nodeid, "electorate",
-				  members, "incarnation", (json_int_t)settings->incarnation, "install_wait_ms",
+	put_line(trace, json_pack("{s:{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}}", "settings", "nodeid", (json_int_t)settings->nodeid,
+				  "electorate", members, "incarnation", (json_int_t)settings->incarnation, "install_wait_ms",
 				  (json_int_t)settings->install_wait_ms, "away_limit_ms", (json_int_t)settings->away_limit_ms,
 				  "fence_retry_ms", (json_int_t)settings->fence_retry_ms, "calm_ms", (json_int_t)settings->calm_ms, "start_wait_ms",
-				  (json_int_t)settings->start_wait_ms));
+				  (json_int_t)settings->start_wait_ms, "lease_interval_ms", (json_int_t)settings->lease_interval_ms,
+				  "lease_max_ms", (json_int_t)settings->lease_max_ms));
 	*ret_trace = trace;
 	return 0;
 }

@@ -380,6 +380,30 @@ static void calm_apply(struct replica *replica, uint32_t origin, const struct ha
 	state_group(&replica->state, command->group)->losses = 0;
 }
 
+/* A node speaks for itself, and knows when (ha/core/lease.c): to be cut off it need not be UP in the others' eyes. */
+static int watchdog_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)
+{
+	const struct ha_state_node *node = state_node(&replica->state, origin);
+
+	(void)err;
+	if (!node || command->nodeid != origin || command->number > UINT32_MAX)
+		return -EPERM;
+	return node->watchdog_ms == command->number ? -EALREADY : 0;
+}
+
+static void watchdog_apply(struct replica *replica, uint32_t origin, const struct ha_command *command)
+{
+	struct ha_state_node *node = state_node(&replica->state, origin);
+
+	node->watchdog_ms = (uint32_t)command->number;
+	node->changed = replica->state.version;
+	if (command->number)
+		replica_note(replica, NULL, false, "node %s: its watchdog is armed: once cut off it is reset within %.1f s",
+			     node_name(replica->settings, origin), (double)command->number / 1000);
+	else
+		replica_note(replica, NULL, false, "node %s: has no watchdog any more", node_name(replica->settings, origin));
+}
+
 /* --- dispatch ----------------------------------------------------------------------------------------------------------*/
 
 static int config_check_any(const struct replica *replica, uint32_t origin, const struct ha_command *command,
@@ -413,6 +437,7 @@ static const struct {
 	[HA_CMD_MAINTENANCE] = { maintenance_check, maintenance_apply, .of_group = false },
 	[HA_CMD_CALM] = { calm_check, calm_apply, .of_group = true },
 	[HA_CMD_RECORD] = { record_check, record_apply, .of_group = true },
+	[HA_CMD_WATCHDOG] = { watchdog_check, watchdog_apply, .of_group = false },
 };
 
 int replica_check(const struct replica *replica, uint32_t origin, const struct ha_command *command, struct err *err)

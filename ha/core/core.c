@@ -78,6 +78,10 @@ struct ha_core *ha_core_new(const struct ha_settings *settings)
 		core->settings.fence_retry_ms = 10000;
 	if (!core->settings.calm_ms)
 		core->settings.calm_ms = 600000;
+	if (!core->settings.lease_interval_ms)
+		core->settings.lease_interval_ms = 1000;
+	if (!core->settings.lease_max_ms)
+		core->settings.lease_max_ms = 2000;
 	core->replica.settings = &core->settings;
 	core->timer_ms = INT64_MAX;
 	core->begin_at_ms = INT64_MAX;
@@ -191,6 +195,9 @@ static void on_message(struct ha_core *core, const struct ha_event *event)
 	case HA_MSG_ORDER:
 		order_on_order(core, event->nodeid, &msg);
 		break;
+	case HA_MSG_LEASE:
+		lease_on_lease(core, event->nodeid, &msg);
+		break;
 	case HA_MSG_INFO: {
 		struct action *action = action_add(core, HA_ACT_INFO);
 
@@ -239,6 +246,9 @@ static bool dispatch(struct ha_core *core, const struct ha_event *event)
 		break;
 	case HA_EV_LOCAL:
 		return local_on_local(core, event);
+	case HA_EV_WATCHDOG:
+		lease_on_watchdog(core, event);
+		break;
 	}
 	return true;
 }
@@ -295,6 +305,7 @@ void ha_core_step(struct ha_core *core, const struct ha_event *event, int64_t no
 	round_pump(core);
 	order_commit(core);
 	tell_notes(core);
+	lease_pump(core);
 	local_pump(core);
 	watch_pump(core);
 	request_pump(core);

@@ -35,6 +35,8 @@ struct ha_settings {
 	int64_t start_wait_ms;   /* so long after its own start this node waits for nodes that it has not seen yet before it has them
 				  * fenced: after a power cut of all they may be booting; default 0 */
 	int64_t calm_ms;         /* an owner that has served so long forgives the losses before it; default 600000 */
+	int64_t lease_interval_ms; /* how often a node with a watchdog asks for its lease; default 1000 */
+	int64_t lease_max_ms;    /* how long a lease lasts; the same on all lives of a node; default 2000 */
 };
 
 /* --- events ---------------------------------------------------------------------------------------------------------*/
@@ -52,6 +54,8 @@ enum ha_event_type {
 			  * result, text. For FENCE also `evidence`, its kind (0: FENCE_AGENT) */
 	HA_EV_REQUEST,   /* an operator's or handler's wish: see enum ha_request */
 	HA_EV_LOCAL,     /* what this node knows of a copy: see enum ha_local; level, not edge: repeat at will */
+	HA_EV_WATCHDOG,  /* version: so many ms after it was petted last this node's watchdog resets it, 0: it has none, or none that
+			  * works. yes: this life has opened it, and the lease lasted still when it was open. Level, not edge */
 };
 
 enum ha_request {
@@ -99,6 +103,7 @@ enum ha_action_type {
 	HA_ACT_CHANGED,    /* committed state changed: look at the snapshot (config, roles, portals) */
 	HA_ACT_NOTE,       /* a line for the log: text, group (may be NULL), epoch; yes: a warning */
 	HA_ACT_INFO,       /* nodeid sent its status bytes (ha_core_send_info): data, size */
+	HA_ACT_LEASE,      /* the watchdog may be opened and petted until deadline_ms: look at the clock right before */
 };
 
 struct ha_event {
@@ -165,6 +170,7 @@ struct ha_core_view {
 	const void *config; /* borrowed until the next step */
 	size_t config_size;
 	size_t n_nodes, n_groups;
+	bool guarded; /* nobody relies on this node's watchdog, or it is armed: else nothing new may be served here */
 };
 
 struct ha_node_view {
@@ -176,6 +182,7 @@ struct ha_node_view {
 	const char *reason;       /* last fencing trouble, "" if none */
 	uint32_t portal_holder, portal_next;
 	enum ha_maintenance maintenance;
+	uint32_t watchdog_ms; /* so long after it was cut off its watchdog has reset it; 0: it has none */
 	bool in_ring; /* in Corosync's membership as this node sees it right now, before any install */
 	bool settled;
 };
@@ -193,6 +200,9 @@ struct ha_group_view {
 	bool owner_lost; /* the owner is not in Corosync's membership as seen right now: hosts should be held */
 	bool settled;
 };
+
+/* How long after it was fenced from outside a node is provably reset, by a watchdog that fires timeout_ms after it was petted last. */
+int64_t ha_watchdog_bound_ms(int64_t lease_max_ms, int64_t timeout_ms);
 
 /* Whether `id`, which is not 0, is one of the nodes of a group view's list. */
 bool ha_set_has(const uint32_t set[HA_COPIES_MAX], uint32_t id);

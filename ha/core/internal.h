@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The machine of one node, as its files share it: round.c installs views, order.c orders and commits, save.c keeps it on
- * the disk, local.c does this node's duties, watch.c those of the lowest node, request.c answers, action.c holds what comes out.
+ * the disk, lease.c keeps the watchdog's lease, local.c does this node's duties, watch.c those of the lowest node, request.c answers, action.c holds what comes out.
  */
 #ifndef HA_CORE_INTERNAL_H
 #define HA_CORE_INTERNAL_H
@@ -58,6 +58,15 @@ struct round {
 	struct bytes_out snapshot;      /* what was delivered, if this node needs it */
 	struct bytes_out snapshot_mine; /* what this node sends, if it is the source */
 	int64_t snapshot_sent_ms;
+	struct lease_peer {
+		uint32_t nodeid;
+		int64_t heard_ms;  /* its last stamp */
+		int64_t echoed_ms; /* the last of this node's stamps that it has heard; 0: none */
+	} peers[HA_NODES_MAX];
+	size_t n_peers;
+	int64_t stamp_ms;    /* when this node spoke last of leases: its last stamp */
+	bool must_echo;      /* a stamp was heard since then */
+	int64_t leased_ms;   /* the stamp that the last lease was given for */
 	/* only at the node that began it */
 	struct ha_digest digests[HA_NODES_MAX];
 	struct ha_ids answered; /* whose digests these are */
@@ -121,6 +130,8 @@ struct local_group {
 	uint64_t owed_epoch;
 	int64_t owned_since_ms, failback_since_ms; /* watch.c: this node's, 0: not; at the epoch of: */
 	uint64_t owned_epoch;
+	int64_t unguarded_since_ms; /* it cannot be acquired since then, since the watchdog is not armed; at the epoch of: */
+	uint64_t unguarded_epoch;
 	struct want want_failback, want_calm;
 };
 
@@ -205,6 +216,13 @@ struct ha_core {
 	uint64_t uncommitted_above;
 	char blocked[HA_TEXT_SIZE]; /* why a round that everybody answered installs nothing */
 
+	struct { /* of this node's watchdog */
+		bool said;           /* the agent has spoken of it */
+		uint32_t bound_ms;   /* 0: none */
+		bool armed;
+		struct want want;
+	} lease;
+
 	/* leader */
 	struct order *orders, **orders_tail;
 	size_t n_orders;
@@ -218,7 +236,7 @@ struct ha_core {
 	int64_t groups_due_ms; /* none of the waiting is due before */
 	bool all_dirty;
 	struct { /* what all groups depend on, as they were last looked at */
-		bool active;
+		bool active, unguarded;
 		enum answer quorum;
 		uint64_t committed;
 	} pumped;
@@ -285,6 +303,13 @@ void save_pump(struct ha_core *core);
 void save_on_persisted(struct ha_core *core, uint64_t write_seq, int result);
 /* What was persisted, at the start. On an error as ha_saved_decode()'s this node has no state, as if new. */
 int save_restore(struct ha_core *core, const void *data, size_t size) must_check;
+
+/* lease.c */
+void lease_on_watchdog(struct ha_core *core, const struct ha_event *event);
+void lease_on_lease(struct ha_core *core, uint32_t sender, const struct ha_msg *msg);
+void lease_pump(struct ha_core *core);
+bool lease_guards(const struct ha_core *core);     /* this node may begin to serve: nobody relies on a watchdog that is not armed */
+bool lease_is_missing(const struct ha_core *core); /* somebody does, as far as is known now, settled or not */
 
 /* local.c */
 void local_on_done(struct ha_core *core, const struct ha_event *event);

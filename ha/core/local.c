@@ -331,6 +331,28 @@ static void answer(struct ha_core *core, struct local_group *local, const struct
 	core_want(core, &local->want_answer, group->epoch * HA_CMD_COUNT + type, &command);
 }
 
+/* The others would take it for reset while it serves. It gets its watchdog with the first lease, or says that it does not: what waits for
+ * an owner that never answers waits for ever. */
+static bool is_unguarded(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
+{
+	if (lease_guards(core) || !core_is_active(core) || local->serving == SERVING_UNSAID) {
+		local->unguarded_epoch = 0;
+		return !lease_guards(core);
+	}
+	if (local->unguarded_epoch != group->epoch) {
+		local->unguarded_epoch = group->epoch;
+		local->unguarded_since_ms = core->now_ms;
+	}
+	core_wake(core, core->now_ms + RESEND_MS);
+	if (core->now_ms < local->unguarded_since_ms + core->settings.away_limit_ms / 2)
+		return true;
+	/* Answered in the next step, after it was closed if need be. */
+	local->answered = (struct duty){ .type = HA_ACT_ACQUIRE, .epoch = group->epoch };
+	local->result = -ENOTCONN;
+	snprintf(local->text, sizeof(local->text), "the watchdog of this node, on which the others rely, is not armed");
+	return true;
+}
+
 /* What follows is true if it has an answer: then that is wanted until the state shows it, and else nothing is. */
 static bool acquiring(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
@@ -344,7 +366,7 @@ static bool acquiring(struct ha_core *core, struct local_group *local, const str
 		answer(core, local, group, HA_CMD_LOST, 0, "it had to be closed while it was being acquired");
 		return true;
 	}
-	if (!is_duty(&local->started, HA_ACT_ACQUIRE, group->epoch))
+	if (!is_duty(&local->started, HA_ACT_ACQUIRE, group->epoch) && !is_unguarded(core, local, group))
 		start(core, local, group, HA_ACT_ACQUIRE);
 	return false;
 }
@@ -390,7 +412,7 @@ static void serve(struct ha_core *core, struct local_group *local, const struct 
 
 static void want_ready(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
-	struct ha_command command = { .type = HA_CMD_READY, .yes = local->ready == YES };
+	struct ha_command command = { .type = HA_CMD_READY, .yes = local->ready == YES && !lease_is_missing(core) };
 
 	memcpy(command.group, group->spec.name, sizeof(command.group));
 	if (local->ready != UNKNOWN && replica_check(&core->replica, core_me(core), &command, NULL) == 0)
@@ -527,11 +549,13 @@ static void find_due(struct ha_core *core)
 static void find_all(struct ha_core *core)
 {
 	const struct ha_state *state = &core->replica.state;
-	bool active = core_is_active(core);
+	bool active = core_is_active(core), unguarded = lease_is_missing(core);
 
-	if (core->pumped.active == active && core->pumped.quorum == core->quorum && !core->all_dirty)
+	if (core->pumped.active == active && core->pumped.unguarded == unguarded && core->pumped.quorum == core->quorum &&
+	    !core->all_dirty)
 		return;
 	core->pumped.active = active;
+	core->pumped.unguarded = unguarded;
 	core->pumped.quorum = core->quorum;
 	core->all_dirty = false;
 	for (size_t i = 0; i < state->n_groups; i++)

@@ -23,6 +23,7 @@ void ha_core_view(const struct ha_core *core, struct ha_core_view *ret)
 		.config_size = state->config_size,
 		.n_nodes = state->n_nodes,
 		.n_groups = state->n_groups,
+		.guarded = lease_guards(core),
 	};
 }
 
@@ -38,6 +39,7 @@ static void fill_node(const struct ha_core *core, const struct ha_state_node *no
 		.portal_holder = node->portal_holder,
 		.portal_next = node->portal_next,
 		.maintenance = node->maintenance,
+		.watchdog_ms = node->watchdog_ms,
 		.in_ring = ids_has(&core->ring, node->nodeid),
 		.settled = core_is_settled(core, node->changed),
 	};

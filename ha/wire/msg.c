@@ -144,6 +144,26 @@ static void get_command(struct bytes_in *in, bool newer, struct ha_command *ret)
 		in->bad = true;
 }
 
+static void put_lease(struct bytes_out *out, const struct ha_lease *lease)
+{
+	bytes_put_u64(out, (uint64_t)lease->stamp_ms);
+	bytes_put_u32(out, (uint32_t)lease->n_echoes);
+	for (size_t i = 0; i < lease->n_echoes; i++) {
+		bytes_put_u32(out, lease->echoes[i].nodeid);
+		bytes_put_u64(out, (uint64_t)lease->echoes[i].stamp_ms);
+	}
+}
+
+static void get_lease(struct bytes_in *in, struct ha_lease *ret)
+{
+	ret->stamp_ms = (int64_t)bytes_get_u64(in);
+	ret->n_echoes = bytes_get_count(in, HA_NODES_MAX, sizeof(uint32_t) + sizeof(uint64_t));
+	for (size_t i = 0; i < ret->n_echoes; i++) {
+		ret->echoes[i].nodeid = bytes_get_u32(in);
+		ret->echoes[i].stamp_ms = (int64_t)bytes_get_u64(in);
+	}
+}
+
 static void put_body(struct bytes_out *out, const struct ha_msg *msg)
 {
 	switch (msg->type) {
@@ -182,6 +202,10 @@ static void put_body(struct bytes_out *out, const struct ha_msg *msg)
 		break;
 	case HA_MSG_INFO:
 		bytes_put_blob(out, msg->data, msg->size);
+		break;
+	case HA_MSG_LEASE:
+		bytes_put_u64(out, msg->term);
+		put_lease(out, &msg->lease);
 		break;
 	}
 }
@@ -231,6 +255,10 @@ static void get_body(struct bytes_in *in, bool newer, struct ha_msg *ret)
 		break;
 	case HA_MSG_INFO:
 		bytes_get_blob(in, HA_INFO_SIZE_MAX, &ret->data, &ret->size);
+		break;
+	case HA_MSG_LEASE:
+		ret->term = bytes_get_u64(in);
+		get_lease(in, &ret->lease);
 		break;
 	default:
 		in->bad = true;

@@ -15,14 +15,15 @@
 #define HA_STATE_SIZE_MAX (32u << 20) /* a document, all groups and all records */
 
 #define HA_COMMANDS(X)                                                                                                 \
-	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP) X(MAINTENANCE) X(CALM) X(RECORD)
+	X(CONFIG) X(MOVE) X(RELEASED) X(ACQUIRED) X(LOST) X(EVIDENCE) X(CURRENT) X(READY) X(PORTALS) X(GIVE_UP) X(MAINTENANCE) X(CALM) X(RECORD) \
+	X(WATCHDOG)
 enum ha_command_type {
 	HA_CMD_NONE,
 #define X(id) HA_CMD_##id,
 	HA_COMMANDS(X)
 #undef X
 };
-#define HA_CMD_COUNT (HA_CMD_RECORD + 1)
+#define HA_CMD_COUNT (HA_CMD_WATCHDOG + 1)
 
 /* One form for all commands; which members count is in the table of docs/PROTOCOL.md. */
 struct ha_command {
@@ -30,7 +31,7 @@ struct ha_command {
 	uint64_t incarnation, seq; /* set if it is a request that must be obeyed once: numbers from 1 in each life */
 	char group[HA_NAME_SIZE];
 	uint32_t nodeid;
-	uint64_t number; /* epoch, down_seq or base_version */
+	uint64_t number; /* epoch, down_seq, base_version or watchdog_ms */
 	int32_t result;
 	bool yes;
 	enum ha_evidence evidence;
@@ -58,6 +59,7 @@ enum ha_msg_type {
 	HA_MSG_COMMAND,
 	HA_MSG_ORDER,
 	HA_MSG_INFO,
+	HA_MSG_LEASE, /* since minor 2 */
 };
 
 struct ha_ids {
@@ -82,14 +84,27 @@ struct ha_install {
 	bool snapshot; /* the source sends its state */
 };
 
+/* A stamp is the sender's own clock, which means nothing to anybody else: it comes back in an echo as it was. */
+struct ha_echo {
+	uint32_t nodeid;
+	int64_t stamp_ms; /* the last one heard from it in this round */
+};
+
+struct ha_lease {
+	int64_t stamp_ms;
+	struct ha_echo echoes[HA_NODES_MAX];
+	size_t n_echoes;
+};
+
 struct ha_msg {
 	enum ha_msg_type type;
 	struct ha_round round; /* BEGIN, DIGEST, INSTALL, SNAPSHOT */
-	uint64_t term;         /* ACK, COMMAND, ORDER */
+	uint64_t term;         /* ACK, COMMAND, ORDER, LEASE */
 	uint64_t version;      /* ACK, ORDER */
 	uint32_t origin;       /* ORDER: who sent the command */
 	struct ha_digest digest;
 	struct ha_install install;
+	struct ha_lease lease;
 	uint32_t total, offset; /* SNAPSHOT */
 	const void *data;       /* SNAPSHOT, INFO: borrowed */
 	size_t size;

@@ -83,6 +83,7 @@ static void put_node(struct bytes_out *out, const struct ha_state_node *node)
 	bytes_put_u32(out, (uint32_t)node->request_result);
 	bytes_put_u64(out, node->changed);
 	bytes_put_u8(out, (uint8_t)node->maintenance);
+	bytes_put_u32(out, node->watchdog_ms);
 	bytes_put_record_end(out, record);
 }
 
@@ -104,6 +105,8 @@ static void get_node(struct bytes_in *in, bool newer, struct ha_state_node *ret)
 	ret->changed = bytes_get_u64(&r);
 	if (r.left > 0)
 		ret->maintenance = bytes_get_enum(&r, HA_MAINTENANCE_COUNT);
+	if (r.left > 0)
+		ret->watchdog_ms = bytes_get_u32(&r);
 	if (bytes_get_end(&r, newer) < 0 || !ret->nodeid)
 		in->bad = true;
 }

@@ -20,7 +20,7 @@
 #ifndef HA_WIRE_AHEAD /* else a test of mixed versions */
 #define HA_WIRE_AHEAD 0
 #endif
-#define HA_WIRE_MINOR (1 + HA_WIRE_AHEAD)
+#define HA_WIRE_MINOR (2 + HA_WIRE_AHEAD)
 
 struct ha_state_node {
 	uint32_t nodeid;
@@ -35,6 +35,7 @@ struct ha_state_node {
 	int32_t request_result;
 	uint64_t changed;           /* version of the last change that others act upon */
 	enum ha_maintenance maintenance; /* since minor 1: gets nothing, and gives away what it has */
+	uint32_t watchdog_ms;       /* since minor 2: so long after it was cut off its watchdog has reset it; 0: it has none */
 };
 
 struct ha_state_group {

@@ -98,7 +98,9 @@ static void begin(struct replay *replay, const json_t *object)
 					.away_limit_ms = number(object, "away_limit_ms"),
 					.fence_retry_ms = number(object, "fence_retry_ms"),
 					.calm_ms = number(object, "calm_ms"),
-					.start_wait_ms = number(object, "start_wait_ms") };
+					.start_wait_ms = number(object, "start_wait_ms"),
+					.lease_interval_ms = number(object, "lease_interval_ms"),
+					.lease_max_ms = number(object, "lease_max_ms") };
 
 	for (size_t i = 0; i < settings.n_electorate; i++) {
 		const json_t *member = json_array_get(members, i);

@@ -495,6 +495,7 @@ static void do_action(struct sim *sim, int node, const struct ha_action *action)
 		sim_log(sim, "n%d: note %s@%llu %s", node, action->group ? action->group : "", (unsigned long long)action->epoch,
 			action->text);
 		break;
+	case HA_ACT_LEASE:
 	case HA_ACT_CHANGED:
 	case HA_ACT_INFO:
 		break;

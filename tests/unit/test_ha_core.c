@@ -41,6 +41,9 @@ struct node {
 	size_t disk_room; /* no change is appended to a disk of more than this; 0: always */
 	int disk_wholes, disk_appends;
 	bool mute; /* what it sends is refused by CPG */
+	bool old;  /* it knows nothing of leases */
+	size_t n_lease_sends;
+	int64_t leased_until_ms; /* 0: none was given */
 	int replies;
 	int reply_result;
 	char reply_text[512];
@@ -111,7 +114,10 @@ static void persist(uint32_t id, const struct ha_action *action)
 
 static void send_all(uint32_t id, const struct ha_action *action)
 {
-	if (c.nodes[id].mute)
+	bool is_lease = ((const uint8_t *)action->data)[4] == HA_MSG_LEASE;
+
+	c.nodes[id].n_lease_sends += is_lease;
+	if (c.nodes[id].mute || (is_lease && c.nodes[id].old))
 		return;
 	assert_true(action->size <= TRANSPORT_MESSAGE_MAX);
 	assert_true(c.tail - c.head < 4096);
@@ -158,6 +164,9 @@ static void drain(uint32_t id)
 			if (action.group && node->n_notes < MAX_NOTES)
 				snprintf(node->notes[node->n_notes++], 64, "%s@%llu %.40s", action.group,
 					 (unsigned long long)action.epoch, action.text);
+			break;
+		case HA_ACT_LEASE:
+			node->leased_until_ms = action.deadline_ms;
 			break;
 		case HA_ACT_CHANGED:
 		case HA_ACT_INFO:
@@ -1692,7 +1701,273 @@ static void each_transition_is_told_once(void **state)
 	}
 }
 
+/* --- the watchdog's lease ------------------------------------------------------------------------------------------------------*/
+
+#define DOG_MS 10000
+#define LEASE_MS 2000
+
+static void say_watchdog(uint32_t id, int64_t timeout_ms, bool armed)
+{
+	step(id, &(struct ha_event){ .type = HA_EV_WATCHDOG, .version = (uint64_t)timeout_ms, .yes = armed });
+	settle();
+}
+
+/* n1 has a watchdog, has a lease, has armed it. */
+static int with_watchdog(void **state)
+{
+	(void)with_owned_group(state);
+	say_watchdog(1, DOG_MS, false);
+	pass(100);
+	assert_true(c.nodes[1].leased_until_ms > c.now_ms);
+	assert_int_equal(node_at(2, 1).watchdog_ms, 0);
+	say_watchdog(1, DOG_MS, true);
+	pass(100);
+	for (uint32_t id = 1; id <= 3; id++)
+		assert_int_equal(node_at(id, 1).watchdog_ms, ha_watchdog_bound_ms(LEASE_MS, DOG_MS));
+	assert_true(look(1).guarded);
+	return 0;
+}
+
+static void bound_is_the_lease_and_two_timeouts(void **state)
+{
+	(void)state;
+	assert_int_equal(ha_watchdog_bound_ms(2000, 10000), 23000 + 46);
+	assert_int_equal(ha_watchdog_bound_ms(0, 1000), 3000 + 6);
+}
+
+static void without_watchdogs_nobody_speaks_of_leases(void **state)
+{
+	(void)state;
+	pass(20000);
+	for (uint32_t id = 1; id <= 3; id++)
+		assert_int_equal(c.nodes[id].n_lease_sends, 0);
+	assert_true(look(1).guarded);
+	assert_int_equal(c.nodes[1].leased_until_ms, 0);
+}
+
+static void lease_goes_on_and_then_all_is_quiet(void **state)
+{
+	size_t sent;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		pass(1000);
+		assert_true(c.nodes[1].leased_until_ms > c.now_ms);
+		assert_true(c.nodes[1].leased_until_ms <= c.now_ms + LEASE_MS);
+	}
+	assert_in_range(c.nodes[1].n_lease_sends, 18, 25);
+	assert_in_range(c.nodes[2].n_lease_sends, 18, 25);
+	say_watchdog(1, 0, false);
+	pass(1000);
+	assert_int_equal(node_at(2, 1).watchdog_ms, 0);
+	sent = c.nodes[1].n_lease_sends + c.nodes[2].n_lease_sends;
+	pass(10000);
+	assert_in_range(c.nodes[1].n_lease_sends + c.nodes[2].n_lease_sends, sent, sent + 2);
+}
+
+static void node_that_is_cut_off_has_no_lease(void **state)
+{
+	int64_t cut_ms;
+
+	(void)state;
+	pass(700);
+	cut_ms = c.now_ms;
+	VIEW(2, 3); /* n1 hears of nothing: Corosync there is stopped */
+	pass(5000);
+	assert_non_null(task_at(2, HA_ACT_FENCE, ""));
+	assert_true(c.nodes[1].leased_until_ms <= cut_ms + LEASE_MS);
+}
+
+static void no_lease_without_quorum(void **state)
+{
+	int64_t until_ms;
+
+	(void)state;
+	step(1, &(struct ha_event){ .type = HA_EV_QUORUM, .yes = false });
+	until_ms = c.nodes[1].leased_until_ms;
+	pass(3000);
+	assert_int_equal(c.nodes[1].leased_until_ms, until_ms);
+	step(1, &(struct ha_event){ .type = HA_EV_QUORUM, .yes = true });
+	pass(1500);
+	assert_true(c.nodes[1].leased_until_ms > c.now_ms);
+}
+
+static void stamp_that_comes_back_late_gives_no_lease(void **state)
+{
+	struct ha_msg msg = { .type = HA_MSG_LEASE, .term = look(2).term };
+	struct bytes_out bytes = { .data = NULL };
+	int64_t until_ms;
+
+	(void)state;
+	c.nodes[2].mute = c.nodes[3].mute = true;
+	pass(5000);
+	until_ms = c.nodes[1].leased_until_ms;
+	msg.lease = (struct ha_lease){ .echoes = { { 1, c.now_ms - LEASE_MS - 1 } }, .n_echoes = 1 };
+	ha_msg_encode(&msg, &bytes);
+	step(1, &(struct ha_event){ .type = HA_EV_MESSAGE, .nodeid = 2, .data = bytes.data, .size = bytes.size });
+	assert_int_equal(c.nodes[1].leased_until_ms, until_ms);
+	bytes_out_done(&bytes);
+	msg.lease.echoes[0].stamp_ms++;
+	ha_msg_encode(&msg, &bytes);
+	step(1, &(struct ha_event){ .type = HA_EV_MESSAGE, .nodeid = 2, .data = bytes.data, .size = bytes.size });
+	assert_int_equal(c.nodes[1].leased_until_ms, c.now_ms);
+	bytes_out_done(&bytes);
+}
+
+/* What it says does not come of something else that goes on with the group. */
+static void copy_is_ready_when_the_watchdog_is_armed(void **state)
+{
+	(void)state;
+	say_watchdog(2, DOG_MS, true);
+	pass(1000);
+	assert_true(node_at(1, 2).watchdog_ms > 0);
+	die(2);
+	VIEW(1, 3);
+	settle();
+	boot(2);
+	VIEW(1, 2, 3);
+	settle();
+	say_watchdog(2, DOG_MS, false);
+	local(2, HA_LOCAL_SERVING, "g1", 0, false);
+	local(2, HA_LOCAL_READY, "g1", 0, true);
+	pass(3000);
+	assert_false(has(group_at(1, "g1").ready, 2));
+	say_watchdog(2, DOG_MS, true);
+	pass(3000);
+	assert_true(has(group_at(1, "g1").ready, 2));
+}
+
+/* Its heartbeats come through, as those of a node that hears all and is heard by nobody whose round it is in. */
+static void node_that_was_left_out_has_no_lease(void **state)
+{
+	struct bytes_out bytes = { .data = NULL };
+	struct ha_msg msg = { .type = HA_MSG_LEASE };
+	int64_t until_ms = c.nodes[1].leased_until_ms;
+
+	(void)state;
+	pass(700);
+	until_ms = c.nodes[1].leased_until_ms;
+	msg.term = look(1).term;
+	VIEW(2, 3);
+	settle();
+	msg.lease = (struct ha_lease){ .stamp_ms = 0, .echoes = { { 1, c.now_ms } }, .n_echoes = 1 };
+	msg.term = look(2).term;
+	ha_msg_encode(&msg, &bytes);
+	step(1, &(struct ha_event){ .type = HA_EV_MESSAGE, .nodeid = 2, .data = bytes.data, .size = bytes.size });
+	assert_int_equal(c.nodes[1].leased_until_ms, until_ms);
+	bytes_out_done(&bytes);
+	/* And a stamp of the round before is not sent back. */
+	msg.lease = (struct ha_lease){ .stamp_ms = c.now_ms };
+	msg.term = look(2).term - 1;
+	ha_msg_encode(&msg, &bytes);
+	step(2, &(struct ha_event){ .type = HA_EV_MESSAGE, .nodeid = 3, .data = bytes.data, .size = bytes.size });
+	assert_int_equal(c.nodes[2].core->round.n_peers, 0);
+	bytes_out_done(&bytes);
+}
+
+static void longer_bound_is_agreed_on_first(void **state)
+{
+	(void)state;
+	c.nodes[2].persist_held = c.nodes[3].persist_held = true; /* nothing is agreed on */
+	say_watchdog(1, 2 * DOG_MS, false);
+	c.nodes[1].leased_until_ms = 0;
+	pass(3000);
+	assert_int_equal(node_at(1, 1).watchdog_ms, ha_watchdog_bound_ms(LEASE_MS, 2 * DOG_MS));
+	assert_false(node_at(1, 1).settled);
+	assert_int_equal(c.nodes[1].leased_until_ms, 0);
+	c.nodes[2].persist_held = c.nodes[3].persist_held = false;
+	pass(5000);
+	assert_int_equal(node_at(2, 1).watchdog_ms, ha_watchdog_bound_ms(LEASE_MS, 2 * DOG_MS));
+	assert_true(c.nodes[1].leased_until_ms > c.now_ms);
+}
+
+static void shorter_bound_is_agreed_on_last(void **state)
+{
+	(void)state;
+	say_watchdog(1, DOG_MS / 2, false);
+	pass(3000);
+	assert_int_equal(node_at(2, 1).watchdog_ms, ha_watchdog_bound_ms(LEASE_MS, DOG_MS));
+	assert_true(c.nodes[1].leased_until_ms > c.now_ms);
+	say_watchdog(1, DOG_MS / 2, true);
+	pass(3000);
+	assert_int_equal(node_at(2, 1).watchdog_ms, ha_watchdog_bound_ms(LEASE_MS, DOG_MS / 2));
+}
+
+static void nothing_is_agreed_on_that_a_member_cannot_read(void **state)
+{
+	(void)state;
+	c.nodes[3].old = true;
+	say_watchdog(1, DOG_MS, true);
+	pass(5000);
+	assert_true(c.nodes[1].leased_until_ms > c.now_ms); /* n2 suffices for that */
+	assert_int_equal(node_at(2, 1).watchdog_ms, 0);
+	c.nodes[3].old = false;
+	pass(3000);
+	assert_true(node_at(2, 1).watchdog_ms > 0);
+}
+
+/* n1's agent is back, serves nothing, and the others still count on its watchdog. */
+static void restart_unarmed(void)
+{
+	die(1);
+	boot(1);
+	VIEW(1, 2, 3);
+	settle();
+	say_watchdog(1, DOG_MS, false);
+	local(1, HA_LOCAL_READY, "g1", 0, true);
+	local(1, HA_LOCAL_SERVING, "g1", 0, false);
+	expect("g1", HA_PHASE_ACQUIRING, 1);
+	assert_false(look(1).guarded);
+}
+
+static void nothing_is_acquired_before_the_watchdog_is_armed(void **state)
+{
+	(void)state;
+	restart_unarmed();
+	pass(5000);
+	assert_null(task_at(1, HA_ACT_ACQUIRE, "g1"));
+	assert_false(has(group_at(2, "g1").ready, 1));
+	say_watchdog(1, DOG_MS, true);
+	pass(1000);
+	assert_true(has(group_at(2, "g1").ready, 1));
+	finish(1, HA_ACT_ACQUIRE, "g1", 0);
+	expect("g1", HA_PHASE_OWNED, 1);
+}
+
+static void what_cannot_be_acquired_without_a_watchdog_goes_elsewhere(void **state)
+{
+	(void)state;
+	restart_unarmed();
+	pass(16000);
+	expect("g1", HA_PHASE_ACQUIRING, 2);
+	assert_non_null(strstr(group_at(3, "g1").reason, "watchdog"));
+	assert_null(task_at(1, HA_ACT_ACQUIRE, "g1"));
+}
+
+static void watchdog_that_is_gone_holds_nothing_up(void **state)
+{
+	(void)state;
+	restart_unarmed();
+	say_watchdog(1, 0, false);
+	pass(3000);
+	assert_int_equal(node_at(2, 1).watchdog_ms, 0);
+	finish(1, HA_ACT_ACQUIRE, "g1", 0);
+	expect("g1", HA_PHASE_OWNED, 1);
+}
+
+static void nobody_speaks_for_another_nodes_watchdog(void **state)
+{
+	struct ha_command command = { .type = HA_CMD_WATCHDOG, .nodeid = 1, .number = 5 };
+
+	(void)state;
+	assert_int_equal(replica_check(&c.nodes[2].core->replica, 2, &command, NULL), -EPERM);
+	assert_int_equal(replica_check(&c.nodes[2].core->replica, 1, &command, NULL), 0);
+	command.number = 1ull << 32;
+	assert_int_equal(replica_check(&c.nodes[2].core->replica, 1, &command, NULL), -EPERM);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, with_owned_group, cleanup)
+#define TW(name) cmocka_unit_test_setup_teardown(name, with_watchdog, cleanup)
 #define T0(name) cmocka_unit_test_setup_teardown(name, NULL, cleanup)
 
 int main(void)
@@ -1760,6 +2035,21 @@ int main(void)
 		T(records_have_bounds),
 		T(records_go_with_their_group),
 		T(each_transition_is_told_once),
+		cmocka_unit_test(bound_is_the_lease_and_two_timeouts),
+		T(without_watchdogs_nobody_speaks_of_leases),
+		TW(lease_goes_on_and_then_all_is_quiet),
+		TW(node_that_is_cut_off_has_no_lease),
+		TW(no_lease_without_quorum),
+		TW(stamp_that_comes_back_late_gives_no_lease),
+		T(copy_is_ready_when_the_watchdog_is_armed),
+		TW(node_that_was_left_out_has_no_lease),
+		TW(longer_bound_is_agreed_on_first),
+		TW(shorter_bound_is_agreed_on_last),
+		T(nothing_is_agreed_on_that_a_member_cannot_read),
+		TW(nothing_is_acquired_before_the_watchdog_is_armed),
+		TW(what_cannot_be_acquired_without_a_watchdog_goes_elsewhere),
+		TW(watchdog_that_is_gone_holds_nothing_up),
+		T(nobody_speaks_for_another_nodes_watchdog),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

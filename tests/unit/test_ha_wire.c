@@ -77,6 +77,10 @@ static struct ha_msg sample(enum ha_msg_type type)
 		msg.term = 11;
 		msg.command = sample_command();
 		break;
+	case HA_MSG_LEASE:
+		msg.term = 13;
+		msg.lease = (struct ha_lease){ .stamp_ms = 1ll << 40, .echoes = { { 1, 5 }, { 3, -1 } }, .n_echoes = 2 };
+		break;
 	case HA_MSG_INFO:
 		msg.data = "status";
 		msg.size = 6;
@@ -96,7 +100,7 @@ static void assert_same_bytes(const struct bytes_out *a, const struct bytes_out 
 static void messages_come_back(void **state)
 {
 	(void)state;
-	for (int type = HA_MSG_BEGIN; type <= HA_MSG_INFO; type++) {
+	for (int type = HA_MSG_BEGIN; type <= HA_MSG_LEASE; type++) {
 		struct ha_msg in = sample((enum ha_msg_type)type), out;
 		struct bytes_out once = { .data = NULL }, twice = { .data = NULL };
 
@@ -111,6 +115,9 @@ static void messages_come_back(void **state)
 		assert_int_equal(out.command.n_groups, in.command.n_groups);
 		assert_int_equal(out.install.electorate.n, in.install.electorate.n);
 		assert_int_equal(out.digest.crc, in.digest.crc);
+		assert_int_equal(out.lease.stamp_ms, in.lease.stamp_ms);
+		assert_int_equal(out.lease.n_echoes, in.lease.n_echoes);
+		assert_int_equal(out.lease.echoes[1].stamp_ms, in.lease.echoes[1].stamp_ms);
 		ha_msg_done(&out);
 		bytes_out_done(&once);
 		bytes_out_done(&twice);
@@ -133,7 +140,7 @@ static int decode_msg_part(const uint8_t *data, size_t size)
 static void cut_messages_are_refused(void **state)
 {
 	(void)state;
-	for (int type = HA_MSG_BEGIN; type <= HA_MSG_INFO; type++) {
+	for (int type = HA_MSG_BEGIN; type <= HA_MSG_LEASE; type++) {
 		struct ha_msg in = sample((enum ha_msg_type)type);
 		struct bytes_out bytes = { .data = NULL };
 
@@ -165,7 +172,7 @@ static void newer_versions(void **state)
 static void flipped_bits_do_no_harm(void **state)
 {
 	(void)state;
-	for (int type = HA_MSG_BEGIN; type <= HA_MSG_INFO; type++) {
+	for (int type = HA_MSG_BEGIN; type <= HA_MSG_LEASE; type++) {
 		struct ha_msg in = sample((enum ha_msg_type)type);
 		struct bytes_out bytes = { .data = NULL };
 
@@ -196,7 +203,7 @@ static void sample_saved(struct ha_saved *saved)
 					      .request_incarnation = 4, .request_seq = 5, .request_result = -17 };
 	s->nodes[1] = (struct ha_state_node){ .nodeid = 2, .state = HA_NODE_DOWN, .down_seq = 3,
 					      .evidence = HA_EVIDENCE_OPERATOR, .reason = "why", .portal_holder = 1,
-					      .portal_next = 2, .changed = 71 };
+					      .portal_next = 2, .changed = 71, .watchdog_ms = 23046 };
 	s->n_groups = 2;
 	s->groups = xcalloc(2, sizeof(*s->groups));
 	s->groups[0] = (struct ha_state_group){ .spec = specs[0], .epoch = 6, .phase = HA_PHASE_RELEASING, .owner = 1, .to = 2,
@@ -222,6 +229,7 @@ static void state_comes_back(void **state)
 	assert_same_bytes(&once, &twice);
 	assert_int_equal(out.promised, 9);
 	assert_int_equal(out.state.nodes[0].request_result, -17);
+	assert_int_equal(out.state.nodes[1].watchdog_ms, 23046);
 	assert_string_equal(out.state.groups[0].reason, "text");
 	assert_int_equal(out.state.n_records, 2);
 	assert_string_equal(out.state.records[0].key, "k");
@@ -345,6 +353,32 @@ static void state_of_the_first_minor(void **state)
 	bytes_out_done(&bytes);
 }
 
+/* A node's record before there were watchdogs. */
+static void node_of_the_second_minor(void **state)
+{
+	struct bytes_out bytes = { .data = NULL }, cut = { .data = NULL };
+	struct ha_state in = { .term = 1, .version = 6, .n_nodes = 1 }, out;
+	const size_t head = 2 + 4 * 8 + 4 + 8 + 4; /* up to the length of the first node's record */
+	size_t size;
+
+	(void)state;
+	in.config = xmemdup("", 0);
+	in.nodes[0] = (struct ha_state_node){ .nodeid = 1, .maintenance = HA_MAINTENANCE_ON, .watchdog_ms = 9 };
+	ha_state_encode(&in, &bytes);
+	size = bytes.data[head];
+	bytes.data[1] = 1;
+	bytes.data[head] = (uint8_t)(size - 4);
+	bytes_put_raw(&cut, bytes.data, head + 4 + size - 4);
+	bytes_put_raw(&cut, bytes.data + head + 4 + size, bytes.size - head - 4 - size);
+	assert_int_equal(ha_state_decode(cut.data, cut.size, &out), 0);
+	assert_int_equal(out.nodes[0].maintenance, HA_MAINTENANCE_ON);
+	assert_int_equal(out.nodes[0].watchdog_ms, 0);
+	ha_state_done(&out);
+	ha_state_done(&in);
+	bytes_out_done(&cut);
+	bytes_out_done(&bytes);
+}
+
 static void unsorted_state_is_refused(void **state)
 {
 	struct ha_saved in;
@@ -411,7 +445,7 @@ int main(void)
 		cmocka_unit_test(newer_versions),	      cmocka_unit_test(flipped_bits_do_no_harm),
 		cmocka_unit_test(state_comes_back),	      cmocka_unit_test(damaged_state_is_refused),
 		cmocka_unit_test(changes_come_back),
-		cmocka_unit_test(state_of_the_first_minor),
+		cmocka_unit_test(state_of_the_first_minor),   cmocka_unit_test(node_of_the_second_minor),
 		cmocka_unit_test(state_of_a_newer_minor),     cmocka_unit_test(unsorted_state_is_refused),
 		cmocka_unit_test(largest_config_fits),	      cmocka_unit_test(crc_is_the_usual_one),
 		cmocka_unit_test(names_are_known),
