@@ -2,7 +2,7 @@
 /*
  * A deterministic world around the unchanged core: a few machines in one process, one 64-bit seed, one queue of events.
  * sim_cpg.c is Corosync as it really is, sim_agent.c what lunwardd does, sim_storage.c gates, DRBD and writes,
- * sim_faults.c what goes wrong, sim_check.c and sim_placement.c what must never happen.
+ * sim_watchdog.c what resets a machine, sim_faults.c what goes wrong, sim_check.c and sim_placement.c what must never happen.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -43,7 +43,8 @@ struct event {
 #define FAULTS(X)                                                                                                      \
 	X(SPLIT, "split") X(JOIN, "join") X(OFF, "off") X(FREEZE, "freeze") X(STOP, "stop") X(KILL, "kill")            \
 	X(GLITCH, "glitch") X(DATA, "data") X(DISK, "disk") X(WIPE, "wipe") X(COROSYNC, "corosync")                    \
-	X(CONFIG, "config") X(CONFIRM, "confirm") X(MOVE, "move") X(MAINTENANCE, "maintenance") X(DOOM, "doom")
+	X(CONFIG, "config") X(CONFIRM, "confirm") X(MOVE, "move") X(MAINTENANCE, "maintenance") X(DOOM, "doom")           \
+	X(HANG, "hang")
 enum fault_kind {
 #define X(id, name) FAULT_##id,
 	FAULTS(X)
@@ -67,7 +68,8 @@ struct fault {
 	X(STALE_RECORD, "overtaken records") X(MAINTENANCE, "maintenances") X(EVACUATE, "groups that left for one")             \
 	X(RESTARTED, "maintenances ended by a restart") X(BRAKE, "brakes") X(UNBRAKE, "brakes released")                        \
 	X(CALM, "losses forgiven") X(FAILBACK, "failbacks") X(WEIGHED, "placed by weight")      \
-	X(REST, "left alone when all was well")
+	X(REST, "left alone when all was well") X(WATCHDOG, "resets by a watchdog") X(LATE_PET, "late pettings")               \
+	X(WAITED, "watchdogs waited for") X(CUT_UNAWARE, "cut off and unaware")
 enum {
 #define X(id, name) COVER_##id,
 	COVERAGE(X)
@@ -129,6 +131,7 @@ struct machine {
 	int64_t boot_ms;
 	/* Corosync */
 	bool corosync; /* it runs */
+	bool corosync_stopped; /* SIGSTOP: its agent hears nothing and does not know */
 	struct ring *ring; /* NULL: it does not */
 	size_t delivered;
 	struct entry *sendq, **sendq_tail;
@@ -146,6 +149,13 @@ struct machine {
 	uint64_t timer_seq;
 	int64_t timer_ms;
 	bool timer_due;
+	/* watchdog */
+	int64_t dog_usual_ms, dog_ms; /* its timeout, in most lives of the agent and in this one; 0: none is used */
+	bool dog_ticks;               /* until it fires, whoever has started it */
+	bool dog_open;                /* this life of the agent has armed it */
+	uint64_t dog_pets;
+	bool pet_is_late;             /* the agent was stopped after it had looked at the clock */
+	int64_t late_deadline_ms;
 	/* disk */
 	uint8_t *disk, *writing;
 	size_t disk_size, writing_size;
@@ -230,6 +240,7 @@ struct sim {
 	bool rough;           /* lossy and busy in any case */
 	bool liar;            /* fencing says that it has worked and has not: more than the protocol bears */
 	bool single;          /* one fault, for good: nobody may be needed */
+	bool watchdogs;       /* nothing but the watchdog of a node that has one gives evidence */
 	bool scripted;
 	const struct fault *script;
 	size_t n_script;
@@ -286,6 +297,7 @@ struct plan { /* one run */
 	uint64_t seed;
 	bool verbose, liar;
 	bool lossy; /* always the worst network and busy operators */
+	bool watchdogs; /* always with them */
 	bool scripted;
 	const struct fault *script;
 	size_t n_script;
@@ -322,6 +334,8 @@ void cpg_start(struct sim *sim, int node);        /* Corosync comes up: alone */
 void cpg_stop(struct sim *sim, int node);
 void cpg_die(struct sim *sim, int node, int64_t back_ms);
 void cpg_back(struct sim *sim, int node);
+void cpg_hang(struct sim *sim, int node, int64_t for_ms);
+void cpg_go_on(struct sim *sim, int node);
 void cpg_send(struct sim *sim, int node, enum entry_type type, const void *data, size_t size);
 void cpg_break(struct sim *sim, uint32_t nodes);  /* something has happened to these: their rings lose the token */
 void cpg_reform_in(struct sim *sim, int64_t delay_ms);
@@ -338,6 +352,15 @@ void agent_event(struct sim *sim, int node, const struct ha_event *event);
 bool agent_runs(const struct sim *sim, int node);
 void machine_boot(struct sim *sim, int node);
 void machine_off(struct sim *sim, int node);
+
+/* sim_watchdog.c */
+void watchdogs_build(struct sim *sim);
+void watchdog_start(struct sim *sim, int node);
+void watchdog_stop(struct sim *sim, int node, bool clean);
+void watchdog_continue(struct sim *sim, int node);
+void watchdog_lease(struct sim *sim, int node, int64_t deadline_ms);
+int64_t watchdog_bound_ms(const struct sim *sim, int node, int target);
+bool watchdog_is_well(const struct sim *sim, int node);
 
 /* sim_storage.c */
 void storage_boot(struct sim *sim, int node);

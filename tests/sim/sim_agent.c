@@ -14,7 +14,7 @@
 
 #define DISK_ROOM (4u << 10) /* then nothing can be appended any more */
 
-static event_fn ev_run, ev_timer, ev_written, ev_job, ev_poll, ev_killed, ev_fenced, ev_boot, ev_doom;
+static event_fn ev_run, ev_timer, ev_written, ev_job, ev_poll, ev_killed, ev_fenced, ev_waited, ev_boot, ev_doom;
 
 bool agent_runs(const struct sim *sim, int node)
 {
@@ -359,6 +359,29 @@ static void ev_fenced(struct sim *sim, int node, uint64_t target, uint64_t epoch
 						   .result = (uintptr_t)result & 1 ? -EIO : 0, .text = "no answer" });
 }
 
+/* Nobody has touched it: by now its watchdog has, if it was cut off. */
+static void ev_waited(struct sim *sim, int node, uint64_t target, uint64_t epoch, void *incarnation)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (!m->agent || m->incarnation != (uint64_t)(uintptr_t)incarnation)
+		return;
+	sim->coverage[COVER_WAITED]++;
+	agent_event(sim, node, &(struct ha_event){ .type = HA_EV_DONE, .action = HA_ACT_FENCE, .evidence = HA_EVIDENCE_WATCHDOG,
+						   .nodeid = sim->machines[target].id, .epoch = epoch });
+}
+
+static bool wait_for_watchdog(struct sim *sim, int node, int target, uint64_t epoch)
+{
+	int64_t bound_ms = watchdog_bound_ms(sim, node, target);
+
+	if (!bound_ms)
+		return false;
+	sim_log(sim, "n%d waits for the watchdog of n%d (down %llu), %lld ms", node, target, (unsigned long long)epoch, (long long)bound_ms);
+	sim_at(sim, bound_ms, ev_waited, node, (uint64_t)target, epoch, (void *)(uintptr_t)sim->machines[node].incarnation);
+	return true;
+}
+
 static void start_fence(struct sim *sim, int node, const struct ha_action *action)
 {
 	int target = node_of(sim, action->nodeid);
@@ -369,6 +392,8 @@ static void start_fence(struct sim *sim, int node, const struct ha_action *actio
 
 	if (target < 0 || target == node)
 		sim_fail(sim, "n%d: fences %u", node, action->nodeid);
+	if (wait_for_watchdog(sim, node, target, action->epoch))
+		return;
 	if (sim->liar && !sim->healing) {
 		works = sim_chance(sim, 50);
 		kills = false;
@@ -496,6 +521,8 @@ static void do_action(struct sim *sim, int node, const struct ha_action *action)
 			action->text);
 		break;
 	case HA_ACT_LEASE:
+		watchdog_lease(sim, node, action->deadline_ms);
+		break;
 	case HA_ACT_CHANGED:
 	case HA_ACT_INFO:
 		break;
@@ -536,7 +563,7 @@ static void free_item(struct item *item)
 static void log_message(struct sim *sim, int node, const struct ha_event *event)
 {
 	static const char *const names[] = { "?", "BEGIN", "DIGEST", "INSTALL", "SNAPSHOT", "ACK", "JOIN", "COMMAND", "ORDER",
-					     "INFO" };
+					     "INFO", "LEASE" };
 	struct ha_msg msg;
 
 	if (ha_msg_decode(event->data, event->size, &msg) < 0)
@@ -638,7 +665,8 @@ static void serve_portals(struct sim *sim, int node)
 		if (!view.settled)
 			continue;
 		if (view.portal_holder == m->id && !view.portal_next) {
-			m->portals |= BIT(of);
+			if (core.guarded)
+				m->portals |= BIT(of);
 			continue;
 		}
 		m->portals &= ~BIT(of);
@@ -702,6 +730,7 @@ void agent_start(struct sim *sim, int node)
 	step(sim, node, &(struct ha_event){ .type = HA_EV_START, .data = m->disk, .size = m->disk ? m->disk_size : 0 });
 	cpg_send(sim, node, ENTRY_JOIN, NULL, 0);
 	cpg_quorum_soon(sim, node);
+	watchdog_start(sim, node);
 	for (int i = 0; i < sim->n_groups; i++) {
 		const struct copy *copy = storage_copy(sim, i, node);
 
@@ -726,6 +755,7 @@ static void forget_agent(struct sim *sim, int node)
 	m->core = NULL;
 	m->agent = m->joined = m->stopped = false;
 	m->incarnation = 0;
+	watchdog_stop(sim, node, false);
 	if (m->writing && !has_no_room(m) && sim_chance(sim, 50))
 		reach_disk(m);
 	free(m->writing);
@@ -747,6 +777,8 @@ void agent_crash(struct sim *sim, int node)
 	if (!m->agent)
 		return;
 	sim_log(sim, "n%d: agent crashes", node);
+	if (sim->watchdogs && !m->stopped && sim_chance(sim, 30))
+		watchdog_stop(sim, node, true);
 	cpg_send(sim, node, ENTRY_LEAVE, NULL, 0);
 	forget_agent(sim, node);
 }
@@ -778,6 +810,7 @@ void machine_boot(struct sim *sim, int node)
 	m->frozen = false;
 	m->life++;
 	m->boot_ms = sim->now_ms;
+	m->dog_ticks = false;
 	m->glitch = 0;
 	m->disk_trouble = 0;
 	cpg_start(sim, node);

@@ -293,6 +293,7 @@ static bool is_machine_well(struct sim *sim, int i, bool loud)
 	EXPECT(m->core->replica.state.version == first->core->replica.state.version, "n%d has another version than n0", i);
 	EXPECT(!m->core->requests, "n%d: a request is not answered", i);
 	EXPECT(!m->core->n_wants, "n%d: wants something ordered that never is", i);
+	EXPECT(watchdog_is_well(sim, i), "n%d: its watchdog is not what it should be, or not known to all", i);
 	EXPECT(!state_node(&first->core->replica.state, m->id)->maintenance, "n%d is in maintenance", i);
 	for (int k = 0; k < sim->n_groups; k++) {
 		EXPECT(!m->jobs[k].type && !m->stand_down[k], "n%d: a job runs", i);

@@ -13,11 +13,13 @@
 #include "base/xalloc.h"
 #include "tests/sim/sim.h"
 
-static event_fn ev_receive, ev_token, ev_reform, ev_quorum, ev_corosync_back;
+static event_fn ev_receive, ev_token, ev_reform, ev_quorum, ev_corosync_back, ev_goes_on;
 
 static bool node_acts(const struct sim *sim, int node)
 {
-	return sim->machines[node].power && !sim->machines[node].frozen && sim->machines[node].corosync;
+	const struct machine *m = &sim->machines[node];
+
+	return m->power && !m->frozen && m->corosync && !m->corosync_stopped;
 }
 
 static void free_entry(struct entry *entry)
@@ -117,7 +119,7 @@ static void ev_receive(struct sim *sim, int node, uint64_t at, uint64_t unused, 
 	(void)unused;
 	if (!m->power || m->ring != ring)
 		return;
-	if (m->frozen) { /* it will be sent again, as long as somebody holds it */
+	if (m->frozen || m->corosync_stopped) { /* it will be sent again, as long as somebody holds it */
 		if (!((struct ring *)ring)->broken)
 			sim_at(sim, sim_between(sim, 20, 60), ev_receive, node, at, 0, ring);
 		return;
@@ -210,6 +212,7 @@ void cpg_start(struct sim *sim, int node)
 	struct machine *m = &sim->machines[node];
 
 	m->corosync = true;
+	m->corosync_stopped = false;
 	m->ring = new_ring(sim, BIT(node));
 	m->delivered = 0;
 	m->cpg = 0;
@@ -265,6 +268,39 @@ static void ev_corosync_back(struct sim *sim, int node, uint64_t life, uint64_t 
 	(void)p;
 	if (sim->machines[node].life == life)
 		cpg_back(sim, node);
+}
+
+/* It stops under its agent, which goes on with what it believes. */
+void cpg_hang(struct sim *sim, int node, int64_t for_ms)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (!node_acts(sim, node))
+		return;
+	sim->coverage[COVER_CUT_UNAWARE]++;
+	sim_log(sim, "n%d: Corosync is stopped", node);
+	cpg_break(sim, BIT(node));
+	m->corosync_stopped = true;
+	cpg_reform_in(sim, sim_between(sim, 200, 4000));
+	if (!sim->single)
+		sim_at(sim, for_ms, ev_goes_on, node, m->life, 0, NULL);
+}
+
+void cpg_go_on(struct sim *sim, int node)
+{
+	if (!sim->machines[node].corosync_stopped)
+		return;
+	sim_log(sim, "n%d: Corosync continues", node);
+	sim->machines[node].corosync_stopped = false;
+	cpg_reform_in(sim, sim_between(sim, 10, 2000));
+}
+
+static void ev_goes_on(struct sim *sim, int node, uint64_t life, uint64_t b, void *p)
+{
+	(void)b;
+	(void)p;
+	if (sim->machines[node].life == life)
+		cpg_go_on(sim, node);
 }
 
 /* Before the token is lost it may have been round: last messages reach all, some or nobody. */

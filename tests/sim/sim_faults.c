@@ -122,6 +122,7 @@ static void ev_continue(struct sim *sim, int node, uint64_t incarnation, uint64_
 	sim_log(sim, "n%d: agent continues", node);
 	m->stopped = false;
 	m->unquorate_ms = 0; /* what is to be closed without quorum it has time for from now on */
+	watchdog_continue(sim, node);
 	agent_wake(sim, node);
 }
 
@@ -345,6 +346,11 @@ static void do_fault(struct sim *sim, enum fault_kind kind)
 		sim->groups[sim_random(sim, (uint32_t)sim->n_groups)].doom = (int)sim_between(sim, 1, 4);
 		ask_move(sim, false);
 		break;
+	case FAULT_HANG: /* of Corosync, or of all that runs there */
+		if (sim_chance(sim, 40))
+			stop_agent(sim, node);
+		cpg_hang(sim, node, sim_between(sim, 5000, 45000));
+		break;
 	case FAULT_KINDS:
 		break;
 	}
@@ -385,8 +391,11 @@ static enum fault_kind any_kind(struct sim *sim)
 		FAULT_STOP, FAULT_KILL, FAULT_GLITCH, FAULT_DATA, FAULT_DISK, FAULT_COROSYNC, FAULT_CONFIG, FAULT_CONFIRM,
 		FAULT_MOVE, FAULT_MOVE, FAULT_WIPE, FAULT_MAINTENANCE, FAULT_MAINTENANCE, FAULT_DOOM,
 	};
-	enum fault_kind kind = kinds[trouble_random(sim, ARRAY_SIZE(kinds))];
+	enum fault_kind kind;
 
+	if (sim->watchdogs && trouble_random(sim, 10) == 0)
+		return FAULT_HANG;
+	kind = kinds[trouble_random(sim, ARRAY_SIZE(kinds))];
 	return kind == FAULT_WIPE && trouble_random(sim, 10) ? FAULT_MOVE : kind;
 }
 
@@ -424,7 +433,7 @@ static void one_trouble(struct sim *sim)
 	int64_t at_ms = 15000 + trouble_random(sim, 10000);
 
 	sim->coverage[COVER_SINGLE]++;
-	fault_in(sim, at_ms, kinds[trouble_random(sim, ARRAY_SIZE(kinds))]);
+	fault_in(sim, at_ms, sim->watchdogs && trouble_random(sim, 3) == 0 ? FAULT_HANG : kinds[trouble_random(sim, ARRAY_SIZE(kinds))]);
 	if (trouble_random(sim, 2))
 		fault_in(sim, at_ms - 300 + trouble_random(sim, 350), FAULT_MOVE);
 }
@@ -477,6 +486,7 @@ static void ev_heal(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 		if (!m->power)
 			continue;
 		cpg_back(sim, i);
+		cpg_go_on(sim, i);
 		ev_thaw(sim, i, m->life, 0, NULL);
 		ev_continue(sim, i, m->incarnation, 0, NULL);
 		if (!m->agent && sim->now_ms > m->boot_ms + 20000)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Runs seeds: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] [--no-shrink] [--liar] [--lossy]
- * [--figures FILE] [--verbose]. Ends with "N passed, N failed"; a failing seed is cut down to the faults it needs and printed as one line that
- * replays it. --lossy: the worst network in all seeds, not in some. --liar: fencing lies, which breaks what the protocol rests on; passes if that is noticed.
+ * [--watchdogs] [--figures FILE] [--verbose]. Ends with "N passed, N failed"; a failing seed is cut down to the faults it needs and printed as one line that
+ * replays it. --lossy: the worst network in all seeds, not in some. --watchdogs: in all. --liar: fencing lies, which breaks what the protocol rests on; passes if that is noticed.
  */
 #include "tests/sim/sim.h"
 
@@ -187,6 +187,7 @@ static void build_world(struct sim *sim)
 		group->copies[0].uuid = group->copies[1].uuid = 1;
 		group->top_owner = -1;
 	}
+	watchdogs_build(sim);
 	for (int i = 0; i < sim->n; i++)
 		machine_boot(sim, i);
 	storage_start(sim);
@@ -295,6 +296,7 @@ static struct sim *new_sim(const struct plan *plan)
 	sim->verbose = plan->verbose;
 	sim->liar = plan->liar;
 	sim->rough = plan->lossy;
+	sim->watchdogs = plan->watchdogs;
 	sim->scripted = plan->scripted;
 	sim->script = plan->script;
 	sim->n_script = plan->n_script;
@@ -343,9 +345,10 @@ static bool run_one(const struct plan *plan, bool shrink, struct totals *totals)
 	if (plan->verbose)
 		printf("%llu steps\n", (unsigned long long)sim->steps);
 	if (!ok && !plan->liar) {
-		printf("seed %llu: at %.3f s: %s\n    replay: build/gcc/tests/sim/sim --seed %llu%s --verbose\n",
+		printf("seed %llu: at %.3f s: %s\n    replay: build/gcc/tests/sim/sim --seed %llu%s%s --verbose\n",
 		       (unsigned long long)plan->seed, (double)sim->now_ms / 1000, sim->failure,
-		       (unsigned long long)plan->seed, plan->lossy ? " --lossy" : "");
+		       (unsigned long long)plan->seed, plan->lossy ? " --lossy" : "",
+		       plan->watchdogs ? " --watchdogs" : "");
 		if (shrink)
 			script_shrink(plan, sim->told, sim->n_told);
 		(void)fflush(stdout);
@@ -362,7 +365,7 @@ static bool run_one(const struct plan *plan, bool shrink, struct totals *totals)
 struct run {
 	uint64_t first, n;
 	unsigned int jobs;
-	bool stop, shrink, liar, lossy;
+	bool stop, shrink, liar, lossy, watchdogs;
 };
 
 static uint64_t cpu_us(void)
@@ -381,7 +384,8 @@ static void run_share(const struct run *run, uint64_t share, int fd)
 	uint64_t tenth = MAX(run->n / 10, (uint64_t)50000), said = tenth;
 
 	for (uint64_t i = share; i < run->n && !(run->stop && totals.failed); i += run->jobs) {
-		struct plan plan = { .seed = run->first + i, .liar = run->liar, .lossy = run->lossy };
+		struct plan plan = { .seed = run->first + i, .liar = run->liar, .lossy = run->lossy,
+				     .watchdogs = run->watchdogs };
 
 		(void)run_one(&plan, run->shrink && totals.failed < SHRINKS_MAX, &totals);
 		if (share == 0 && i >= said) {
@@ -500,7 +504,7 @@ int main(int argc, char **argv)
 		{ "script", required_argument, NULL, 'c' }, { "figures", required_argument, NULL, 'g' },
 		{ "verbose", no_argument, NULL, 'v' },	    { "stop", no_argument, NULL, 'x' },
 		{ "no-shrink", no_argument, NULL, 'k' },    { "liar", no_argument, NULL, 'l' },
-		{ "lossy", no_argument, NULL, 'o' },
+		{ "lossy", no_argument, NULL, 'o' },	    { "watchdogs", no_argument, NULL, 'w' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct run run = { .first = 1, .n = 1000, .shrink = true };
@@ -553,9 +557,12 @@ int main(int argc, char **argv)
 		case 'o':
 			run.lossy = plan.lossy = true;
 			break;
+		case 'w':
+			run.watchdogs = plan.watchdogs = true;
+			break;
 		default:
 			fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--script LIST] [--jobs N] [--stop] "
-					"[--no-shrink] [--liar] [--lossy] [--figures FILE] [--verbose]\n");
+					"[--no-shrink] [--liar] [--lossy] [--watchdogs] [--figures FILE] [--verbose]\n");
 			return 2;
 		}
 	}

@@ -105,8 +105,9 @@ void script_shrink(const struct plan *plan, const struct fault *told, size_t n_t
 		piece = MAX(piece / 2, (size_t)1);
 	}
 	if (failure[0]) {
-		printf("    shrunk from %zu faults to %zu in %d runs: %s\n    replay: build/gcc/tests/sim/sim --seed %llu%s --script '",
-		       n_told, n, tries, failure, (unsigned long long)plan->seed, plan->lossy ? " --lossy" : "");
+		printf("    shrunk from %zu faults to %zu in %d runs: %s\n    replay: build/gcc/tests/sim/sim --seed %llu%s%s --script '",
+		       n_told, n, tries, failure, (unsigned long long)plan->seed, plan->lossy ? " --lossy" : "",
+		       plan->watchdogs ? " --watchdogs" : "");
 		script_print(script, n);
 		printf("' --verbose\n");
 	}
