@@ -242,10 +242,48 @@ static void check_drill(json_t *facts, struct finding *f)
 		say(f, OK, "", "each other storage node has been fenced from here within %d days, or there is none", DRILL_DAYS_MAX);
 }
 
+/* The level that waits for the watchdogs of nodes; NULL: there is none. */
+static const char *watchdog_level(json_t *facts)
+{
+	json_t *fencing = at(at(facts, "document", NULL), "fencing", NULL), *level;
+	size_t i;
+
+	if (strcmp(text_at(fencing, "agent", NULL), "watchdog") == 0)
+		return "watchdog";
+	json_array_foreach (at(fencing, "levels", NULL), i, level) {
+		if (strcmp(text_at(level, "agent", NULL), "watchdog") == 0)
+			return text_at(level, "name", NULL);
+	}
+	return NULL;
+}
+
+/* Of this node, as the nodes have agreed; 0: none that anybody could rely on. */
+static double armed_ms(json_t *facts)
+{
+	json_t *node;
+	size_t i;
+
+	json_array_foreach (at(at(facts, "status", NULL), "nodes", NULL), i, node) {
+		if (strcmp(text_at(node, "name", NULL), text_at(facts, "node", NULL)) == 0)
+			return MAX(number_at(node, "watchdog_ms", NULL), 0.0);
+	}
+	return 0;
+}
+
 static void check_watchdog(json_t *facts, struct finding *f)
 {
 	json_t *dogs = at(facts, "watchdogs", NULL);
+	const char *level = watchdog_level(facts);
 
+	if (level && armed_ms(facts) <= 0 && strcmp(text_at(facts, "role", NULL), "storage") == 0) {
+		say(f, ERROR, "start lunwardd with --watchdog-device, and see its journal: lunwardd(8)", "level %s waits for the watchdog of a "
+		    "node that was lost, and this node has none armed: what it serves is not taken over by that", level);
+		return;
+	}
+	if (armed_ms(facts) > 0) {
+		say(f, OK, "", "armed: once cut off this node is reset within %.1f s", armed_ms(facts) / 1000);
+		return;
+	}
 	if (!is_known(facts, "watchdogs", f, "/sys/class/watchdog cannot be read"))
 		return;
 	if (json_array_size(dogs) == 0)

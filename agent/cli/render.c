@@ -254,6 +254,7 @@ static void node_line(struct page *page, const json_t *status, const json_t *nod
 	const char *state = json_text(node, "state"), *evidence = json_text(node, "evidence");
 	const char *portals_at = json_text(node, "portals_at");
 	json_int_t applied = json_integer_value(json_object_get(node, "config_applied"));
+	json_int_t watchdog_ms = json_integer_value(json_object_get(node, "watchdog_ms"));
 	bool up = strcmp(state, "up") == 0;
 
 	strbuf_addf(&sb, "%-4s  %s", state, json_text(node, "role"));
@@ -267,6 +268,8 @@ static void node_line(struct page *page, const json_t *status, const json_t *nod
 	if (up && strcmp(json_text(node, "role"), "storage") == 0 &&
 	    applied < json_integer_value(json_object_get(status, "config_version")))
 		strbuf_addf(&sb, ", still at configuration %" JSON_INTEGER_FORMAT, applied);
+	if (watchdog_ms)
+		strbuf_addf(&sb, ", watchdog %" JSON_INTEGER_FORMAT " s", (watchdog_ms + 999) / 1000);
 	if (strcmp(json_text(status, "node"), json_text(node, "name")) == 0)
 		strbuf_add(&sb, " (here)");
 	page_add(page, name_width + 10, up ? PAGE_PLAIN : strcmp(state, "down") == 0 ? PAGE_BAD : PAGE_WARN, lead, " %s",

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/daemon/fence_job.h"
+#include "agent/daemon/node_watchdog.h"
 #include "agent/daemon/reservations.h"
 #include "agent/daemon/store.h"
 #include "base/clock.h"
@@ -120,7 +121,8 @@ static void perform(struct agent *agent, const struct ha_action *action)
 	case HA_ACT_INFO:
 		info_received(agent, action->nodeid, action->data, action->size);
 		break;
-	case HA_ACT_LEASE: /* no watchdog is opened here: none was said to be there */
+	case HA_ACT_LEASE:
+		node_watchdog_lease(agent, action->deadline_ms);
 		break;
 	}
 }
@@ -140,7 +142,7 @@ static void enqueue(struct agent *agent, const struct ha_event *event)
 {
 	struct queued_event *q = xcalloc(1, sizeof(*q));
 
-	/* Only events without borrowed arrays come from inside: LOCAL, DONE, PERSISTED, TIMER. */
+	/* Only events without borrowed arrays come from inside: LOCAL, DONE, PERSISTED, TIMER, WATCHDOG. */
 	q->event = *event;
 	if (event->group) {
 		snprintf(q->group, sizeof(q->group), "%s", event->group);

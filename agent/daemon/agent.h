@@ -90,6 +90,7 @@ struct node_info { /* what a node said last about itself (HA_ACT_INFO) */
 struct reservations; /* reservations.c */
 struct sessions; /* sessions.c */
 struct queued_event; /* agent.c */
+struct watchdog; /* ha/watchdog */
 struct waiter; /* commands.c: an operator's command that waits for the cluster */
 
 struct agent {
@@ -130,6 +131,9 @@ struct agent {
 	struct waiter *waiters;
 	uint64_t next_request_id;
 	char fence_note[ERR_TEXT_SIZE];
+	struct watchdog *watchdog; /* node_watchdog.c; NULL: not armed in this life */
+	bool watchdog_failed;
+	char watchdog_error[ERR_TEXT_SIZE];
 };
 
 /* agent.c */

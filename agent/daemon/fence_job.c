@@ -22,7 +22,8 @@ struct fence_job {
 	uint32_t nodeid;
 	uint64_t down_seq;
 	int64_t started_ms;
-	bool pacemaker; /* by whom, once it is done; as the label of the level */
+	int64_t watchdog_ms; /* of the node, as agreed when it was to be fenced; 0: none, and in a drill, which cuts nobody off */
+	enum fence_by by; /* by whom, once it is done; as the label of the level */
 	char level[80];
 };
 
@@ -46,6 +47,26 @@ static const struct fence_option *add_options(struct fence_option **next, const 
 	return first;
 }
 
+static enum fence_by by_of(const struct config_fence_level *level)
+{
+	if (config_fence_level_is_pacemaker(level))
+		return FENCE_BY_PACEMAKER;
+	return config_fence_level_is_watchdog(level) ? FENCE_BY_WATCHDOG : FENCE_BY_AGENT;
+}
+
+static enum ha_evidence evidence_of(enum fence_by by)
+{
+	switch (by) {
+	case FENCE_BY_PACEMAKER:
+		return HA_EVIDENCE_PACEMAKER;
+	case FENCE_BY_WATCHDOG:
+		return HA_EVIDENCE_WATCHDOG;
+	case FENCE_BY_AGENT:
+		break;
+	}
+	return HA_EVIDENCE_FENCE_AGENT;
+}
+
 /* `options` has room for all. */
 static struct fence_level *levels_of(const struct fence_job *job, const struct config_fencing *fencing, const struct config_node *node,
 				     struct fence_option *options)
@@ -58,7 +79,7 @@ static struct fence_level *levels_of(const struct fence_job *job, const struct c
 		struct fence_request *request = &ret[i].request;
 
 		ret[i] = (struct fence_level){ .label = config_fence_level_label(level), .node = node->name,
-					       .pacemaker = config_fence_level_is_pacemaker(level) };
+					       .by = by_of(level), .since_ms = job->started_ms, .watchdog_ms = job->watchdog_ms };
 		*request = (struct fence_request){ .dir = job->dir, .agent = level->agent, .action = "off",
 						   .n_options = level->n_options, .deadline_ms = level->timeout_s * 1000 };
 		request->options = add_options(&options, level->options, level->n_options);
@@ -136,7 +157,7 @@ static int run(void *ctx, struct err *err)
 	levels = levels_of(job, fencing, node, options);
 	rc = fence_levels(levels, fencing->n_levels, report, job, &done_by, err);
 	if (rc == 0) {
-		job->pacemaker = levels[done_by].pacemaker;
+		job->by = levels[done_by].by;
 		snprintf(job->level, sizeof(job->level), "%s", levels[done_by].label);
 		if (!job->drill) /* after a drill it is fenced once more, and that counts */
 			remember(job, path);
@@ -167,7 +188,7 @@ static void done(void *owner, void *ctx, int result, const struct err *err)
 		log_notice("fencing of %s confirmed after %lld ms by %s", name, (long long)took_ms, job->level);
 	mark_groups(agent, job->nodeid, result < 0 ? "fencing failed" : "fence evidence", took_ms);
 	agent_step(agent, &(struct ha_event){ .type = HA_EV_DONE, .action = HA_ACT_FENCE, .nodeid = job->nodeid, .epoch = job->down_seq,
-					      .result = result, .evidence = job->pacemaker ? HA_EVIDENCE_PACEMAKER : HA_EVIDENCE_NONE,
+					      .result = result, .evidence = evidence_of(job->by),
 					      .text = result < 0 ? err->text : "" });
 	config_ref_put(job->ref);
 	free(job);
@@ -190,10 +211,14 @@ static void drill_done(void *owner, void *ctx, int result, const struct err *err
 static void start(struct agent *agent, uint32_t nodeid, uint64_t down_seq, bool drill, work_done_fn *on_end)
 {
 	struct fence_job *job = xcalloc(1, sizeof(*job));
+	struct ha_node_view node;
 	_cleanup_free_ char *what = xasprintf("%sfencing %s", drill ? DRILL : "", agent_node_name(agent, nodeid));
 
 	*job = (struct fence_job){ .ref = config_ref_get(agent->config), .dir = agent->settings.fence_dir,
-				   .state_dir = agent->settings.state_dir, .drill = drill, .nodeid = nodeid, .down_seq = down_seq, .started_ms = clock_now_ms() };
+				   .state_dir = agent->settings.state_dir, .drill = drill, .nodeid = nodeid, .down_seq = down_seq,
+				   .started_ms = clock_now_ms() };
+	if (!drill && ha_core_find_node(agent->core, nodeid, &node) == 0)
+		job->watchdog_ms = node.watchdog_ms;
 	log_notice("%s", what);
 	/* Each level has a deadline of its own, from the document. */
 	work_start(agent->loop, what, INT64_MAX / 2, run, job, on_end, NULL, agent);

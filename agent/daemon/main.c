@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/node_watchdog.h"
 #include "agent/daemon/reservations.h"
 #include "agent/daemon/store.h"
 #include "base/clock.h"
@@ -132,7 +133,8 @@ static int start_core(struct agent *agent, struct ha_settings *settings, struct 
 static int run(struct agent *agent, struct err *err)
 {
 	struct ha_settings core_settings = { .install_wait_ms = 2000, .away_limit_ms = 30000, .fence_retry_ms = 10000,
-					     .calm_ms = 600000, .start_wait_ms = agent->settings.start_wait_ms };
+					     .calm_ms = 600000, .start_wait_ms = (int64_t)agent->settings.start_wait_s * 1000,
+					     .lease_interval_ms = 1000, .lease_max_ms = 2000 };
 	struct watchdog watchdog;
 	int rc;
 
@@ -142,6 +144,7 @@ static int run(struct agent *agent, struct err *err)
 	rc = start_core(agent, &core_settings, err);
 	if (rc < 0)
 		return rc;
+	node_watchdog_start(agent);
 	agent->cluster = cluster_new(agent);
 	rc = commands_start(agent, err);
 	if (rc < 0)
@@ -153,6 +156,7 @@ static int run(struct agent *agent, struct err *err)
 	start_watchdog(&watchdog, agent->loop);
 	sd_notifyf(0, "STATUS=node %u, %zu nodes in the cluster", agent->nodeid, core_settings.n_electorate);
 	loop_run(agent->loop, agent_turn, agent);
+	node_watchdog_stop(agent);
 	return 0;
 }
 

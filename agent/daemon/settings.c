@@ -9,7 +9,10 @@
 
 #include "base/compiler.h"
 
-#define SECONDS_MAX 3600
+#define START_WAIT_MAX_S 3600
+/* Shorter than it takes to agree on who is left, and the loss of one node would reset the others. */
+#define WATCHDOG_TIMEOUT_MIN_S 5
+#define WATCHDOG_TIMEOUT_MAX_S 600
 
 static const char usage[] =
 	"Usage: lunwardd [OPTION]...\n"
@@ -21,6 +24,8 @@ static const char usage[] =
 	"  --configfs PATH      the kernel target's tree (default /sys/kernel/config/target)\n"
 	"  --fence-dir DIR      where fence agents are (default /usr/sbin)\n"
 	"  --start-wait SECONDS how long after its start nodes that were not seen yet are not fenced (default 60)\n"
+	"  --watchdog-device DEVICE  a watchdog that resets this node when it is cut off, e.g. /dev/watchdog (default: none)\n"
+	"  --watchdog-timeout SECONDS  after which it does, 5 to 600 (default 10)\n"
 	"  --trace FILE         what the state machine is told and answers, for tests and bug reports (holds secrets)\n"
 	"  --help, --version\n";
 
@@ -44,25 +49,39 @@ static int parse_level(const char *name, enum log_level *ret_level)
 	return -EINVAL;
 }
 
-static int parse_seconds(const char *text, int64_t *ret_ms)
+static int parse_seconds(const char *text, int min, int max, int *ret_s)
 {
 	char *end;
 	unsigned long s = strtoul(text, &end, 10);
 
-	if (text[0] < '0' || text[0] > '9' || *end || s > SECONDS_MAX)
+	if (text[0] < '0' || text[0] > '9' || *end || s < (unsigned long)min || s > (unsigned long)max)
 		return -EINVAL;
-	*ret_ms = (int64_t)s * 1000;
+	*ret_s = (int)s;
 	return 0;
 }
 
 int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 {
-	enum { OPT_LEVEL = 1, OPT_STATE, OPT_RUN, OPT_CONFIGFS, OPT_FENCE, OPT_START_WAIT, OPT_TRACE, OPT_HELP, OPT_VERSION };
+	enum {
+		OPT_LEVEL = 1,
+		OPT_STATE,
+		OPT_RUN,
+		OPT_CONFIGFS,
+		OPT_FENCE,
+		OPT_START_WAIT,
+		OPT_WATCHDOG,
+		OPT_WATCHDOG_TIMEOUT,
+		OPT_TRACE,
+		OPT_HELP,
+		OPT_VERSION
+	};
 	static const struct option options[] = {
 		{ "log-level", required_argument, NULL, OPT_LEVEL }, { "state-dir", required_argument, NULL, OPT_STATE },
 		{ "run-dir", required_argument, NULL, OPT_RUN },     { "configfs", required_argument, NULL, OPT_CONFIGFS },
 		{ "fence-dir", required_argument, NULL, OPT_FENCE }, { "trace", required_argument, NULL, OPT_TRACE },
 		{ "start-wait", required_argument, NULL, OPT_START_WAIT },
+		{ "watchdog-device", required_argument, NULL, OPT_WATCHDOG },
+		{ "watchdog-timeout", required_argument, NULL, OPT_WATCHDOG_TIMEOUT },
 		{ "help", no_argument, NULL, OPT_HELP },	     { "version", no_argument, NULL, OPT_VERSION },
 		{ 0 },
 	};
@@ -72,8 +91,9 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 				  .run_dir = "/run/lunward",
 				  .configfs = "/sys/kernel/config/target",
 				  .fence_dir = "/usr/sbin",
+				  .watchdog_timeout_s = 10,
 				  .log_level = LOG_LEVEL_INFO,
-				  .start_wait_ms = 60000,
+				  .start_wait_s = 60,
 				  .job_deadline_ms = 30000,
 				  .provision_deadline_ms = 600000,
 				  .threads = 16 };
@@ -97,8 +117,16 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 			ret->fence_dir = optarg;
 			break;
 		case OPT_START_WAIT:
-			if (parse_seconds(optarg, &ret->start_wait_ms) < 0)
-				return err_set(err, -EINVAL, "--start-wait: not a number of seconds up to %d: %s", SECONDS_MAX, optarg);
+			if (parse_seconds(optarg, 0, START_WAIT_MAX_S, &ret->start_wait_s) < 0)
+				return err_set(err, -EINVAL, "--start-wait: not a number of seconds up to %d: %s", START_WAIT_MAX_S, optarg);
+			break;
+		case OPT_WATCHDOG:
+			ret->watchdog_device = optarg;
+			break;
+		case OPT_WATCHDOG_TIMEOUT:
+			if (parse_seconds(optarg, WATCHDOG_TIMEOUT_MIN_S, WATCHDOG_TIMEOUT_MAX_S, &ret->watchdog_timeout_s) < 0)
+				return err_set(err, -EINVAL, "--watchdog-timeout: not a number from %d to %d: %s", WATCHDOG_TIMEOUT_MIN_S,
+					       WATCHDOG_TIMEOUT_MAX_S, optarg);
 			break;
 		case OPT_TRACE:
 			ret->trace = optarg;

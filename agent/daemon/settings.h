@@ -15,7 +15,9 @@ struct settings {
 	const char *configfs;     /* /sys/kernel/config/target */
 	const char *fence_dir;    /* /usr/sbin: where fence agents live */
 	const char *trace;        /* NULL: none */
-	int64_t start_wait_ms;    /* for nodes that may be booting, before they are fenced */
+	int start_wait_s;         /* for nodes that may be booting, before they are fenced */
+	const char *watchdog_device; /* NULL: none */
+	int watchdog_timeout_s;      /* 10 */
 	enum log_level log_level;
 	int64_t job_deadline_ms;      /* an ownership step that takes longer is reported */
 	int64_t provision_deadline_ms; /* zeroing a large volume takes long */

@@ -104,6 +104,8 @@ static json_t *node_errors(const struct agent *agent, const struct ha_node_view 
 		return errors;
 	if (info_string(info, "tree_error")[0])
 		json_array_append_new(errors, json_sprintf("target: %s", info_string(info, "tree_error")));
+	if (info_string(info, "watchdog_error")[0])
+		json_array_append_new(errors, json_sprintf("watchdog: %s", info_string(info, "watchdog_error")));
 	json_object_foreach (json_object_get(info, "groups"), name, group) {
 		static const char *const keys[] = { "late", "error", "storage_error", "keeper_error" };
 
@@ -125,9 +127,10 @@ static json_t *node_json(struct report *report, size_t index)
 	ha_core_node(agent->core, index, &node);
 	errors = node_errors(agent, &node);
 	node_problems(report, &node, errors);
-	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:I, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
+	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
 			 "role", role_name(agent, node.nodeid), "state", ha_node_state_name(node.state), "evidence",
-			 ha_evidence_name(node.evidence), "reason", node.reason, "maintenance", ha_maintenance_name(node.maintenance), "portals_at",
+			 ha_evidence_name(node.evidence), "reason", node.reason, "maintenance", ha_maintenance_name(node.maintenance), "watchdog_ms",
+			 (json_int_t)node.watchdog_ms, "portals_at",
 			 name_or_null(agent, node.portal_holder), "config_applied",
 			 (json_int_t)json_integer_value(json_object_get(info_of(agent, node.nodeid), "config_applied")),
 			 "errors", errors);

@@ -261,6 +261,8 @@ static void want_scope(struct agent *agent, const struct ha_core_view *view)
 				tree->want[tree->n_want++] = node.nodeid;
 			continue;
 		}
+		if (!view->guarded && !in_scope(tree->scope, tree->n_scope, node.nodeid))
+			continue; /* who relies on the watchdog must find it armed */
 		if (node.portal_holder == agent_me(agent) && (!node.portal_next || node.portal_next == agent_me(agent)))
 			tree->want[tree->n_want++] = node.nodeid;
 	}
@@ -314,6 +316,9 @@ void tree_kick(struct agent *agent)
 
 	ha_core_view(agent->core, &view);
 	if (tree->running || !view.active || !agent->config)
+		return;
+	/* Nor is what the kernel has taken away: it is served under the watchdog that a life before has left ticking. */
+	if (!view.guarded && !tree->applied_version)
 		return;
 	self = config_node_by_id(agent->config->config, agent_me(agent));
 	if (!self || self->role != CONFIG_ROLE_STORAGE) {

@@ -2,7 +2,7 @@
 /*
  * Evidence that a node is off: by a fence agent of the ClusterLabs family (FenceAgentAPI) with options as key=value lines on its
  * standard input, whose exit status 0 means that the action has been done and, for "off", that the node has been seen to be without
- * power; by Pacemaker's fencer; or by several of these in order.
+ * power; by Pacemaker's fencer; by the node's own watchdog, whose time is waited for; or by several of these in order.
  * Blocks until what runs has ended or its deadline has come: workers only.
  */
 #ifndef HA_FENCE_FENCE_H
@@ -39,13 +39,23 @@ int fence_run(const struct fence_request *request, struct err *err) must_check;
  * off. Errors as those of fence_run(). `dir`: where stonith_admin is, NULL: /usr/sbin. */
 int fence_pacemaker(const char *dir, const char *node, int timeout_s, struct err *err) must_check;
 
+/* Waits until `bound_ms` after `since_ms` (monotonic), when the node was cut off at the latest: then its watchdog has reset it. Touches nothing.
+ * 0: that time is over. -ENODEV: nobody knows of a watchdog of that node (bound_ms 0). -ETIME: it would take longer than timeout_ms
+ * from since_ms on. */
+int fence_watchdog(const char *node, int64_t since_ms, int64_t bound_ms, int timeout_ms, struct err *err) must_check;
+
 /* So much of it is kept where the nodes agree on the reason: with several levels each has its share. */
 #define FENCE_TEXT_MAX 250
 
 struct fence_level {
 	const char *label;            /* for people */
-	bool pacemaker;               /* fence_pacemaker() with `node` and `request.deadline_ms`; else fence_run(request) */
+	enum fence_by {
+		FENCE_BY_AGENT,     /* fence_run(request) */
+		FENCE_BY_PACEMAKER, /* with `node` and `request.deadline_ms` */
+		FENCE_BY_WATCHDOG,  /* likewise, and what follows */
+	} by;
 	const char *node;
+	int64_t since_ms, watchdog_ms;
 	struct fence_request request;
 };
 

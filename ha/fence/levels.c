@@ -10,8 +10,14 @@
 
 static int run_level(const struct fence_level *level, struct err *err)
 {
-	if (level->pacemaker)
+	switch (level->by) {
+	case FENCE_BY_PACEMAKER:
 		return fence_pacemaker(level->request.dir, level->node, level->request.deadline_ms / 1000, err);
+	case FENCE_BY_WATCHDOG:
+		return fence_watchdog(level->node, level->since_ms, level->watchdog_ms, level->request.deadline_ms, err);
+	case FENCE_BY_AGENT:
+		break;
+	}
 	return fence_run(&level->request, err);
 }
 

@@ -23,6 +23,7 @@
 #define CONFIG_NODES_MAX 32
 #define CONFIG_FENCE_LEVELS_MAX 8
 #define CONFIG_FENCE_PACEMAKER "pacemaker" /* as agent of a level: Pacemaker's fencer does it */
+#define CONFIG_FENCE_WATCHDOG "watchdog"   /* the node's own watchdog does it: its time is waited for */
 #define CONFIG_NODEID_MAX 255       /* leaves room in the 16 bits of tg_pt_gp id, tpgt and RTPI */
 #define CONFIG_GROUPS_MAX 4096
 #define CONFIG_VOLUMES_MAX 65536
@@ -210,6 +211,7 @@ const char *config_placement_name(enum config_placement placement);
 const char *config_failback_name(enum config_failback failback);
 const char *config_profile_name(enum config_profile profile);
 bool config_fence_level_is_pacemaker(const struct config_fence_level *level);
+bool config_fence_level_is_watchdog(const struct config_fence_level *level);
 /* For people: its name, or its agent. */
 const char *config_fence_level_label(const struct config_fence_level *level);
 /* What the level is told about this node beside its own options; NULL: nothing. */

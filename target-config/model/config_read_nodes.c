@@ -63,6 +63,21 @@ bool config_fence_level_is_pacemaker(const struct config_fence_level *level)
 	return strcmp(level->agent, CONFIG_FENCE_PACEMAKER) == 0;
 }
 
+bool config_fence_level_is_watchdog(const struct config_fence_level *level)
+{
+	return strcmp(level->agent, CONFIG_FENCE_WATCHDOG) == 0;
+}
+
+/* Why a level takes no options; NULL: it does. */
+static const char *options_refused(const struct config_fence_level *level)
+{
+	if (config_fence_level_is_pacemaker(level))
+		return "Pacemaker has the options of its devices itself; remove them";
+	if (config_fence_level_is_watchdog(level))
+		return "each node's lunwardd is told of its watchdog when it is started; remove them";
+	return NULL;
+}
+
 const char *config_fence_level_label(const struct config_fence_level *level)
 {
 	return level->name ?: level->agent;
@@ -96,8 +111,8 @@ static int read_level(struct reader *r, const struct reader_key *keys, size_t n_
 
 	level->timeout_s = TIMEOUT_DEFAULT_S;
 	rc = reader_object(r, value, keys, n_keys, level);
-	if (rc == 0 && config_fence_level_is_pacemaker(level) && level->n_options)
-		return reader_refuse_key(r, "options", "Pacemaker has the options of its devices itself; remove them");
+	if (rc == 0 && level->n_options && options_refused(level))
+		return reader_refuse_key(r, "options", "%s", options_refused(level));
 	return rc;
 }
 
@@ -176,8 +191,8 @@ static int read_fence_of_level(struct reader *r, struct config_node *node, const
 	rc = read_options(r, value, &fence->options, &fence->n_options);
 	if (rc < 0)
 		return rc;
-	if (fence->n_options && config_fence_level_is_pacemaker(level))
-		return reader_refuse(r, -EINVAL, "Pacemaker has the options of its devices itself; remove them");
+	if (fence->n_options && options_refused(level))
+		return reader_refuse(r, -EINVAL, "%s", options_refused(level));
 	if (fence->n_options) {
 		fence->level = level->name ? xstrdup(level->name) : NULL;
 	} else { /* says nothing: not in the model */

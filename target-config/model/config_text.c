@@ -305,10 +305,11 @@ void config_size_print(uint64_t bytes, const char *gap, char ret_text[32])
 
 const char *config_text_fence_agent(const char *s)
 {
-	if (strcmp(s, CONFIG_FENCE_PACEMAKER) == 0)
+	if (strcmp(s, CONFIG_FENCE_PACEMAKER) == 0 || strcmp(s, CONFIG_FENCE_WATCHDOG) == 0)
 		return NULL;
 	if (strlen(s) > 64 || !starts_with(s, "fence_") || s[6] == '\0' || !is_made_of(s, LOWER DIGIT "_-"))
-		return "must be the plain file name of a fence agent, e.g. fence_ipmilan, or \"" CONFIG_FENCE_PACEMAKER "\"";
+		return "must be the plain file name of a fence agent, e.g. fence_ipmilan, or \"" CONFIG_FENCE_PACEMAKER "\" or \"" CONFIG_FENCE_WATCHDOG
+		       "\"";
 	return NULL;
 }
 

@@ -1,7 +1,7 @@
 # lunwardd with other doors: the same objects, but what would reach device-mapper, configfs, LVM and DRBD reaches the test's world. The
 # linker takes what a door defines from here first; a door that is not complete is a symbol defined twice.
 netns_doors := $(addprefix tests/netns/doors/,world.c dm.c cfs.c lvm.c drbd.c)
-netns_parts := core wire transport fence ctl lio gate backend portal pr prfs config base
+netns_parts := core wire transport fence watchdog ctl lio gate backend portal pr prfs config base
 netns_pkgs := libqb libcpg libvotequorum libcmap libcorosync_common jansson libsystemd libnl-route-3.0 libnl-genl-3.0 libnl-3.0
 
 $(eval $(call prog,tests/netns/lunwardd-netns,$(wildcard agent/daemon/*.c) $(netns_doors),$(netns_parts),$(netns_pkgs)))

@@ -48,6 +48,9 @@ LEVELS = {"document": {"fencing": {"levels": [{"name": "bmc", "agent": "fence_ip
                        "nodes": {}}}
 
 
+DOG = {"document": {"fencing": {"levels": [{"name": "dog", "agent": "watchdog"}]}, "nodes": {}}}
+
+
 def judge(fake, facts):
     path = os.path.join(fake.folder, "facts.json")
     with open(path, "w", encoding="utf-8") as f:
@@ -93,6 +96,11 @@ def test_doctor_finds_nothing_where_all_is_well(fake):
     ({"fenced_s_ago": {"n2": 300 * 86400}}, "fence drill", "warning", "300 days"),
     ({"fenced_s_ago": None}, "fence drill", "unknown", "only root"),
     ({"watchdogs": []}, "watchdog", "warning", "no watchdog"),
+    (DOG, "watchdog", "error", "level dog waits"),
+    (DOG | {"role": "witness"}, "watchdog", "ok", "iTCO_wdt"),
+    (DOG | {"document": {"fencing": {"agent": "watchdog"}, "nodes": {}}}, "watchdog", "error", "level watchdog waits"),
+    (DOG | {"status": {"quorate": True, "active": True, "nodes": [{"name": "n2", "watchdog_ms": 9}]}}, "watchdog", "error", "none armed"),
+    (DOG | {"status": {"quorate": True, "active": True, "nodes": [{"name": "n1", "watchdog_ms": 23046}]}}, "watchdog", "ok", "within 23.0 s"),
     ({"clock_synchronised": False}, "clock", "warning", "not synchronised"),
     ({"modules": {"dm_mod": True, "drbd": False}}, "kernel modules", "error", "module drbd"),
     ({"drbd": None}, "DRBD version", "error", "not loaded"),

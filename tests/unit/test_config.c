@@ -93,6 +93,17 @@ static void fence_levels_are_read_in_their_order(void **unused)
 	assert_string_equal(config_node_fence(n2, &levels[0])->options[1].value, "another-secret");
 }
 
+static void watchdog_is_a_level(void **unused)
+{
+	_cleanup_config_ struct config *config = parse_file(CASES "/good/08-fence-watchdog.json");
+	const struct config_fence_level *levels = config->fencing.levels;
+
+	(void)unused;
+	assert_true(config_fence_level_is_watchdog(&levels[1]));
+	assert_false(config_fence_level_is_pacemaker(&levels[1]));
+	assert_false(config_fence_level_is_watchdog(&levels[0]));
+}
+
 static void secrets_of_fence_levels_are_hidden(void **unused)
 {
 	_cleanup_config_ struct config *config = parse_file(LEVELS);
@@ -658,6 +669,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_field_is_read),
 		cmocka_unit_test(fence_levels_are_read_in_their_order),
+		cmocka_unit_test(watchdog_is_a_level),
 		cmocka_unit_test(secrets_of_fence_levels_are_hidden),
 		cmocka_unit_test(defaults_are_filled_in),
 		cmocka_unit_test(lists_are_sorted),

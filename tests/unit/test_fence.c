@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/run_cmd.h"
 #include "base/xalloc.h"
@@ -322,12 +323,60 @@ static void first_level_that_succeeds_is_the_last_that_runs(void **state)
 
 	use_fake_stonith_admin(b);
 	make_levels(b, levels);
-	levels[0].pacemaker = true;
+	levels[0].by = FENCE_BY_PACEMAKER;
 	assert_int_equal(fence_levels(levels, 3, note, &reports, &by, &err), 0);
 	assert_int_equal(by, 0);
 	assert_string_equal(reports.text, "first done\n");
 	log = content(b, "log");
 	assert_string_equal(log, "--fence n2 --timeout 16 --tag lunward\n");
+}
+
+/* --- the node's own watchdog ---*/
+
+static void watchdog_is_waited_for_from_when_the_node_was_cut_off(void **state)
+{
+	int64_t began_ms = clock_now_ms(), since_ms = began_ms - 60000;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fence_watchdog("n2", since_ms, 60200, 70000, &err), 0);
+	assert_in_range(clock_now_ms(), since_ms + 60200, since_ms + 65000);
+	/* Other levels have taken longer already. */
+	assert_int_equal(fence_watchdog("n2", since_ms, 50000, 70000, &err), 0);
+	assert_true(clock_now_ms() < began_ms + 10000);
+}
+
+static void watchdog_that_cannot_be_waited_for_fails_at_once(void **state)
+{
+	int64_t began_ms = clock_now_ms();
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fence_watchdog("n2", began_ms, 0, 60000, &err), -ENODEV);
+	assert_string_equal(err.text, "n2 has no armed watchdog");
+	assert_int_equal(fence_watchdog("n2", began_ms, 60001, 60000, &err), -ETIME);
+	assert_non_null(strstr(err.text, "timeout_s"));
+	assert_true(clock_now_ms() < began_ms + 10000);
+}
+
+/* Its time runs while the levels before it are tried. */
+static void watchdog_is_a_level_among_others(void **state)
+{
+	struct bench *b = *state;
+	struct reports reports = { "" };
+	struct fence_level levels[3];
+	struct err err = ERR_INIT;
+	int64_t since_ms = clock_now_ms();
+	size_t by = 9;
+
+	make_levels(b, levels);
+	levels[1].by = levels[2].by = FENCE_BY_WATCHDOG;
+	levels[2].since_ms = since_ms;
+	levels[2].watchdog_ms = 300;
+	assert_int_equal(fence_levels(levels, 3, note, &reports, &by, &err), 0);
+	assert_int_equal(by, 2);
+	assert_string_equal(reports.text, "first failed\nsecond failed\nthird done\n");
+	assert_true(clock_now_ms() >= since_ms + 300);
 }
 
 static void all_levels_fail_with_all_reasons(void **state)
@@ -437,6 +486,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_real_stonith_admin_knows_these_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(levels_are_tried_in_order_until_one_succeeds, setup, teardown),
 		cmocka_unit_test_setup_teardown(first_level_that_succeeds_is_the_last_that_runs, setup, teardown),
+		cmocka_unit_test_setup_teardown(watchdog_is_waited_for_from_when_the_node_was_cut_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(watchdog_that_cannot_be_waited_for_fails_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(watchdog_is_a_level_among_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_levels_fail_with_all_reasons, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_level_has_its_own_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_level_is_no_evidence, setup, teardown),
