@@ -103,7 +103,11 @@ void watchdog_lease(struct sim *sim, int node, int64_t deadline_ms)
 		sim_log(sim, "n%d: is stopped before it pets", node);
 		m->stopped = m->pet_is_late = true;
 		m->late_deadline_ms = deadline_ms;
-		sim_at(sim, sim_between(sim, 10, 25000), ev_late, node, m->incarnation, 0, NULL);
+		/* Worst is the last moment before it would fire, and that nobody hears of the node meanwhile. */
+		sim_at(sim, sim_chance(sim, 60) ? m->dog_ms - sim_between(sim, 1, m->dog_ms / 3) : sim_between(sim, 10, 25000), ev_late, node,
+		       m->incarnation, 0, NULL);
+		if (sim_chance(sim, 60))
+			cpg_hang(sim, node, sim_between(sim, 5000, 60000));
 		return;
 	}
 	pet_or_open(sim, node, deadline_ms);
