@@ -154,6 +154,7 @@ struct machine {
 	bool dog_ticks;               /* until it fires, whoever has started it */
 	bool dog_open;                /* this life of the agent has armed it */
 	uint64_t dog_pets;
+	int64_t dog_busy_ms;          /* until then it cannot be opened: another program has it */
 	bool pet_is_late;             /* the agent was stopped after it had looked at the clock */
 	int64_t late_deadline_ms;
 	/* disk */

@@ -63,6 +63,8 @@ static void pet_or_open(struct sim *sim, int node, int64_t deadline_ms)
 {
 	struct machine *m = &sim->machines[node];
 
+	if (!m->dog_open && sim->now_ms < m->dog_busy_ms)
+		return;
 	pet(sim, node, m->dog_ms);
 	if (m->dog_open)
 		return;
@@ -98,7 +100,7 @@ void watchdog_lease(struct sim *sim, int node, int64_t deadline_ms)
 		sim_fail(sim, "n%d: is given a lease that is over", node);
 	if (!m->dog_ms)
 		sim_fail(sim, "n%d: is given a lease without a watchdog", node);
-	if (!sim->healing && !sim->single && !m->stopped && sim_random(sim, 80) == 0) {
+	if (!sim->healing && !sim->single && !m->stopped && sim_random(sim, m->dog_ms > 7000 ? 25 : 80) == 0) {
 		sim->coverage[COVER_LATE_PET]++;
 		sim_log(sim, "n%d: is stopped before it pets", node);
 		m->stopped = m->pet_is_late = true;
@@ -132,6 +134,7 @@ void watchdog_start(struct sim *sim, int node)
 	if (!sim->watchdogs)
 		return;
 	m->dog_ms = sim->healing && m->dog_usual_ms ? MAX(m->dog_usual_ms, CALM_MS) : m->dog_usual_ms;
+	m->dog_busy_ms = !sim->healing && !sim->single && sim_chance(sim, 25) ? sim->now_ms + sim_between(sim, 0, 30000) : 0;
 	if (!sim->healing && !sim->single && sim_chance(sim, 10))
 		m->dog_ms = sim_chance(sim, 30) ? 0 : sim_between(sim, 2, 20) * 1000;
 	say(sim, node);
@@ -171,12 +174,12 @@ bool watchdog_is_well(const struct sim *sim, int node)
 /* From the seed alone, so that those without watchdogs stay what they are. */
 void watchdogs_build(struct sim *sim)
 {
-	uint64_t rng = sim->seed * 3, most_ms = sim_next_random(&rng) % 2 ? 3000 : 14000;
+	uint64_t rng = sim->seed * 3, least_ms = sim_next_random(&rng) % 2 ? 2000 : 8000;
 
 	sim->watchdogs = !sim->liar && (sim_next_random(&rng) % 100 < 30 || sim->watchdogs);
 	for (int i = 0; sim->watchdogs && i < sim->n; i++) {
 		if (sim->single || sim_next_random(&rng) % 100 < 85)
 			sim->machines[i].dog_usual_ms = sim->single ? CALM_MS + (int64_t)(sim_next_random(&rng) % 10000) :
-									  2000 + (int64_t)(sim_next_random(&rng) % most_ms);
+									  (int64_t)(least_ms + sim_next_random(&rng) % least_ms);
 	}
 }
