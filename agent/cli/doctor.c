@@ -20,6 +20,8 @@
 #define STATE_BYTES_MIN (64.0 * 1048576)
 #define POOL_FREE_PERCENT_MIN 5
 #define THIN_PERCENT_MAX 80
+#define WATCHDOG_MORE_S 3 /* what is agreed on is more than two timeouts by so much: the lease, and what drivers round */
+#define ROUND_S 4         /* two stamps, and what the agents do until a view is active */
 
 enum verdict { OK, WARNING, ERROR, UNKNOWN };
 
@@ -270,6 +272,21 @@ static double armed_ms(json_t *facts)
 	return 0;
 }
 
+/* What is agreed on is a little more than twice the timeout: docs/decisions/0009-watchdog-lease.md. */
+static void check_armed(json_t *facts, struct finding *f)
+{
+	json_t *cmap = at(facts, "cmap", NULL);
+	double within_s = armed_ms(facts) / 1000, timeout_s = (within_s - WATCHDOG_MORE_S) / 2;
+	double view_s = (MAX(number_at(cmap, "runtime.config.totem.token", NULL), 0.0) +
+			 MAX(number_at(cmap, "runtime.config.totem.consensus", NULL), 0.0)) / 1000;
+
+	if (timeout_s < view_s + ROUND_S)
+		say(f, WARNING, "start lunwardd with a longer --watchdog-timeout", "armed, with a timeout of about %.0f s; Corosync takes %.1f s to "
+		    "notice that a node was lost, and the agents some more to agree: the others may be reset with it", timeout_s, view_s);
+	else
+		say(f, OK, "", "armed: once cut off this node is reset within %.1f s", within_s);
+}
+
 static void check_watchdog(json_t *facts, struct finding *f)
 {
 	json_t *dogs = at(facts, "watchdogs", NULL);
@@ -281,7 +298,7 @@ static void check_watchdog(json_t *facts, struct finding *f)
 		return;
 	}
 	if (armed_ms(facts) > 0) {
-		say(f, OK, "", "armed: once cut off this node is reset within %.1f s", armed_ms(facts) / 1000);
+		check_armed(facts, f);
 		return;
 	}
 	if (!is_known(facts, "watchdogs", f, "/sys/class/watchdog cannot be read"))

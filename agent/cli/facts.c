@@ -78,7 +78,7 @@ static const char *string_at(json_t *object, const char *key)
 static bool is_wanted(const char *key)
 {
 	static const char *const wanted[] = { "totem.crypto_cipher", "totem.crypto_hash", "totem.secauth", "totem.token",
-					      "runtime.config.totem.token", "quorum.", "nodelist.node." };
+					      "runtime.config.totem.token", "runtime.config.totem.consensus", "quorum.", "nodelist.node." };
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
 		if (strncmp(key, wanted[i], strlen(wanted[i])) == 0)

@@ -25,7 +25,7 @@ static const char usage[] =
 	"  --fence-dir DIR      where fence agents are (default /usr/sbin)\n"
 	"  --start-wait SECONDS how long after its start nodes that were not seen yet are not fenced (default 60)\n"
 	"  --watchdog-device DEVICE  a watchdog that resets this node when it is cut off, e.g. /dev/watchdog (default: none)\n"
-	"  --watchdog-timeout SECONDS  after which it does, 5 to 600 (default 10)\n"
+	"  --watchdog-timeout SECONDS  after which it does, 5 to 600 (default 15)\n"
 	"  --trace FILE         what the state machine is told and answers, for tests and bug reports (holds secrets)\n"
 	"  --help, --version\n";
 
@@ -91,7 +91,7 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 				  .run_dir = "/run/lunward",
 				  .configfs = "/sys/kernel/config/target",
 				  .fence_dir = "/usr/sbin",
-				  .watchdog_timeout_s = 10,
+				  .watchdog_timeout_s = 15,
 				  .log_level = LOG_LEVEL_INFO,
 				  .start_wait_s = 60,
 				  .job_deadline_ms = 30000,

@@ -17,7 +17,7 @@ struct settings {
 	const char *trace;        /* NULL: none */
 	int start_wait_s;         /* for nodes that may be booting, before they are fenced */
 	const char *watchdog_device; /* NULL: none */
-	int watchdog_timeout_s;      /* 10 */
+	int watchdog_timeout_s;      /* 15 */
 	enum log_level log_level;
 	int64_t job_deadline_ms;      /* an ownership step that takes longer is reported */
 	int64_t provision_deadline_ms; /* zeroing a large volume takes long */

@@ -31,6 +31,7 @@ class Agent:
         self.node, self.build_dir = node, build_dir
         self.process = None
         self.program = "lunwardd-netns"
+        self.options = []
         self.lives = 0
         self.traces = []  # of lives that are not replayed yet
         self.epochs = {}  # group -> the last one seen: they only grow
@@ -48,7 +49,7 @@ class Agent:
         self.traces.append((self.node.path(f"trace-{self.lives}"), REPLAYS[self.program]))
         with open(self.node.path("lunwardd.log"), "a", encoding="utf-8") as log:
             self.process = self.node.popen([self.path("tests/netns", self.program), "--fence-dir", TOOLS, "--start-wait", str(START_WAIT_S),
-                                            "--trace", self.traces[-1][0]],
+                                            "--trace", self.traces[-1][0], *self.options],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env())
 
     def kill(self):
@@ -127,6 +128,7 @@ class StorageCluster(Cluster):
         self.lost_ways = set()  # (from, to)
         self.world = None
         self.is_up = False
+        self.changes = {}  # to each document
         super().__init__(n_nodes, folder, token_ms)
         self.world = World(self.folder, [n.name for n in self.nodes], self.can_reach, self._end_node, self._ask_handler)
         self.world.addresses = {n.address: n.name for n in self.nodes}
@@ -226,7 +228,7 @@ class StorageCluster(Cluster):
             "mappings": [{"host": "h1", "volume": v, "target": "iqn.2026-11.org.example:t1", "lun": i}
                          for i, v in enumerate(("v1", "v2", "s1"))],
         }
-        document.update(changes)
+        document.update({**self.changes, **changes})
         return document
 
     def write_document(self, document=None):

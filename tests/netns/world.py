@@ -29,6 +29,8 @@ LOSS_S = 1.0  # until DRBD notices that its peer is gone
 CONNECT_S = 0.2
 RESYNC_S = 0.4
 TICK_S = 0.05
+WATCHDOG = "/dev/watchdog"
+WATCHDOG_MAX_S = 60
 QUORUM_BOUND_S = 20  # Corosync notices within 4 s; the machine may be busy
 NEVER_S = 3600
 HANDLER_YES = 4  # HANDLER_EXIT_OUTDATED
@@ -53,6 +55,21 @@ class Fault:
         self.released.set()
 
 
+class Watchdog:
+    """Of one machine. It ticks on when who has it open dies, and ends with the machine's power."""
+
+    def __init__(self):
+        self.holder = None  # a process
+        self.timeout_s, self.fires_at = 0, None  # None: it does not tick
+        self.opened = 0
+
+    def is_held(self):
+        return self.holder is not None and os.path.exists(f"/proc/{self.holder}")
+
+    def pet(self):
+        self.fires_at = time.monotonic() + self.timeout_s
+
+
 class Machine:
     """One node: what its kernel and its disks have."""
 
@@ -68,6 +85,7 @@ class Machine:
 
     def forget(self):
         self.dm = {}
+        self.dog = Watchdog()
         self.next_minor = 1
         self.standalone = {}  # resource -> bool, while it is up
         self.suspended = set()
@@ -151,6 +169,7 @@ class World:
         self.faults = []
         self.violations = []
         self.fenced = []
+        self.bitten = []  # machines whose watchdog has fired
         self.deaf = set()  # machines whose next disk, attached over a connection that is there, never hears of its peer
         self.opened = {}  # gate -> how many times
         self.generation = 0
@@ -391,6 +410,44 @@ class World:
         if number.startswith(f"{DRBD_MAJOR}:") and int(number.split(":")[1]) not in machine.volumes:
             raise Refused(errno.ENXIO)
 
+    # --- the watchdog -----------------------------------------------------------------------------------------------------
+
+    def op_watchdog_open(self, machine, request):
+        dog = machine.dog
+        if request["name"] != WATCHDOG:
+            raise Refused(errno.ENOENT)
+        if dog.is_held():
+            raise Refused(errno.EBUSY)
+        dog.opened += 1
+        if request["timeout_s"] > WATCHDOG_MAX_S:
+            dog.timeout_s = WATCHDOG_MAX_S
+            dog.pet()
+            if request["may_disarm"]:
+                dog.fires_at = None
+            raise Refused(errno.ERANGE)
+        dog.holder, dog.timeout_s = request["pid"], request["timeout_s"]
+        dog.pet()
+        self.note(machine.name, f"watchdog open, {dog.timeout_s} s")
+
+    def op_watchdog_pet(self, machine, request):
+        if request["name"] != WATCHDOG or not machine.dog.is_held():
+            raise Refused(errno.EBADF)
+        machine.dog.pet()
+
+    def op_watchdog_close(self, machine, request):
+        machine.dog.holder = None
+        if request["disarm"]:
+            machine.dog.fires_at = None
+        self.note(machine.name, f"watchdog closed, {'disarmed' if request['disarm'] else 'ticks on'}")
+
+    def watch_dogs(self):
+        with self.lock:
+            bites = [m.name for m in self.machines.values() if m.on and m.dog.fires_at and time.monotonic() > m.dog.fires_at]
+        for name in bites:
+            self.note(name, "watchdog fires")
+            self.power_off(name)
+            self.bitten.append(name)
+
     # --- logical volumes --------------------------------------------------------------------------------------------------
 
     def op_lvm_load(self, machine, request):
@@ -602,6 +659,7 @@ class World:
                     self.tick(resource, time.monotonic())
                 for machine in self.machines.values():
                     self.check_majority(machine, time.monotonic())
+            self.watch_dogs()
 
     def check_majority(self, machine, now):
         reached = sum(self.can_reach(machine.name, n) and self.can_reach(n, machine.name) for n in self.machines)

@@ -51,6 +51,9 @@ LEVELS = {"document": {"fencing": {"levels": [{"name": "bmc", "agent": "fence_ip
 DOG = {"document": {"fencing": {"levels": [{"name": "dog", "agent": "watchdog"}]}, "nodes": {}}}
 
 
+SLOW_RING = {"cmap": {"runtime.config.totem.token": "5000", "runtime.config.totem.consensus": "7000"}}
+
+
 def judge(fake, facts):
     path = os.path.join(fake.folder, "facts.json")
     with open(path, "w", encoding="utf-8") as f:
@@ -100,7 +103,8 @@ def test_doctor_finds_nothing_where_all_is_well(fake):
     (DOG | {"role": "witness"}, "watchdog", "ok", "iTCO_wdt"),
     (DOG | {"document": {"fencing": {"agent": "watchdog"}, "nodes": {}}}, "watchdog", "error", "level watchdog waits"),
     (DOG | {"status": {"quorate": True, "active": True, "nodes": [{"name": "n2", "watchdog_ms": 9}]}}, "watchdog", "error", "none armed"),
-    (DOG | {"status": {"quorate": True, "active": True, "nodes": [{"name": "n1", "watchdog_ms": 23046}]}}, "watchdog", "ok", "within 23.0 s"),
+    (DOG | {"status": {"quorate": True, "active": True, "nodes": [{"name": "n1", "watchdog_ms": 33066}]}}, "watchdog", "ok", "within 33.1 s"),
+    (SLOW_RING | {"status": {"quorate": True, "active": True, "nodes": [{"name": "n1", "watchdog_ms": 33066}]}}, "watchdog", "warning", "takes 12.0 s"),
     ({"clock_synchronised": False}, "clock", "warning", "not synchronised"),
     ({"modules": {"dm_mod": True, "drbd": False}}, "kernel modules", "error", "module drbd"),
     ({"drbd": None}, "DRBD version", "error", "not loaded"),

@@ -37,7 +37,7 @@ static void without_a_device_there_is_no_watchdog(void **state)
 	(void)state;
 	assert_int_equal(parse(&settings, &err, NULL, NULL, NULL), 0);
 	assert_null(settings.watchdog_device);
-	assert_int_equal(settings.watchdog_timeout_s, 10);
+	assert_int_equal(settings.watchdog_timeout_s, 15);
 }
 
 static void watchdog_is_read(void **state)

@@ -2,4 +2,5 @@
 $(eval $(call prog,tests/lab/guest/guest_lio,tests/lab/guest/test_lio.c tests/unit/lio_fixture.c tests/unit/cfs_contract.c,\
 	lio gate config base,jansson))
 $(eval $(call prog,tests/lab/guest/guest_gate,tests/lab/guest/test_gate.c,gate base,jansson))
-PROGRAMS += $(BUILD)/tests/lab/guest/guest_lio $(BUILD)/tests/lab/guest/guest_gate
+$(eval $(call prog,tests/lab/guest/guest_watchdog,tests/lab/guest/test_watchdog.c,watchdog base,))
+PROGRAMS += $(addprefix $(BUILD)/tests/lab/guest/,guest_lio guest_gate guest_watchdog)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The way from the fake doors of a test build of lunwardd (device-mapper, configfs, DRBD, LVM) to what stands for the kernel: a socket,
+ * The way from the fake doors of a test build of lunwardd (device-mapper, configfs, DRBD, LVM, the watchdog) to what stands for the kernel: a socket,
  * a JSON object a line each way. What the "kernel" has is not in the agent: it survives the agent's death, and a call that has begun
  * is carried out also if the agent is stopped meanwhile.
  */
