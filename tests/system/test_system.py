@@ -5,7 +5,7 @@ import json
 import pytest
 
 import deployment as site
-from lab import host
+from lab import acklog, host
 from lab.wait import wait_until
 from pr_driver import Storm, wait_in_step
 from reservations import Reservations
@@ -170,6 +170,74 @@ def test_a_shutdown_hands_over_and_nobody_is_fenced(serving):
     host.rxe(lab.n1)
     status = site.wait_healthy(lab, lab.n3)
     assert all(n["portals_at"] == n["name"] for n in status["nodes"] if n["role"] == "storage")
+
+
+WATCHDOG_S = 40  # in an emulated machine a round takes its time
+WATCHDOG_BOUND_MS = int((2 + 2 * WATCHDOG_S + 1) * 1002)
+FIRST_LOGGED, LOGGED = 8000, 2000  # blocks that nobody else writes
+
+
+def set_watchdog(lab, node, on: bool):
+    """A service that stops while its node serves nothing disarms it; else it ticks on until the next one is there."""
+    options = f"--watchdog-device /dev/watchdog --watchdog-timeout {WATCHDOG_S}" if on else ""
+    node.run(f"modprobe softdog; echo 'LUNWARDD_OPTIONS=\"{options}\"' >/etc/default/lunwardd; systemctl restart lunwardd", timeout_s=120)
+    wait_until(lambda: site.node_of(lab.n3, node.name)["state"] == "up" and
+               site.node_of(lab.n3, node.name)["watchdog_ms"] == (WATCHDOG_BOUND_MS if on else 0), 120, f"the watchdog of {node.name}: {on}")
+
+
+def test_an_owner_that_is_frozen_is_reset_by_its_watchdog(serving):
+    """Without any fence agent: n1 is off long before n2 serves, and no write is lost."""
+    lab = serving.lab
+    doc = site.document(size=serving.size)
+    doc["fencing"] = {"agent": "watchdog", "timeout_s": 300}
+    for node in doc["nodes"].values():
+        node.pop("fence", None)
+    for node in (lab.n1, lab.n2):
+        set_watchdog(lab, node, True)
+    site.apply(lab.n3, doc)
+    site.wait_healthy(lab, lab.n3)
+    logged = len(lab.acklog())
+    lab.h1.run("systemctl stop ack-writer; systemd-run -q --unit=ack-writer -p StandardOutput=file:/run/ack-writer.out /host/tools/ack-writer "
+               f"--device {serving.device} --log /dev/virtio-ports/acklog --first {FIRST_LOGGED} --blocks {LOGGED} --threads 4 "
+               "--status /run/ack-writer.json", timeout_s=90)
+    wait_until(lambda: len(lab.acklog()) > logged, 120, "the writer to write")
+    serving.wait_writing()
+    begin = serving.host_clock_ns()
+
+    lab.n1.run("kill -STOP $(pidof corosync) $(pidof lunwardd)")
+    serving.wait_writing()  # the kernel serves on
+    wait_until(lambda: not lab.n1.is_on(), 60 + 2 * WATCHDOG_S, "n1 to be reset", 0.2)
+    assert "linear 147" not in gates(lab.n2) and site.group(lab.n3)["owner"] == "n1"
+    site.wait_owner(lab.n3, "n2", deadline_s=60 + 2 * WATCHDOG_BOUND_MS / 1000)
+    serving.n_moves += 1
+    serving.wait_writing()
+    waited_ms = max(s["took_ms"] for s in site.group(lab.n3)["last_change"]["steps"] if s["step"] == "fence evidence")
+    assert waited_ms >= WATCHDOG_BOUND_MS and site.node_of(lab.n3, "n1")["evidence"] == "watchdog"
+
+    pause = serving.pause_since(begin)[0]
+    serving.result["watchdog"] = {"timeout_s": WATCHDOG_S, "bound_ms": WATCHDOG_BOUND_MS, "waited_ms": waited_ms, "pause_s": pause}
+    lab.h1.run("systemctl stop ack-writer", timeout_s=90)
+    said = json.loads(lab.h1.get("/run/ack-writer.out"))
+    assert said["io_errors"] == 0 and said["verify_errors"] == 0 and not said["stuck"], said
+    log = {lba: block for lba, block in acklog.parse_log(lab.acklog()).items() if lba >= FIRST_LOGGED}
+    dump = lab.h1.out(f"/host/tools/ack-dump {serving.device} {LOGGED} {FIRST_LOGGED}", timeout_s=300)
+    verdict = acklog.verify(log, acklog.parse_dump(dump + "\n"))
+    serving.result["watchdog"]["acked_writes"] = verdict["acked_writes"]
+    assert verdict["ok"], acklog.explain(verdict)
+
+    lab.n1.power_on()
+    host.rxe(lab.n1)
+    site.apply(lab.n3, site.document(size=serving.size))
+    site.wait_healthy(lab, lab.n3)
+    for name in ("n2", "n1"):
+        lab.n3.run(f"lunward node maintenance {name} on", timeout_s=180)
+        wait_until(lambda: site.node_of(lab.n3, name)["portals_at"] != name, 60, f"the portals of {name} to be elsewhere")
+        set_watchdog(lab, lab.nodes[name], False)
+        lab.n3.run(f"lunward node maintenance {name} off")
+        site.wait_healthy(lab, lab.n3)
+    begin = serving.host_clock_ns()
+    wait_until(lambda: serving.host_clock_ns() > begin + (WATCHDOG_S + 10) * 10**9, 10 * WATCHDOG_S, "two watchdogs not to fire", 1)
+    assert lab.n1.is_on() and lab.n2.is_on()
 
 
 def test_reservations_go_along(told):
