@@ -179,8 +179,8 @@ FIRST_LOGGED, LOGGED = 8000, 2000  # blocks that nobody else writes
 
 def set_watchdog(lab, node, on: bool):
     """A service that stops while its node serves nothing disarms it; else it ticks on until the next one is there."""
-    options = f"--watchdog-device /dev/watchdog --watchdog-timeout {WATCHDOG_S}" if on else ""
-    node.run(f"modprobe softdog; echo 'LUNWARDD_OPTIONS=\"{options}\"' >/etc/default/lunwardd; systemctl restart lunwardd", timeout_s=120)
+    options = f"--watchdog-device {host.softdog(node)} --watchdog-timeout {WATCHDOG_S}" if on else ""
+    node.run(f"echo 'LUNWARDD_OPTIONS=\"{options}\"' >/etc/default/lunwardd; systemctl restart lunwardd", timeout_s=120)
     wait_until(lambda: site.node_of(lab.n3, node.name)["state"] == "up" and
                site.node_of(lab.n3, node.name)["watchdog_ms"] == (WATCHDOG_BOUND_MS if on else 0), 120, f"the watchdog of {node.name}: {on}")
 

@@ -74,6 +74,12 @@ def set_up(host: Node, initiator: str = INITIATOR, replacement_timeout: int = 5,
     host.run("systemctl start iscsid multipathd", timeout_s=120)
 
 
+def softdog(node: Node) -> str:
+    """The kernel's own watchdog; the machine that is emulated may have another, which resets nothing."""
+    node.run("modprobe softdog")
+    return "/dev/" + node.out("basename $(dirname $(grep -l '^Software Watchdog' /sys/class/watchdog/*/identity))")
+
+
 def rxe(node: Node) -> None:
     """Soft RDMA (RoCE) on the SAN interface of any machine."""
     node.run("modprobe -a rdma_rxe rdma_ucm && { rdma link show rxe0/1 >/dev/null 2>&1 || rdma link add rxe0 type rxe netdev san0; }",
