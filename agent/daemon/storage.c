@@ -168,6 +168,14 @@ static bool both_up_to_date(const struct drbd_volume_state *state)
 	       strcmp(state->peer_disk, "UpToDate") == 0;
 }
 
+/* What is written now the peer alone has. */
+static bool own_disk_is_kept(const struct drbd_volume_state *state)
+{
+	bool failed = strcmp(state->disk, "Failed") == 0 || strcmp(state->disk, "Diskless") == 0;
+
+	return !failed || strcmp(state->connection, "Connected") != 0 || strcmp(state->peer_disk, "UpToDate") != 0;
+}
+
 /* Known not to have everything, as opposed to not seen. */
 static bool peer_is_behind(const struct drbd_volume_state *state)
 {
@@ -233,13 +241,26 @@ static void tell_others_current(struct agroup *group, const struct config_group 
 	}
 }
 
+/* A `yes` counts only after a `no`, which is the truth about a copy that is not listed. */
+static void tell_current(struct agroup *group, const struct ha_group_view *view, uint32_t nodeid, bool equal, bool behind)
+{
+	struct ha_event event = { .type = HA_EV_LOCAL, .local = HA_LOCAL_CURRENT, .group = group->name, .nodeid = nodeid };
+
+	if (behind || (equal && !ha_set_has(view->current, nodeid)))
+		agent_step(group->agent, &event);
+	event.yes = true;
+	if (equal)
+		agent_step(group->agent, &event);
+}
+
 static void tell_core(struct agroup *group, const struct config_group *spec)
 {
 	struct agent *agent = group->agent;
 	struct ha_event event = { .type = HA_EV_LOCAL, .local = HA_LOCAL_READY, .group = group->name,
 				  .yes = groups_ready(group) };
+	uint32_t me = agent_me(agent);
 	struct ha_group_view view;
-	bool equal, behind;
+	bool equal;
 
 	if (is_drbd(spec) && !agent->drbd_fresh) /* DRBD is being asked anew: nothing is known for the moment */
 		return;
@@ -250,18 +271,11 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 		tell_others_current(group, spec, &view);
 		return;
 	}
-	event.local = HA_LOCAL_CURRENT;
-	event.nodeid = peer_of(spec, agent_me(agent));
 	equal = each_volume(agent, group->live->config, spec, both_up_to_date);
-	behind = !each_volume(agent, group->live->config, spec, peer_is_not_behind);
-	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler.
-	 * A `yes` counts only after a `no`, which is the truth about a copy that is not listed. */
-	event.yes = false;
-	if (behind || (equal && !ha_set_has(view.current, event.nodeid)))
-		agent_step(agent, &event);
-	event.yes = true;
-	if (equal)
-		agent_step(agent, &event);
+	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler. */
+	tell_current(group, &view, peer_of(spec, me), equal, !each_volume(agent, group->live->config, spec, peer_is_not_behind));
+	if (view.owner == me && view.phase == HA_PHASE_OWNED)
+		tell_current(group, &view, me, equal, !each_volume_or(agent, group->live->config, spec, own_disk_is_kept, true));
 }
 
 /* True if the document in force wants nothing else of this group's storage than `live` did. */

@@ -239,8 +239,10 @@ static int current_yes_check(const struct replica *replica, const struct ha_stat
 	/* One that was said before a copy was taken out and comes after it; CPG keeps one sender's order, a second try may not. */
 	if ((uint32_t)command->result != group->outdates)
 		return -ESTALE;
-	/* Only who has every acknowledged write can vouch for another copy, and nobody while another may be writing. */
-	if (!ha_set_has(group->current, origin) || !ha_set_has(group->spec.nodes, command->nodeid))
+	/* Only who has every acknowledged write can vouch for another copy, and nobody while another may be writing. An owner whose disk
+	 * has failed has them through its peer, until its own has been resynchronised. */
+	if (!ha_set_has(group->spec.nodes, command->nodeid) ||
+	    (!ha_set_has(group->current, origin) && (origin != command->nodeid || group->owner != origin)))
 		return -EPERM;
 	if (state_node_is(&replica->state, command->nodeid, HA_NODE_DOWN))
 		return -EPERM;

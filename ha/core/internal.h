@@ -128,11 +128,11 @@ struct local_group {
 	} told;
 	int64_t owed_since_ms; /* watch.c: how long its owner has owed an answer at this epoch; 0: it does not */
 	uint64_t owed_epoch;
-	int64_t owned_since_ms, failback_since_ms; /* watch.c: this node's, 0: not; at the epoch of: */
+	int64_t owned_since_ms, leave_since_ms; /* watch.c: this node's, 0: not; at the epoch of: */
 	uint64_t owned_epoch;
 	int64_t unguarded_since_ms; /* it cannot be acquired since then, since the watchdog is not armed; at the epoch of: */
 	uint64_t unguarded_epoch;
-	struct want want_failback, want_calm;
+	struct want want_leave, want_calm;
 };
 
 struct local_node {

@@ -429,7 +429,7 @@ static void forget_group(struct ha_core *core, struct local_group *local)
 		forget_copy(core, &local->copies[i]);
 	want_drop(core, &local->want_ready);
 	want_drop(core, &local->want_answer);
-	want_drop(core, &local->want_failback);
+	want_drop(core, &local->want_leave);
 	want_drop(core, &local->want_calm);
 }
 

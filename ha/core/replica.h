@@ -88,6 +88,7 @@ void replica_note(struct replica *replica, const struct ha_state_group *group, b
 	printf_like(4, 5);
 void replica_node_down(struct replica *replica, struct ha_state_node *node);
 bool is_candidate(const struct ha_state *state, const struct ha_state_group *group, uint32_t id);
+uint32_t best_candidate(const struct replica *replica, const struct ha_state_group *group); /* 0 if nobody can */
 /* The same, but maintenance is no hindrance: for a node that the group comes back to. */
 bool is_able(const struct ha_state *state, const struct ha_state_group *group, uint32_t id);
 /* The rule applied after each install and command: places groups, hands portals over. The second form suffices when of all

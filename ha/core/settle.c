@@ -17,8 +17,7 @@ bool is_candidate(const struct ha_state *state, const struct ha_state_group *gro
 	return is_able(state, group, id) && !state_node(state, id)->maintenance;
 }
 
-/* 0 if nobody can. */
-static uint32_t best_candidate(const struct replica *replica, const struct ha_state_group *group)
+uint32_t best_candidate(const struct replica *replica, const struct ha_state_group *group)
 {
 	const struct ha_state *state = &replica->state;
 	size_t least = SIZE_MAX;

@@ -177,27 +177,38 @@ static void want_own(struct ha_core *core, struct want *want, bool due, const st
 		want_drop(core, want);
 }
 
-/* Goes back to the preferred node when that could have had it for long enough, and forgives losses when it has served long enough. */
+/* Where this node's group is to go by itself, and how long that has to be so; 0: nowhere. */
+static uint32_t better_owner(const struct ha_core *core, const struct ha_state_group *group, int64_t *ret_for_ms)
+{
+	uint32_t prefer = group->spec.prefer;
+
+	*ret_for_ms = 0;
+	if (group->stays || group->spec.placement != HA_PLACEMENT_AUTO)
+		return 0;
+	if (!ha_set_has(group->current, group->owner)) /* its own disk has failed: it serves what the other's has */
+		return best_candidate(&core->replica, group);
+	*ret_for_ms = group->spec.failback_s * 1000ll;
+	return *ret_for_ms && prefer != group->owner && is_candidate(&core->replica.state, group, prefer) ? prefer : 0;
+}
+
+/* Leaves a node that another serves it better than, and forgives losses when it has been served long enough. */
 void watch_own_group(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
 	bool mine = group && core_is_active(core) && group->phase == HA_PHASE_OWNED && group->owner == core_me(core);
-	struct ha_command calm = { .type = HA_CMD_CALM }, failback = { .type = HA_CMD_MOVE, .yes = true };
-	bool may_go;
+	struct ha_command calm = { .type = HA_CMD_CALM }, leave = { .type = HA_CMD_MOVE, .yes = true };
+	int64_t for_ms = 0;
 
 	if (mine && local->owned_epoch != group->epoch) {
 		local->owned_epoch = group->epoch;
-		local->owned_since_ms = local->failback_since_ms = 0;
+		local->owned_since_ms = local->leave_since_ms = 0;
 	}
-	calm.number = failback.number = local->owned_epoch;
+	calm.number = leave.number = local->owned_epoch;
 	memcpy(calm.group, local->name, sizeof(calm.group));
-	memcpy(failback.group, local->name, sizeof(failback.group));
+	memcpy(leave.group, local->name, sizeof(leave.group));
 	want_own(core, &local->want_calm, has_lasted(core, mine && group->losses, &local->owned_since_ms, core->settings.calm_ms), &calm);
 
-	may_go = mine && group->spec.failback_s && !group->stays && group->spec.placement == HA_PLACEMENT_AUTO &&
-		 group->spec.prefer != group->owner && is_candidate(&core->replica.state, group, group->spec.prefer);
-	failback.nodeid = may_go ? group->spec.prefer : 0;
-	want_own(core, &local->want_failback,
-		 has_lasted(core, may_go, &local->failback_since_ms, may_go ? group->spec.failback_s * 1000ll : 0), &failback);
+	leave.nodeid = mine ? better_owner(core, group, &for_ms) : 0;
+	want_own(core, &local->want_leave, has_lasted(core, leave.nodeid, &local->leave_since_ms, for_ms), &leave);
 }
 
 void watch_pump(struct ha_core *core)

@@ -20,4 +20,4 @@ $(eval $(call prog,tests/netns/lunwardd-next,$(wildcard agent/daemon/*.c) $(netn
 
 $(eval $(call prog,tests/netns/replay-next,tests/replay/replay.c,core nextwire base,jansson))
 
-NETNS_PROGRAMS += $(addprefix $(BUILD)/tests/netns/,lunwardd-netns lunwardd-next replay-next configfs-server watchdog-contract)
+NETNS_PROGRAMS += $(addprefix $(BUILD)/tests/netns/,lunwardd-netns lunwardd-next replay-next configfs-server watchdog-contract) $(BUILD)/tests/replay/replay

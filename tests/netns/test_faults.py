@@ -82,6 +82,36 @@ def test_owner_agent_and_corosync_killed(storage, nodes):
     storage.settle(g1="n2", g2="n2")
 
 
+def test_owner_disk_fails(storage, nodes, opened):
+    """The group moves to the copy that has what was written since, and nobody serves the other, also when that is all there is."""
+    n1, n2, n3 = nodes
+    storage.world.fail_disk("n1", "lunward-g1")
+    storage.wait_served("g1", "n2")
+    n3.agent.wait_group("g1", owner="n2", phase="owned", current=["n2"])
+    assert not storage.world.fenced and storage.world.opened["lunward-v1"] == opened["lunward-v1"] + 1
+    storage.crash(n2)
+    storage.wait_fenced("n2")
+    storage.crash(n1)
+    storage.world.mend_disk("n1", "lunward-g1")
+    storage.boot(n1)
+    n3.agent.wait_group("g1", ready=["n1"])
+    time.sleep(LONGER_THAN_TOKEN_S)
+    assert not storage.gates_of("g1") and n3.agent.group("g1")["current"] == ["n2"]
+    storage.boot(n2)
+    storage.settle(g1="n2")
+
+
+def test_failed_disk_is_mended_under_the_agent(storage, nodes):
+    n1, _, n3 = nodes
+    storage.world.fail_disk("n1", "lunward-g1")
+    storage.wait_served("g1", "n2")
+    storage.world.mend_disk("n1", "lunward-g1")
+    n1.agent.stop()
+    n1.agent.start()
+    storage.settle(g1="n2")
+    n3.agent.lunward("move", "g1", "n1", check=True)
+
+
 def wait_told(node, kind, **more):
     """The last change of g1, as status tells it, is of that kind and has an end."""
     want = {"kind": kind, "to": "n2", **more}

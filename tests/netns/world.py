@@ -80,6 +80,7 @@ class Machine:
         self.on = False
         self.boots = 0
         self.alone_since = None
+        self.bad_disks = set()  # resources whose disk cannot be read here, until it is mended
         self.listeners = []
         self.forget()
 
@@ -507,17 +508,45 @@ class World:
             text = f.read()
         addresses = re.findall(r"address \w+ \[?([0-9a-f.:]+?)\]?:(\d+);", text)
         for number, minor in re.findall(r"volume (\d+) \{\s+device \S+ minor (\d+);", text):
+            if resource in machine.bad_disks:
+                raise Refused(errno.EIO, f"Command 'drbdsetup attach {minor}' terminated with exit code 20")
             if int(minor) not in machine.volumes:
                 volume = machine.volumes[int(minor)] = Volume(machine, int(minor), resource, int(number))
                 if machine.name in self.deaf and self.pairs.get(resource, {}).get("connected"):
                     self.deaf.remove(machine.name)
                     self.note(machine.name, f"{resource}/{number} negotiates")
                     volume.disk = "Negotiating"
+        for volume in machine.resource_volumes(resource):
+            if volume.disk == "Diskless":
+                self.attach_again(volume)
         pair = self.pairs.setdefault(resource, {"connected": False, "count": 0, "since": None})
         pair["nodes"] = [self.addresses[a] for a, _ in addresses]
         pair["port"] = int(addresses[0][1])
         machine.standalone[resource] = False
         self.tell(resource)
+
+    def fail_disk(self, name, resource):
+        """Its I/O fails, and DRBD lets go of it (on-io-error detach). What a primary writes there from now on its peer alone has."""
+        with self.lock:
+            machine = self.machines[name]
+            machine.bad_disks.add(resource)
+            self.note(name, f"{resource}: the disk fails")
+            for volume in machine.resource_volumes(resource):
+                volume.disk, volume.sync = "Diskless", None
+                if volume.primary and self.is_connected(resource):
+                    self.new_generation(self.peer_volume(volume))
+            self.tell(resource)
+
+    def mend_disk(self, name, resource):
+        """What was written before it failed can be read again."""
+        with self.lock:
+            self.machines[name].bad_disks.discard(resource)
+
+    def attach_again(self, volume):
+        volume.disk = "Consistent"
+        self.note(volume.machine.name, f"{volume.resource}/{volume.number} attached again")
+        if self.is_connected(volume.resource):
+            self.compare(volume, self.peer_volume(volume))
 
     def op_drbd_detach(self, machine, request):
         volume = self.volume(machine, request)
@@ -694,6 +723,7 @@ class World:
     def connect(self, resource, a, b):
         pair = self.pairs[resource]
         couples = [(v, self.peer_volume(v)) for v in a.resource_volumes(resource) if self.peer_volume(v)]
+        couples = [(x, y) for x, y in couples if "Diskless" not in (x.disk, y.disk)]
         for x, y in couples:
             if not is_prefix(x.history, y.history) and not is_prefix(y.history, x.history):
                 self.violation(f"{resource}/{x.number}: split brain, {a.name} {x.history}, {b.name} {y.history}")

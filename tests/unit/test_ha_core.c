@@ -1490,6 +1490,45 @@ static void owner_without_a_disk_lets_go_when_it_is_back(void **state)
 	expect("g1", HA_PHASE_ACQUIRING, 2);
 }
 
+/* The other has what is written now. */
+static void owner_whose_disk_has_failed_gives_the_group_away(void **state)
+{
+	(void)state;
+	local(1, HA_LOCAL_READY, "g1", 0, false);
+	expect("g1", HA_PHASE_OWNED, 1); /* it may not be ready for other reasons */
+	local(1, HA_LOCAL_CURRENT, "g1", 1, false);
+	expect("g1", HA_PHASE_RELEASING, 1);
+	assert_int_equal(group_at(1, "g1").to, 2);
+	finish(1, HA_ACT_RELEASE, "g1", 0);
+	finish(2, HA_ACT_ACQUIRE, "g1", 0);
+	expect("g1", HA_PHASE_OWNED, 2);
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 1), -ESTALE);
+	local(2, HA_LOCAL_CURRENT, "g1", 1, false);
+	local(2, HA_LOCAL_CURRENT, "g1", 1, true); /* resynchronised */
+	local(1, HA_LOCAL_READY, "g1", 0, true);
+	expect("g1", HA_PHASE_OWNED, 2);
+	assert_int_equal(asked(3, HA_REQ_MOVE, "g1", 1), 0);
+}
+
+/* Who could take it is not there: it is served as long as it goes, and the copy counts again once it has been resynchronised. */
+static void owner_whose_disk_has_failed_may_have_nowhere_to_go(void **state)
+{
+	(void)state;
+	local(2, HA_LOCAL_READY, "g1", 0, false);
+	local(1, HA_LOCAL_CURRENT, "g1", 1, true);
+	local(1, HA_LOCAL_CURRENT, "g1", 1, false);
+	assert_false(has(group_at(3, "g1").current, 1));
+	pass(60000);
+	expect("g1", HA_PHASE_OWNED, 1);
+	assert_int_equal(asked(1, HA_REQ_OUTDATE, "g1", 2), -EPERM); /* it must not go on without the only copy */
+	local(2, HA_LOCAL_CURRENT, "g1", 1, true);
+	assert_false(has(group_at(3, "g1").current, 1)); /* not for another to say while it writes */
+	local(1, HA_LOCAL_CURRENT, "g1", 1, true);
+	assert_true(has(group_at(3, "g1").current, 1));
+	local(2, HA_LOCAL_READY, "g1", 0, true);
+	expect("g1", HA_PHASE_OWNED, 1);
+}
+
 /* --- documents --------------------------------------------------------------------------------------------------------------*/
 
 static void document_replaces_document(void **state)
@@ -2025,6 +2064,8 @@ int main(void)
 		T(question_without_quorum_is_refused),
 		T(last_current_copy_stays),
 		T(owner_without_a_disk_lets_go_when_it_is_back),
+		T(owner_whose_disk_has_failed_gives_the_group_away),
+		T(owner_whose_disk_has_failed_may_have_nowhere_to_go),
 		T(document_replaces_document),
 		T(document_must_not_pull_the_ground_away),
 		T(name_that_comes_back_has_new_epochs),
