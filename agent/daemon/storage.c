@@ -168,12 +168,11 @@ static bool both_up_to_date(const struct drbd_volume_state *state)
 	       strcmp(state->peer_disk, "UpToDate") == 0;
 }
 
-/* What is written now the peer alone has. */
+/* A primary that has lost it goes on, and what is written then the peer alone has, whether or not it is there now. A secondary has not
+ * attached it yet. */
 static bool own_disk_is_kept(const struct drbd_volume_state *state)
 {
-	bool failed = strcmp(state->disk, "Failed") == 0 || strcmp(state->disk, "Diskless") == 0;
-
-	return !failed || strcmp(state->connection, "Connected") != 0 || strcmp(state->peer_disk, "UpToDate") != 0;
+	return strcmp(state->role, "Primary") != 0 || (strcmp(state->disk, "Failed") != 0 && strcmp(state->disk, "Diskless") != 0);
 }
 
 /* Known not to have everything, as opposed to not seen. */
@@ -274,7 +273,7 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 	equal = each_volume(agent, group->live->config, spec, both_up_to_date);
 	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler. */
 	tell_current(group, &view, peer_of(spec, me), equal, !each_volume(agent, group->live->config, spec, peer_is_not_behind));
-	if (view.owner == me && view.phase == HA_PHASE_OWNED)
+	if (view.owner == me)
 		tell_current(group, &view, me, equal, !each_volume_or(agent, group->live->config, spec, own_disk_is_kept, true));
 }
 

@@ -44,7 +44,7 @@ struct event {
 	X(SPLIT, "split") X(JOIN, "join") X(OFF, "off") X(FREEZE, "freeze") X(STOP, "stop") X(KILL, "kill")            \
 	X(GLITCH, "glitch") X(DATA, "data") X(DISK, "disk") X(WIPE, "wipe") X(COROSYNC, "corosync")                    \
 	X(CONFIG, "config") X(CONFIRM, "confirm") X(MOVE, "move") X(MAINTENANCE, "maintenance") X(DOOM, "doom")           \
-	X(HANG, "hang")
+	X(HANG, "hang") X(DATA_DISK, "data-disk")
 enum fault_kind {
 #define X(id, name) FAULT_##id,
 	FAULTS(X)
@@ -69,7 +69,8 @@ struct fault {
 	X(RESTARTED, "maintenances ended by a restart") X(BRAKE, "brakes") X(UNBRAKE, "brakes released")                        \
 	X(CALM, "losses forgiven") X(FAILBACK, "failbacks") X(WEIGHED, "placed by weight")      \
 	X(REST, "left alone when all was well") X(WATCHDOG, "resets by a watchdog") X(LATE_PET, "late pettings")               \
-	X(WAITED, "watchdogs waited for") X(CUT_UNAWARE, "cut off and unaware")
+	X(WAITED, "watchdogs waited for") X(CUT_UNAWARE, "cut off and unaware") X(DATA_DISK, "disks with data that failed") \
+	X(LEFT_DISK, "groups that left a failed disk") X(OLD_DISK, "failed disks that came back with what they had")
 enum {
 #define X(id, name) COVER_##id,
 	COVERAGE(X)
@@ -188,6 +189,7 @@ struct machine {
 		uint64_t epoch;
 		int64_t since_ms, longest_ms; /* since_ms -1: it cannot */
 		uint32_t least_s;             /* the shortest delay that was asked for */
+		bool had_no_disk;             /* then it goes at once; what was on its way may come when it has been mended */
 	} failback[MAX_GROUPS];
 	uint64_t looked_term, looked_version;
 };
@@ -202,6 +204,8 @@ struct copy {
 	uint32_t uuid, history[MAX_UUIDS];
 	size_t n_history;
 	enum disk_state disk;
+	bool failed;         /* DRBD has let go of the disk: what it had stays as it was, the peer has what comes */
+	bool was_without;    /* is being attached again, under a primary that reads what the peer has */
 	bool primary, was_primary; /* was_primary: crashed as one */
 	bool gate;
 	bool suspended;      /* DRBD waits for the handler */
@@ -377,6 +381,9 @@ int storage_close(struct sim *sim, int group, int node);
 void storage_open(struct sim *sim, int group, int node);
 void storage_demote(struct sim *sim, int group, int node);
 void storage_disconnect(struct sim *sim, int group);
+void storage_fail_disk(struct sim *sim, int node);
+void storage_mend_disks(struct sim *sim);
+bool storage_has_lost_disk(struct sim *sim, int group, int node); /* as a primary: the other has what is written now */
 void storage_may_go_on(struct sim *sim, int group, int node);
 void storage_ask(struct sim *sim, int group, int node);
 bool storage_can_acknowledge(const struct sim *sim, const struct group *group, int side);

@@ -631,6 +631,18 @@ static void say(struct sim *sim, int node, enum ha_local what, const char *group
 						   .yes = yes });
 }
 
+/* An owner's own copy. */
+static void say_own(struct sim *sim, int node, int i, bool is_current)
+{
+	const char *name = sim->groups[i].name;
+	bool equal = storage_peer_is_current(sim, i, node);
+
+	if (storage_has_lost_disk(sim, i, node) || (equal && !is_current))
+		say(sim, node, HA_LOCAL_CURRENT, name, sim->machines[node].id, false);
+	if (equal)
+		say(sim, node, HA_LOCAL_CURRENT, name, sim->machines[node].id, true);
+}
+
 static void say_group(struct sim *sim, int node, int i)
 {
 	struct group *group = &sim->groups[i];
@@ -642,10 +654,13 @@ static void say_group(struct sim *sim, int node, int i)
 		return;
 	peer = sim->machines[group->nodes[1 - storage_side(group, node)]].id;
 	say(sim, node, HA_LOCAL_READY, group->name, 0, storage_ready(sim, i, node));
-	/* Looked at afresh: first no, so that an older yes is not taken for this one. */
-	if (!ha_set_has(view.current, peer))
+	/* Looked at afresh: first no, so that an older yes is not taken for this one. Who has no disk cannot tell. */
+	if (!copy->failed && !ha_set_has(view.current, peer))
 		say(sim, node, HA_LOCAL_CURRENT, group->name, peer, false);
-	say(sim, node, HA_LOCAL_CURRENT, group->name, peer, storage_peer_is_current(sim, i, node));
+	if (!copy->failed)
+		say(sim, node, HA_LOCAL_CURRENT, group->name, peer, storage_peer_is_current(sim, i, node));
+	if (view.owner == sim->machines[node].id)
+		say_own(sim, node, i, ha_set_has(view.current, view.owner));
 	if (copy->primary && copy->suspended && !copy->asking && copy->seen_down)
 		storage_ask(sim, i, node);
 }

@@ -101,6 +101,13 @@ void check_served(struct sim *sim)
 
 		if (!storage_can_acknowledge(sim, group, 0) && !storage_can_acknowledge(sim, group, 1))
 			sim_fail(sim, "%s: is not served, after a single fault", group->name);
+		for (int side = 0; side < 2; side++) {
+			const struct ha_core *core = sim->machines[group->nodes[side]].core;
+			const struct ha_state_group *g = core ? state_group(&core->replica.state, group->name) : NULL;
+
+			if (g && g->spec.placement == HA_PLACEMENT_AUTO && !g->stays && group->copies[side].failed && group->copies[side].gate)
+				sim_fail(sim, "%s: stays on n%d, whose disk has failed", group->name, group->nodes[side]);
+		}
 	}
 }
 

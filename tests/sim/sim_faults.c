@@ -351,6 +351,9 @@ static void do_fault(struct sim *sim, enum fault_kind kind)
 			stop_agent(sim, node);
 		cpg_hang(sim, node, sim_between(sim, 5000, 45000));
 		break;
+	case FAULT_DATA_DISK:
+		storage_fail_disk(sim, node);
+		break;
 	case FAULT_KINDS:
 		break;
 	}
@@ -390,6 +393,7 @@ static enum fault_kind any_kind(struct sim *sim)
 		FAULT_SPLIT, FAULT_SPLIT, FAULT_SPLIT, FAULT_JOIN, FAULT_JOIN, FAULT_JOIN, FAULT_OFF, FAULT_OFF, FAULT_FREEZE,
 		FAULT_STOP, FAULT_KILL, FAULT_GLITCH, FAULT_DATA, FAULT_DISK, FAULT_COROSYNC, FAULT_CONFIG, FAULT_CONFIRM,
 		FAULT_MOVE, FAULT_MOVE, FAULT_WIPE, FAULT_MAINTENANCE, FAULT_MAINTENANCE, FAULT_DOOM,
+		FAULT_DATA_DISK,
 	};
 	enum fault_kind kind;
 
@@ -429,7 +433,7 @@ static void ev_trouble(struct sim *sim, int node, uint64_t a, uint64_t b, void *
 static void one_trouble(struct sim *sim)
 {
 	static const enum fault_kind kinds[] = { FAULT_SPLIT, FAULT_OFF, FAULT_FREEZE, FAULT_STOP, FAULT_KILL, FAULT_DATA,
-						 FAULT_DISK, FAULT_COROSYNC };
+						 FAULT_DISK, FAULT_COROSYNC, FAULT_DATA_DISK };
 	int64_t at_ms = 15000 + trouble_random(sim, 10000);
 
 	sim->coverage[COVER_SINGLE]++;
@@ -493,6 +497,7 @@ static void ev_heal(struct sim *sim, int node, uint64_t a, uint64_t b, void *p)
 			agent_start(sim, i);
 		cpg_quorum_soon(sim, i);
 	}
+	storage_mend_disks(sim);
 	if (sim->machines[0].core && !sim->machines[0].core->replica.state.n_groups)
 		ask_config(sim);
 	for (int i = 0; i < sim->n && sim->machines[0].core; i++) {

@@ -110,6 +110,10 @@ static void check_failback(struct sim *sim, int i, const struct change *c)
 
 	if (c->m->cause.type != HA_CMD_MOVE || !c->m->cause.yes || c->old->phase != HA_PHASE_OWNED || c->now->phase != HA_PHASE_RELEASING)
 		return;
+	if (c->m->cause.origin == c->m->id && f->epoch == c->old->epoch && f->had_no_disk) {
+		sim->coverage[COVER_LEFT_DISK]++;
+		return;
+	}
 	sim->coverage[COVER_FAILBACK] += c->first;
 	if (c->now->to != c->now->spec.prefer && c->m->cause.origin == c->m->id && f->least_s)
 		sim_log(sim, "%s: goes back to who was preferred before", c->name);
@@ -261,6 +265,7 @@ static void watch_failback(struct sim *sim, struct machine *m, int i, const stru
 		f->epoch = group->epoch;
 		f->since_ms = -1;
 	}
+	f->had_no_disk |= group->owner == m->id && !ha_set_has(group->current, m->id);
 	if (may_go && f->since_ms < 0)
 		f->since_ms = sim->now_ms;
 	if (!may_go && f->since_ms >= 0) {

@@ -29,6 +29,11 @@ static struct copy *peer_of(struct sim *sim, int group, int node)
 	return &sim->groups[group].copies[1 - storage_side(&sim->groups[group], node)];
 }
 
+static bool copy_is_good(const struct copy *copy)
+{
+	return copy->disk == DISK_UPTODATE && !copy->failed;
+}
+
 static void put_write(struct copy *copy, int write)
 {
 	copy->latest = write;
@@ -79,6 +84,8 @@ static void ev_tell(struct sim *sim, int node, uint64_t i, uint64_t b, void *p)
 
 	(void)b;
 	(void)p;
+	if (group->copies[side].failed)
+		return;
 	agent_event(sim, node, &(struct ha_event){ .type = HA_EV_LOCAL, .local = HA_LOCAL_CURRENT, .group = group->name,
 						   .nodeid = sim->machines[group->nodes[1 - side]].id,
 						   .yes = storage_peer_is_current(sim, (int)i, node) });
@@ -105,10 +112,10 @@ static void disconnect(struct sim *sim, int i)
 			continue;
 		copy->seen_down = false;
 		/* A write was under way: here for sure, at the peer perhaps. */
-		if (copy->primary && copy->gate && !copy->inflight && sim_chance(sim, 50) && sim->next_write < MAX_WRITES) {
+		if (copy->primary && copy->gate && !copy->inflight && copy_is_good(copy) && sim_chance(sim, 50) && sim->next_write < MAX_WRITES) {
 			copy->inflight = sim->next_write++;
 			put_write(copy, copy->inflight);
-			if (sim_chance(sim, 50))
+			if (sim_chance(sim, 50) && !group->copies[1 - side].failed)
 				put_write(&group->copies[1 - side], copy->inflight);
 		}
 		sim_at(sim, sim_between(sim, 1, 600), ev_noticed, group->nodes[side], (uint64_t)i,
@@ -142,7 +149,7 @@ static void ev_noticed(struct sim *sim, int node, uint64_t i, uint64_t life, voi
 	}
 	copy->seen_down = true;
 	tell_agent(sim, (int)i, node);
-	if (!copy->primary)
+	if (!copy->primary || !copy_is_good(copy)) /* without data there is nothing to ask for: I/O errors (highest_fencing_policy()) */
 		return;
 	copy->suspended = true;
 	if (group->quorum)
@@ -234,8 +241,10 @@ static void finish_connect(struct sim *sim, int i)
 
 		copy->peer_outdated = copy->alone = copy->suspended = copy->seen_down = copy->was_primary = false;
 		if (copy->inflight) {
-			put_write(&group->copies[0], copy->inflight);
-			put_write(&group->copies[1], copy->inflight);
+			for (int k = 0; k < 2; k++) {
+				if (!group->copies[k].failed)
+					put_write(&group->copies[k], copy->inflight);
+			}
 			ack(sim, group, copy->inflight);
 			copy->inflight = 0;
 		}
@@ -286,15 +295,36 @@ static void ev_synced(struct sim *sim, int node, uint64_t i, uint64_t id, void *
 	sim_log(sim, "%s: resynchronised from n%d", group->name, group->nodes[group->source]);
 }
 
+/* Nothing to compare: one is served by what the other has. */
+static bool connect_without_disk(struct sim *sim, int i)
+{
+	struct group *group = &sim->groups[i];
+
+	if (!group->copies[0].failed && !group->copies[1].failed)
+		return false;
+	sim_log(sim, "%s: DRBD connects, one without its disk", group->name);
+	group->connected = true;
+	group->copies[0].asking = group->copies[1].asking = false;
+	for (int side = 0; side < 2; side++) {
+		if (group->copies[side].primary)
+			new_generation(sim, &group->copies[group->copies[0].failed]);
+	}
+	finish_connect(sim, i);
+	return true;
+}
+
 static void connect(struct sim *sim, int i)
 {
 	struct group *group = &sim->groups[i];
 	int source = find_source(group);
 	bool same = group->copies[0].uuid == group->copies[1].uuid && group->copies[0].disk == group->copies[1].disk;
 
+	if (connect_without_disk(sim, i))
+		return;
 	if (source == -2)
 		sim_fail(sim, "%s: split brain: both copies have writes the other lacks", group->name);
-	if (source >= 0 && group->copies[1 - source].primary && !group->copies[source].primary)
+	if (source >= 0 && group->copies[1 - source].primary && !group->copies[source].primary && group->copies[1 - source].disk == DISK_UPTODATE &&
+	    !group->copies[1 - source].was_without)
 		sim_fail(sim, "%s: n%d is primary with an old copy", group->name, group->nodes[1 - source]);
 	sim_log(sim, "%s: DRBD connects, source %d", group->name, source >= 0 ? group->nodes[source] : -1);
 	group->connected = true;
@@ -341,7 +371,7 @@ static void ev_connect(struct sim *sim, int node, uint64_t i, uint64_t b, void *
 
 bool storage_ready(struct sim *sim, int i, int node)
 {
-	return sim->groups[i].shared || storage_copy(sim, i, node)->disk == DISK_UPTODATE;
+	return sim->groups[i].shared || copy_is_good(storage_copy(sim, i, node));
 }
 
 bool storage_peer_is_current(struct sim *sim, int i, int node)
@@ -350,8 +380,81 @@ bool storage_peer_is_current(struct sim *sim, int i, int node)
 
 	if (group->shared)
 		return true;
-	return group->connected && !group->syncing && peer_of(sim, i, node)->disk == DISK_UPTODATE &&
-	       storage_copy(sim, i, node)->disk == DISK_UPTODATE;
+	return group->connected && !group->syncing && copy_is_good(peer_of(sim, i, node)) && copy_is_good(storage_copy(sim, i, node));
+}
+
+/* --- disks that fail ---*/
+
+bool storage_has_lost_disk(struct sim *sim, int i, int node)
+{
+	const struct copy *copy = storage_copy(sim, i, node);
+
+	return copy->failed && copy->primary;
+}
+
+/* Only while the other is good: two that fail are more than two copies bear. */
+void storage_fail_disk(struct sim *sim, int node)
+{
+	for (int i = 0; i < sim->n_groups; i++) {
+		struct group *group = &sim->groups[i];
+		struct copy *copy = storage_copy(sim, i, node), *peer;
+
+		if (!copy || group->shared || group->quorum || !storage_peer_is_current(sim, i, node))
+			continue;
+		peer = peer_of(sim, i, node);
+		sim->coverage[COVER_DATA_DISK]++;
+		sim_log(sim, "%s: the disk of n%d fails", group->name, node);
+		copy->failed = true;
+		if (copy->primary || peer->primary)
+			new_generation(sim, peer); /* after_state_ch(): lost contact to the peer's copy of the data */
+		tell_agent(sim, i, group->nodes[0]);
+		tell_agent(sim, i, group->nodes[1]);
+		return;
+	}
+}
+
+/* Between the failed write and the commit the state says that both are current: docs/PROTOCOL.md has what that takes to do harm. */
+static bool is_known_to_be_old(const struct sim *sim, const struct group *group, int side)
+{
+	for (int i = 0; i < sim->n; i++) {
+		struct ha_group_view view;
+
+		if (sim->machines[i].core && ha_core_find_group(sim->machines[i].core, group->name, &view) == 0 && view.settled &&
+		    !ha_set_has(view.current, sim->machines[group->nodes[side]].id))
+			return true;
+	}
+	return false;
+}
+
+static void mend_disk(struct sim *sim, int i, int side)
+{
+	struct group *group = &sim->groups[i];
+	struct copy *copy = &group->copies[side];
+
+	if (copy->primary && !group->connected)
+		return; /* "can only attach to data with current UUID" (drbd_adm_attach()) */
+	copy->failed = false;
+	if (!is_known_to_be_old(sim, group, side) || sim_chance(sim, 30))
+		copy->disk = DISK_INCONSISTENT; /* a new one */
+	else
+		sim->coverage[COVER_OLD_DISK]++;
+	sim_log(sim, "%s: the disk of n%d is mended, %s", group->name, group->nodes[side], copy->disk == DISK_UPTODATE ? "as it was" : "empty");
+	if (group->connected) {
+		group->connected = false;
+		copy->was_without = true;
+		connect(sim, i);
+		copy->was_without = false;
+	}
+}
+
+void storage_mend_disks(struct sim *sim)
+{
+	for (int i = 0; i < sim->n_groups; i++) {
+		for (int side = 0; side < 2; side++) {
+			if (sim->groups[i].copies[side].failed && node_up(sim, sim->groups[i].nodes[side]))
+				mend_disk(sim, i, side);
+		}
+	}
 }
 
 int storage_promote(struct sim *sim, int i, int node, bool lost)
@@ -361,10 +464,10 @@ int storage_promote(struct sim *sim, int i, int node, bool lost)
 
 	if (group->shared)
 		return 1;
+	if (!copy_is_good(copy)) /* DRBD would, with its peer's data: backend_promote() does not let it */
+		return -1;
 	if (copy->primary)
 		return 1;
-	if (copy->disk != DISK_UPTODATE)
-		return -1;
 	if (group->connected) {
 		if (lost && !link_ok(sim, group))
 			disconnect(sim, i);
@@ -372,6 +475,8 @@ int storage_promote(struct sim *sim, int i, int node, bool lost)
 			return -1;
 		check_opening(sim, i, node);
 		copy->primary = true;
+		if (peer->failed)
+			new_generation(sim, copy);
 		return 1;
 	}
 	if (!copy->seen_down)
@@ -448,25 +553,29 @@ bool storage_can_acknowledge(const struct sim *sim, const struct group *group, i
 		return false;
 	if (group->shared)
 		return true;
+	if (!copy_is_good(copy))
+		return copy->primary && group->connected && copy_is_good(&group->copies[1 - side]);
 	return copy->primary && !copy->suspended && (group->connected || copy->alone);
 }
 
 static void write_once(struct sim *sim, struct group *group, int side)
 {
 	struct copy *copy = &group->copies[side], *peer = &group->copies[1 - side];
+	const struct copy *read = group->shared || copy_is_good(copy) ? copy : peer;
 	int write;
 
 	if (!storage_can_acknowledge(sim, group, side) || sim->machines[group->nodes[side]].frozen || sim->next_write >= MAX_WRITES)
 		return;
 	/* Compare and write: the host knows what was acknowledged to it, and that nothing older is there. */
-	if (copy->latest < group->latest_acked)
+	if (read->latest < group->latest_acked)
 		sim_fail(sim, "%s: compare-and-write at n%d finds write %d, after %d was acknowledged", group->name,
-			 group->nodes[side], copy->latest, group->latest_acked);
+			 group->nodes[side], read->latest, group->latest_acked);
 	write = sim->next_write++;
-	put_write(copy, write);
-	if (group->shared || group->connected)
+	if (!copy->failed)
+		put_write(copy, write);
+	if ((group->shared || group->connected) && !peer->failed)
 		put_write(peer, write);
-	else
+	if (!group->shared && !group->connected)
 		check_alone(sim, group, side);
 	ack(sim, group, write);
 }
