@@ -172,6 +172,30 @@ def test_a_shutdown_hands_over_and_nobody_is_fenced(serving):
     assert all(n["portals_at"] == n["name"] for n in status["nodes"] if n["role"] == "storage")
 
 
+def test_a_group_leaves_a_disk_that_has_failed(serving):
+    """DRBD lets go of it, the host's I/O goes on over the other's copy, and the group moves there. Mended, it is a copy again."""
+    lab = serving.lab
+    fenced = len(lab.fence.log())
+    begin = serving.host_clock_ns()
+    disk = "lunward-lunward--v1"  # the logical volume below DRBD
+    table = lab.n1.out(f"dmsetup table {disk}")
+
+    def load(line):
+        lab.n1.run(f"dmsetup suspend --noflush {disk} && echo '{line}' | dmsetup load {disk} && dmsetup resume {disk}")
+    load(f"0 {table.split()[1]} error")
+    site.wait_owner(lab.n3, "n2")
+    serving.n_moves += 1
+    serving.wait_writing()
+    assert site.group(lab.n3)["current"] == ["n2"] and len(lab.fence.log()) == fenced
+    said = serving.writer()
+    assert said["io_errors"] == 0, said
+    serving.result["disk"] = {"pause_s": serving.pause_since(begin)[0]}
+    load(table)
+    lab.n1.run("systemctl restart lunwardd", timeout_s=120)
+    site.wait_healthy(lab, lab.n3)
+    assert site.group(lab.n3)["owner"] == "n2"
+
+
 WATCHDOG_S = 40  # in an emulated machine a round takes its time
 WATCHDOG_BOUND_MS = int((2 + 2 * WATCHDOG_S + 1) * 1002)
 FIRST_LOGGED, LOGGED = 8000, 2000  # blocks that nobody else writes
