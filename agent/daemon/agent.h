@@ -165,6 +165,7 @@ void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const c
 void storage_kick(struct agent *agent);
 void storage_restart_events(struct agent *agent); /* the states must be read anew before they are believed */
 bool storage_disks_usable(const struct agent *agent, const struct config *config, const struct config_group *group);
+bool storage_lacks_disk(const struct agent *agent, const struct agroup *group); /* DRBD has let go of one */
 json_t *storage_copies_json(const struct agent *agent, const struct agroup *group);
 
 /* cluster.c */

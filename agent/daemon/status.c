@@ -107,7 +107,7 @@ static json_t *node_errors(const struct agent *agent, const struct ha_node_view 
 	if (info_string(info, "watchdog_error")[0])
 		json_array_append_new(errors, json_sprintf("watchdog: %s", info_string(info, "watchdog_error")));
 	json_object_foreach (json_object_get(info, "groups"), name, group) {
-		static const char *const keys[] = { "late", "error", "storage_error", "keeper_error" };
+		static const char *const keys[] = { "late", "error", "storage_error", "disk_error", "keeper_error" };
 
 		for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 			if (info_string(group, keys[i])[0])

@@ -168,11 +168,16 @@ static bool both_up_to_date(const struct drbd_volume_state *state)
 	       strcmp(state->peer_disk, "UpToDate") == 0;
 }
 
+static bool is_attached(const struct drbd_volume_state *state)
+{
+	return strcmp(state->disk, "Failed") != 0 && strcmp(state->disk, "Diskless") != 0;
+}
+
 /* A primary that has lost it goes on, and what is written then the peer alone has, whether or not it is there now. A secondary has not
  * attached it yet. */
 static bool own_disk_is_kept(const struct drbd_volume_state *state)
 {
-	return strcmp(state->role, "Primary") != 0 || (strcmp(state->disk, "Failed") != 0 && strcmp(state->disk, "Diskless") != 0);
+	return strcmp(state->role, "Primary") != 0 || is_attached(state);
 }
 
 /* Known not to have everything, as opposed to not seen. */
@@ -535,6 +540,14 @@ void storage_kick(struct agent *agent)
 	}
 	keep_events_running(agent);
 	ask_again(agent);
+}
+
+bool storage_lacks_disk(const struct agent *agent, const struct agroup *group)
+{
+	const struct config_group *spec = group->live ? config_group_by_name(group->live->config, group->name) : NULL;
+
+	return spec && is_drbd(spec) && agent->drbd_fresh && !group->provisioning &&
+	       !each_volume_or(agent, group->live->config, spec, is_attached, true);
 }
 
 json_t *storage_copies_json(const struct agent *agent, const struct agroup *group)

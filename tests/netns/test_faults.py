@@ -105,6 +105,7 @@ def test_failed_disk_is_mended_under_the_agent(storage, nodes):
     n1, _, n3 = nodes
     storage.world.fail_disk("n1", "lunward-g1")
     storage.wait_served("g1", "n2")
+    wait_until(lambda: any("g1: DRBD works without a disk" in e for e in n3.agent.member("n1")["errors"]), PATIENCE_S, "status says why")
     storage.world.mend_disk("n1", "lunward-g1")
     n1.agent.stop()
     n1.agent.start()
