@@ -196,7 +196,7 @@ def test_a_group_leaves_a_disk_that_has_failed(serving):
     assert site.group(lab.n3)["owner"] == "n2"
 
 
-WATCHDOG_S = 40  # in an emulated machine a round takes its time
+WATCHDOG_S = 30  # in an emulated machine a round takes its time
 WATCHDOG_BOUND_MS = int((2 + 2 * WATCHDOG_S + 1) * 1002)
 FIRST_LOGGED, LOGGED = 8000, 2000  # blocks that nobody else writes
 
