@@ -90,7 +90,7 @@ def test_owner_disk_fails(storage, nodes, opened):
     n3.agent.wait_group("g1", owner="n2", phase="owned", current=["n2"])
     assert not storage.world.fenced and storage.world.opened["lunward-v1"] == opened["lunward-v1"] + 1
     storage.crash(n2)
-    storage.wait_fenced("n2")
+    wait_until(lambda: n3.agent.member("n2").get("evidence") == "fence agent", PATIENCE_S, "n2 proven down: not to be fenced again")
     storage.crash(n1)
     storage.world.mend_disk("n1", "lunward-g1")
     storage.boot(n1)
