@@ -620,6 +620,7 @@ static void ev_run(struct sim *sim, int node, uint64_t incarnation, uint64_t b, 
 
 void agent_wake(struct sim *sim, int node)
 {
+	sim->machines[node].unquorate_ms = 0; /* what is to be closed without quorum it has time for from now on */
 	run_soon(sim, node);
 }
 

@@ -121,7 +121,6 @@ static void ev_continue(struct sim *sim, int node, uint64_t incarnation, uint64_
 		return;
 	sim_log(sim, "n%d: agent continues", node);
 	m->stopped = false;
-	m->unquorate_ms = 0; /* what is to be closed without quorum it has time for from now on */
 	watchdog_continue(sim, node);
 	agent_wake(sim, node);
 }
