@@ -84,8 +84,11 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 
 	group->provisioning = false;
 	snprintf(group->storage_error, sizeof(group->storage_error), "%s", result < 0 ? err->text : "");
-	if (job->task == TASK_ATTACH)
+	if (job->task == TASK_ATTACH) {
 		group->detached = result < 0;
+		if (result == 0) /* that it was off the disk for a moment may still be on its way: no failure */
+			storage_restart_events(group->agent);
+	}
 	if (result < 0) {
 		log_err("group %s: %s: %s", group->name, task_names[job->task], err->text);
 		if (job->task == TASK_PROVISION) {
@@ -278,7 +281,7 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 	equal = each_volume(agent, group->live->config, spec, both_up_to_date);
 	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler. */
 	tell_current(group, &view, peer_of(spec, me), equal, !each_volume(agent, group->live->config, spec, peer_is_not_behind));
-	if (view.owner == me)
+	if (view.owner == me && !group->provisioning)
 		tell_current(group, &view, me, equal, !each_volume_or(agent, group->live->config, spec, own_disk_is_kept, true));
 }
 

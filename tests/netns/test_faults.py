@@ -91,6 +91,7 @@ def test_owner_disk_fails(storage, nodes, opened):
     assert not storage.world.fenced and storage.world.opened["lunward-v1"] == opened["lunward-v1"] + 1
     storage.crash(n2)
     wait_until(lambda: n3.agent.member("n2").get("evidence") == "fence agent", PATIENCE_S, "n2 proven down: not to be fenced again")
+    n3.agent.wait_group("g2", owner="n1", phase="owned")
     storage.crash(n1)
     storage.world.mend_disk("n1", "lunward-g1")
     storage.boot(n1)
@@ -325,17 +326,18 @@ def test_apply_during_a_partition(storage, nodes):
 
 
 @OF_ITS_OWN
-def test_a_disk_negotiates_for_good(storage):
-    """Volumes are added, both nodes attach them at once, and one does not hear the other."""
+@pytest.mark.parametrize("deaf", ["n1", "n2"])
+def test_a_disk_negotiates_for_good(storage, deaf):
+    """Volumes are added, both nodes attach them at once, and one does not hear the other: the owner's disk has not failed then."""
     storage.up()
     n1, opened, document = storage.nodes[0], dict(storage.world.opened), storage.document()
     document["volumes"]["v3"] = {"group": "g1", "pool": "data", "size": "1GiB"}
-    storage.world.deaf.add("n2")
-    taken_off = storage.world.hang("drbd_detach", node="n2")
+    storage.world.deaf.add(deaf)
+    taken_off = storage.world.hang("drbd_detach", node=deaf)
     with ThreadPoolExecutor(1) as apply:  # returns when all copies are in place
         applied = apply.submit(n1.agent.lunward, "apply", storage.write_document(document))
         storage.wait_hit(taken_off)
-        not_put_on = storage.world.fail("drbd_adjust", node="n2", times=1)
+        not_put_on = storage.world.fail("drbd_adjust", node=deaf, times=1)
         taken_off.release()
         storage.wait_hit(not_put_on)
         assert applied.result().returncode == 0

@@ -543,7 +543,8 @@ class World:
             self.machines[name].bad_disks.discard(resource)
 
     def attach_again(self, volume):
-        volume.disk = "Consistent"
+        found = Volume(volume.machine, volume.minor, volume.resource, volume.number)
+        volume.disk, volume.history, volume.peer_outdated = found.disk, found.history, found.peer_outdated
         self.note(volume.machine.name, f"{volume.resource}/{volume.number} attached again")
         if self.is_connected(volume.resource):
             self.compare(volume, self.peer_volume(volume))
@@ -551,7 +552,7 @@ class World:
     def op_drbd_detach(self, machine, request):
         volume = self.volume(machine, request)
         self.note(machine.name, f"{volume.resource}/{volume.number} detached")
-        del machine.volumes[volume.minor]
+        volume.disk = "Diskless"
         self.tell(volume.resource)
 
     def op_drbd_secondary(self, machine, request):
