@@ -221,7 +221,7 @@ def test_an_owner_that_is_frozen_is_reset_by_its_watchdog(serving):
     site.apply(lab.n3, doc)
     site.wait_healthy(lab, lab.n3)
     logged = len(lab.acklog())
-    lab.h1.run("systemctl stop ack-writer; systemd-run -q --unit=ack-writer -p StandardOutput=file:/run/ack-writer.out /host/tools/ack-writer "
+    lab.h1.run("systemctl stop ack-writer; rm -f /run/ack-writer.out; systemd-run -q --unit=ack-writer -p StandardOutput=file:/run/ack-writer.out /host/tools/ack-writer "
                f"--device {serving.device} --log /dev/virtio-ports/acklog --first {FIRST_LOGGED} --blocks {LOGGED} --threads 4 "
                "--status /run/ack-writer.json", timeout_s=90)
     wait_until(lambda: len(lab.acklog()) > logged, 120, "the writer to write")
