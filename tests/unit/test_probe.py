@@ -40,7 +40,7 @@ def wait_until(condition, what):
 def acks(log):
     """How often each block was acknowledged."""
     counts = {}
-    for line in log.read_bytes().decode().splitlines() if log.exists() else []:
+    for line in log.read_bytes().decode().split("\n")[:-1] if log.exists() else []:  # the last may be on its way
         if line.startswith("A "):
             block = int(line.split()[2])
             counts[block] = counts.get(block, 0) + 1
