@@ -273,10 +273,10 @@ static double armed_ms(json_t *facts)
 }
 
 /* What is agreed on is a little more than twice the timeout: docs/decisions/0009-watchdog-lease.md. */
-static void check_armed(json_t *facts, struct finding *f)
+static void check_armed(json_t *facts, double bound_ms, struct finding *f)
 {
 	json_t *cmap = at(facts, "cmap", NULL);
-	double within_s = armed_ms(facts) / 1000, timeout_s = (within_s - WATCHDOG_MORE_S) / 2;
+	double within_s = bound_ms / 1000, timeout_s = (within_s - WATCHDOG_MORE_S) / 2;
 	double view_s = (MAX(number_at(cmap, "runtime.config.totem.token", NULL), 0.0) +
 			 MAX(number_at(cmap, "runtime.config.totem.consensus", NULL), 0.0)) / 1000;
 
@@ -291,14 +291,15 @@ static void check_watchdog(json_t *facts, struct finding *f)
 {
 	json_t *dogs = at(facts, "watchdogs", NULL);
 	const char *level = watchdog_level(facts);
+	double bound_ms = armed_ms(facts);
 
-	if (level && armed_ms(facts) <= 0 && strcmp(text_at(facts, "role", NULL), "storage") == 0) {
+	if (level && bound_ms <= 0 && strcmp(text_at(facts, "role", NULL), "storage") == 0) {
 		say(f, ERROR, "start lunwardd with --watchdog-device, and see its journal: lunwardd(8)", "level %s waits for the watchdog of a "
 		    "node that was lost, and this node has none armed: what it serves is not taken over by that", level);
 		return;
 	}
-	if (armed_ms(facts) > 0) {
-		check_armed(facts, f);
+	if (bound_ms > 0) {
+		check_armed(facts, bound_ms, f);
 		return;
 	}
 	if (!is_known(facts, "watchdogs", f, "/sys/class/watchdog cannot be read"))

@@ -267,7 +267,7 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 				  .yes = groups_ready(group) };
 	uint32_t me = agent_me(agent);
 	struct ha_group_view view;
-	bool equal;
+	bool equal, behind, lost;
 
 	if (is_drbd(spec) && !agent->drbd_fresh) /* DRBD is being asked anew: nothing is known for the moment */
 		return;
@@ -280,9 +280,12 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 	}
 	equal = each_volume(agent, group->live->config, spec, both_up_to_date);
 	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler. */
-	tell_current(group, &view, peer_of(spec, me), equal, !each_volume(agent, group->live->config, spec, peer_is_not_behind));
-	if (view.owner == me && !group->provisioning)
-		tell_current(group, &view, me, equal, !each_volume_or(agent, group->live->config, spec, own_disk_is_kept, true));
+	behind = !equal && !each_volume(agent, group->live->config, spec, peer_is_not_behind);
+	tell_current(group, &view, peer_of(spec, me), equal, behind);
+	if (view.owner != me || group->provisioning)
+		return;
+	lost = !equal && !each_volume_or(agent, group->live->config, spec, own_disk_is_kept, true);
+	tell_current(group, &view, me, equal, lost);
 }
 
 /* True if the document in force wants nothing else of this group's storage than `live` did. */

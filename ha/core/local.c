@@ -335,9 +335,11 @@ static void answer(struct ha_core *core, struct local_group *local, const struct
  * an owner that never answers waits for ever. */
 static bool is_unguarded(struct ha_core *core, struct local_group *local, const struct ha_state_group *group)
 {
-	if (lease_guards(core) || !core_is_active(core) || local->serving == SERVING_UNSAID) {
+	bool guarded = lease_guards(core);
+
+	if (guarded || !core_is_active(core) || local->serving == SERVING_UNSAID) {
 		local->unguarded_epoch = 0;
-		return !lease_guards(core);
+		return !guarded;
 	}
 	if (local->unguarded_epoch != group->epoch) {
 		local->unguarded_epoch = group->epoch;

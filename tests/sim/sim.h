@@ -205,7 +205,6 @@ struct copy {
 	size_t n_history;
 	enum disk_state disk;
 	bool failed;         /* DRBD has let go of the disk: what it had stays as it was, the peer has what comes */
-	bool was_without;    /* is being attached again, under a primary that reads what the peer has */
 	bool primary, was_primary; /* was_primary: crashed as one */
 	bool gate;
 	bool suspended;      /* DRBD waits for the handler */
@@ -383,7 +382,6 @@ void storage_demote(struct sim *sim, int group, int node);
 void storage_disconnect(struct sim *sim, int group);
 void storage_fail_disk(struct sim *sim, int node);
 void storage_mend_disks(struct sim *sim);
-bool storage_has_lost_disk(struct sim *sim, int group, int node); /* as a primary: the other has what is written now */
 void storage_may_go_on(struct sim *sim, int group, int node);
 void storage_ask(struct sim *sim, int group, int node);
 bool storage_can_acknowledge(const struct sim *sim, const struct group *group, int side);

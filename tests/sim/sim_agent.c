@@ -632,16 +632,13 @@ static void say(struct sim *sim, int node, enum ha_local what, const char *group
 						   .yes = yes });
 }
 
-/* An owner's own copy. */
-static void say_own(struct sim *sim, int node, int i, bool is_current)
+/* Looked at afresh: first no, so that an older yes is not taken for this one. */
+static void say_current(struct sim *sim, int node, const char *group, uint32_t nodeid, bool is_current, bool equal, bool behind)
 {
-	const char *name = sim->groups[i].name;
-	bool equal = storage_peer_is_current(sim, i, node);
-
-	if (storage_has_lost_disk(sim, i, node) || (equal && !is_current))
-		say(sim, node, HA_LOCAL_CURRENT, name, sim->machines[node].id, false);
+	if (behind || (equal && !is_current))
+		say(sim, node, HA_LOCAL_CURRENT, group, nodeid, false);
 	if (equal)
-		say(sim, node, HA_LOCAL_CURRENT, name, sim->machines[node].id, true);
+		say(sim, node, HA_LOCAL_CURRENT, group, nodeid, true);
 }
 
 static void say_group(struct sim *sim, int node, int i)
@@ -649,19 +646,18 @@ static void say_group(struct sim *sim, int node, int i)
 	struct group *group = &sim->groups[i];
 	struct copy *copy = storage_copy(sim, i, node);
 	struct ha_group_view view;
-	uint32_t peer;
+	uint32_t me = sim->machines[node].id, peer;
+	bool equal;
 
 	if (!copy || ha_core_find_group(sim->machines[node].core, group->name, &view) < 0)
 		return;
 	peer = sim->machines[group->nodes[1 - storage_side(group, node)]].id;
 	say(sim, node, HA_LOCAL_READY, group->name, 0, storage_ready(sim, i, node));
-	/* Looked at afresh: first no, so that an older yes is not taken for this one. Who has no disk cannot tell. */
-	if (!copy->failed && !ha_set_has(view.current, peer))
-		say(sim, node, HA_LOCAL_CURRENT, group->name, peer, false);
-	if (!copy->failed)
-		say(sim, node, HA_LOCAL_CURRENT, group->name, peer, storage_peer_is_current(sim, i, node));
-	if (view.owner == sim->machines[node].id)
-		say_own(sim, node, i, ha_set_has(view.current, view.owner));
+	equal = storage_peer_is_current(sim, i, node);
+	if (!copy->failed) /* else it cannot tell */
+		say_current(sim, node, group->name, peer, ha_set_has(view.current, peer), equal, !equal);
+	if (view.owner == me)
+		say_current(sim, node, group->name, me, ha_set_has(view.current, me), equal, copy->failed && copy->primary);
 	if (copy->primary && copy->suspended && !copy->asking && copy->seen_down)
 		storage_ask(sim, i, node);
 }

@@ -313,7 +313,8 @@ static bool connect_without_disk(struct sim *sim, int i)
 	return true;
 }
 
-static void connect(struct sim *sim, int i)
+/* `attached`: the side whose disk comes back under a connection, and whose primary reads what the other has; -1: none. */
+static void connect(struct sim *sim, int i, int attached)
 {
 	struct group *group = &sim->groups[i];
 	int source = find_source(group);
@@ -324,7 +325,7 @@ static void connect(struct sim *sim, int i)
 	if (source == -2)
 		sim_fail(sim, "%s: split brain: both copies have writes the other lacks", group->name);
 	if (source >= 0 && group->copies[1 - source].primary && !group->copies[source].primary && group->copies[1 - source].disk == DISK_UPTODATE &&
-	    !group->copies[1 - source].was_without)
+	    1 - source != attached)
 		sim_fail(sim, "%s: n%d is primary with an old copy", group->name, group->nodes[1 - source]);
 	sim_log(sim, "%s: DRBD connects, source %d", group->name, source >= 0 ? group->nodes[source] : -1);
 	group->connected = true;
@@ -360,7 +361,7 @@ static void ev_connect(struct sim *sim, int node, uint64_t i, uint64_t b, void *
 	(void)p;
 	if (!group->connected && link_ok(sim, group) && group->copies[0].seen_down && group->copies[1].seen_down &&
 	    !(group->copies[0].primary && group->copies[1].primary))
-		connect(sim, (int)i);
+		connect(sim, (int)i, -1);
 	for (int side = 0; group->quorum && side < 2; side++)
 		ask_tie(sim, (int)i, group->nodes[side]);
 	meet_tie(sim, group);
@@ -384,13 +385,6 @@ bool storage_peer_is_current(struct sim *sim, int i, int node)
 }
 
 /* --- disks that fail ---*/
-
-bool storage_has_lost_disk(struct sim *sim, int i, int node)
-{
-	const struct copy *copy = storage_copy(sim, i, node);
-
-	return copy->failed && copy->primary;
-}
 
 /* Only while the other is good: two that fail are more than two copies bear. */
 void storage_fail_disk(struct sim *sim, int node)
@@ -441,9 +435,7 @@ static void mend_disk(struct sim *sim, int i, int side)
 	sim_log(sim, "%s: the disk of n%d is mended, %s", group->name, group->nodes[side], copy->disk == DISK_UPTODATE ? "as it was" : "empty");
 	if (group->connected) {
 		group->connected = false;
-		copy->was_without = true;
-		connect(sim, i);
-		copy->was_without = false;
+		connect(sim, i, side);
 	}
 }
 
