@@ -49,6 +49,10 @@ static const char *owner_role(const struct cli *cli, const char *me, const json_
 		snprintf(reason, size, "%s", err.text);
 		return "broken";
 	}
+	if (!json_names(json_object_get(group, "current"), me)) {
+		snprintf(reason, size, "its disk has failed: hosts are served over the peer's copy");
+		return "diskless";
+	}
 	return "owner";
 }
 

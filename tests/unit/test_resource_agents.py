@@ -16,7 +16,7 @@ import tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-SUCCESS, GENERIC, UNIMPLEMENTED, INSTALLED, CONFIGURED, NOT_RUNNING, PROMOTED, FAILED_PROMOTED = 0, 1, 3, 5, 6, 7, 8, 9
+SUCCESS, GENERIC, UNIMPLEMENTED, INSTALLED, CONFIGURED, NOT_RUNNING, PROMOTED, FAILED_PROMOTED, DEGRADED_PROMOTED = 0, 1, 3, 5, 6, 7, 8, 9, 191
 
 LUNWARD = """#!/bin/sh
 # role: what this node is, "away": no daemon. demote-fails: it cannot let go.
@@ -33,7 +33,7 @@ case "$1 $2" in
 "resource demote")
 	[ "$3" = g1 ] || exit 4
 	[ ! -e demote-fails ] || exit 1
-	case $role in owner | broken | changing) echo spare >role ;; esac ;;
+	case $role in owner | diskless | broken | changing) echo spare >role ;; esac ;;
 *) exit 2 ;;
 esac
 """
@@ -137,6 +137,7 @@ def test_metadata_is_ocf_1_1(name, actions):
 
 @pytest.mark.parametrize("role, stopped, started", [
     ("owner", PROMOTED, PROMOTED),
+    ("diskless", DEGRADED_PROMOTED, DEGRADED_PROMOTED),
     ("broken", FAILED_PROMOTED, FAILED_PROMOTED),
     ("changing", FAILED_PROMOTED, FAILED_PROMOTED),
     ("spare", NOT_RUNNING, SUCCESS),
@@ -154,10 +155,19 @@ def test_monitor_tells_the_truth(group, role, stopped, started):
 
 
 def test_only_who_could_serve_it_has_a_score(group):
-    for role, score in (("owner", "-p -v 110"), ("spare", "-p -v 100"), ("stale", "-p -D"), ("broken", "-p -D"), ("away", "-p -D")):
+    for role, score in (("owner", "-p -v 110"), ("spare", "-p -v 100"), ("diskless", "-p -v 10"), ("stale", "-p -D"), ("broken", "-p -D"), ("away", "-p -D")):
         group.write("role", role)
         group.do("monitor")
         assert group.last_score() == score, role
+
+
+def test_who_serves_without_its_disk_can_let_go(group):
+    group.do("start")
+    group.write("role", "diskless")
+    assert group.do("promote") == SUCCESS  # asked again
+    group.write("role", "diskless")
+    assert group.do("demote") == SUCCESS
+    assert group.read("role").strip() == "spare"
 
 
 def test_open_gates_without_a_daemon_are_no_stopped_group(group):
