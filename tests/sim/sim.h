@@ -20,6 +20,7 @@
 #define MAX_UUIDS 128
 #define FAULT_MS 60000  /* how long things go wrong */
 #define SINGLE_MS 200000 /* how long a single fault lasts */
+#define OUTAGE_MAX_S 120 /* of a single fault: the lease of who was lost, its watchdog, and the takeover */
 #define FAILBACK_MAX_S 8
 #define HEAL_MS 400000  /* how long it may take afterwards until all is well */
 
@@ -401,7 +402,7 @@ void check_acquire(struct sim *sim, int group, int node, uint64_t epoch);
 bool check_well(struct sim *sim, bool loud); /* everything is as it should be in the end */
 void check_configs(struct sim *sim);
 void check_records(struct sim *sim, int group, int node, uint64_t version); /* what was answered until then is there */
-void check_served(struct sim *sim);
+bool check_served(struct sim *sim, bool loud);
 uint64_t check_epochs(const struct sim *sim); /* their sum: another one if anything has moved */
 
 /* sim_placement.c: maintenance, weights, failback and the brake; m->before is the state before this change */

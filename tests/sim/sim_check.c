@@ -94,21 +94,28 @@ static void check_groups(struct sim *sim, int node)
 }
 
 /* In spite of one fault each group is served, and nobody was needed for it. */
-void check_served(struct sim *sim)
+bool check_served(struct sim *sim, bool loud)
 {
 	for (int i = 0; i < sim->n_groups; i++) {
 		const struct group *group = &sim->groups[i];
 
-		if (!storage_can_acknowledge(sim, group, 0) && !storage_can_acknowledge(sim, group, 1))
-			sim_fail(sim, "%s: is not served, after a single fault", group->name);
+		if (!storage_can_acknowledge(sim, group, 0) && !storage_can_acknowledge(sim, group, 1)) {
+			if (loud)
+				sim_fail(sim, "%s: is not served, after a single fault", group->name);
+			return false;
+		}
 		for (int side = 0; side < 2; side++) {
 			const struct ha_core *core = sim->machines[group->nodes[side]].core;
 			const struct ha_state_group *g = core ? state_group(&core->replica.state, group->name) : NULL;
 
-			if (g && g->spec.placement == HA_PLACEMENT_AUTO && !g->stays && group->copies[side].failed && group->copies[side].gate)
+			if (!g || g->spec.placement != HA_PLACEMENT_AUTO || g->stays || !group->copies[side].failed || !group->copies[side].gate)
+				continue;
+			if (loud)
 				sim_fail(sim, "%s: stays on n%d, whose disk has failed", group->name, group->nodes[side]);
+			return false;
 		}
 	}
+	return true;
 }
 
 /* Without quorum all is closed in a while, unless closing itself fails or hangs. */

@@ -237,8 +237,13 @@ static void run_seed(struct sim *sim)
 	build_world(sim);
 	until_ms = sim->single ? SINGLE_MS : FAULT_MS;
 	run_until(sim, until_ms);
-	if (sim->single)
-		check_served(sim);
+	if (sim->single) {
+		/* An outage may have begun just now: who cannot write its state serves until its orders fill its window. */
+		for (int i = 0; i < OUTAGE_MAX_S && !check_served(sim, false); i++)
+			run_until(sim, sim->now_ms + 1000);
+		(void)check_served(sim, true);
+		until_ms = sim->now_ms;
+	}
 	sim->healing = true;
 	sim_log(sim, "--- healing");
 	faults_start(sim);
