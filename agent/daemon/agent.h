@@ -60,6 +60,10 @@ struct agroup {
 	uint64_t provision_failed_version;
 	int64_t provision_retry_ms;
 	int64_t initialise_retry_ms, connect_retry_ms, resume_retry_ms, attach_retry_ms;
+	bool behind;            /* own_copy.h: its copy here lacks writes, whatever DRBD and the state say */
+	bool noted_behind, noting;
+	bool told_behind;       /* the core has heard so, and not yet that it is equal again */
+	int64_t note_retry_ms;
 	bool detached;          /* disks were taken off and are still to be put on again */
 	int64_t negotiating_ms; /* since when some disk does, and its peer is there; 0: none */
 	char storage_error[ERR_TEXT_SIZE];
@@ -165,7 +169,7 @@ void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const c
 void storage_kick(struct agent *agent);
 void storage_restart_events(struct agent *agent); /* the states must be read anew before they are believed */
 bool storage_disks_usable(const struct agent *agent, const struct config *config, const struct config_group *group);
-bool storage_lacks_disk(const struct agent *agent, const struct agroup *group); /* DRBD has let go of one */
+const char *storage_disk_error(const struct agent *agent, const struct agroup *group); /* "": none */
 json_t *storage_copies_json(const struct agent *agent, const struct agroup *group);
 
 /* cluster.c */

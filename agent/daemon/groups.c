@@ -9,6 +9,7 @@
 
 #include "agent/daemon/agent.h"
 #include "agent/daemon/group_job.h"
+#include "agent/daemon/own_copy.h"
 #include "agent/daemon/reservations.h"
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
@@ -249,17 +250,30 @@ static void run_duty(struct agroup *group, const struct ha_group_view *view)
 	start_job(group, view, kinds[duty], group->duty_epoch, group->duty_peer_lost);
 }
 
-/* Whether an acquire that is due has to wait for the reservations, or was given up. */
+/* An acquire that is due is answered without having begun. */
+static void refuse_acquire(struct agroup *group, int rc)
+{
+	group->duty = DUTY_NONE;
+	agent_step(group->agent, &(struct ha_event){ .type = HA_EV_DONE, .action = HA_ACT_ACQUIRE, .group = group->name,
+						     .epoch = group->duty_epoch, .result = rc, .text = group->error });
+}
+
+/* Whether an acquire that is due has to wait, or was given up. Who serves over the peer's copy goes on with that. */
 static bool acquire_waits(struct agroup *group)
 {
-	if (group->duty != DUTY_ACQUIRE || !reservations_hold_acquire(group))
+	if (group->duty != DUTY_ACQUIRE)
+		return false;
+	if (group->behind && !group->serving) {
+		snprintf(group->error, sizeof(group->error), "this node's copy lacks writes since its disk failed, until DRBD has resynchronised it");
+		refuse_acquire(group, -ESTALE);
+		return true;
+	}
+	if (!reservations_hold_acquire(group))
 		return false;
 	if (reservations_load_failed(group)) { /* without them a host that was shut out could write */
 		snprintf(group->error, sizeof(group->error), "the reservations could not be loaded into this node's kernel: %.400s",
 			 group->agent->tree.error);
-		group->duty = DUTY_NONE;
-		agent_step(group->agent, &(struct ha_event){ .type = HA_EV_DONE, .action = HA_ACT_ACQUIRE, .group = group->name,
-							     .epoch = group->duty_epoch, .result = -EIO, .text = group->error });
+		refuse_acquire(group, -EIO);
 	}
 	return true;
 }
@@ -377,7 +391,7 @@ bool groups_ready(const struct agroup *group)
 	const struct config_group *spec;
 
 	if (!group->has_copy || !group->live || !agent->config || group->live->version != agent->config->version ||
-	    !agent->tree.applied_version || group->late[0] || reservations_missing(group))
+	    !agent->tree.applied_version || group->late[0] || group->behind || reservations_missing(group))
 		return false;
 	spec = config_group_by_name(group->live->config, group->name);
 	return spec && storage_disks_usable(agent, group->live->config, spec);
@@ -411,7 +425,7 @@ static void drop_gone_groups(struct agent *agent)
 	for (size_t i = 0; i < agent->n_groups; i++) {
 		struct agroup *group = agent->groups[i];
 
-		if (group->job || group->provisioning || group->serving ||
+		if (group->job || group->provisioning || group->noting || group->serving ||
 		    config_group_by_name(agent->config->config, group->name)) {
 			agent->groups[kept++] = group;
 			continue;
@@ -434,6 +448,7 @@ void groups_sync_list(struct agent *agent)
 			group = xcalloc(1, sizeof(*group));
 			group->agent = agent;
 			snprintf(group->name, sizeof(group->name), "%s", config->groups[i].name);
+			own_copy_load(group);
 			*array_push(agent->groups, agent->n_groups, agent->cap_groups) = group;
 		}
 		group->has_copy = config_group_has_node(&config->groups[i], agent_me(agent));

@@ -27,8 +27,7 @@ static json_t *group_info(const struct agent *agent, const struct agroup *group)
 	return json_pack("{s:b, s:o, s:o, s:I, s:o, s:s, s:s, s:s, s:s, s:s}", "serving", group->serving, "copy",
 			 storage_copies_json(agent, group), "alua", alua, "epoch", (json_int_t)group->timeline.epoch,
 			 "timeline", timeline_json(&group->timeline), "late", group->late, "error", group->error,
-			 "storage_error", group->storage_error, "disk_error", storage_lacks_disk(agent, group) ?
-			 "DRBD works without a disk of it, after an I/O error: mend or replace it, then restart lunwardd" : "", "keeper_error",
+			 "storage_error", group->storage_error, "disk_error", storage_disk_error(agent, group), "keeper_error",
 			 reservations_missing(group) ? "hosts have reservations, and lunward-pr.service does not run: start it" : "");
 }
 

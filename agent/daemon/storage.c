@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/own_copy.h"
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -260,17 +261,27 @@ static void tell_current(struct agroup *group, const struct ha_group_view *view,
 		agent_step(group->agent, &event);
 }
 
+/* Not one that was taken off here, to be put on again. */
+static bool lost_disk(const struct agroup *group, const struct config_group *spec)
+{
+	return !group->provisioning && !each_volume_or(group->agent, group->live->config, spec, own_disk_is_kept, true);
+}
+
 static void tell_core(struct agroup *group, const struct config_group *spec)
 {
 	struct agent *agent = group->agent;
-	struct ha_event event = { .type = HA_EV_LOCAL, .local = HA_LOCAL_READY, .group = group->name,
-				  .yes = groups_ready(group) };
+	struct ha_event event = { .type = HA_EV_LOCAL, .local = HA_LOCAL_READY, .group = group->name };
 	uint32_t me = agent_me(agent);
 	struct ha_group_view view;
-	bool equal, behind, lost;
+	bool equal = false;
 
-	if (is_drbd(spec) && !agent->drbd_fresh) /* DRBD is being asked anew: nothing is known for the moment */
-		return;
+	if (is_drbd(spec)) {
+		if (!agent->drbd_fresh) /* DRBD is being asked anew: nothing is known for the moment */
+			return;
+		equal = each_volume(agent, group->live->config, spec, both_up_to_date);
+		own_copy_is_behind(group, !equal && (group->behind || lost_disk(group, spec)));
+	}
+	event.yes = groups_ready(group);
 	agent_step(agent, &event);
 	if (group->job || ha_core_find_group(agent->core, group->name, &view) < 0)
 		return;
@@ -278,14 +289,14 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 		tell_others_current(group, spec, &view);
 		return;
 	}
-	equal = each_volume(agent, group->live->config, spec, both_up_to_date);
 	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler. */
-	behind = !equal && !each_volume(agent, group->live->config, spec, peer_is_not_behind);
-	tell_current(group, &view, peer_of(spec, me), equal, behind);
-	if (view.owner != me || group->provisioning)
-		return;
-	lost = !equal && !each_volume_or(agent, group->live->config, spec, own_disk_is_kept, true);
-	tell_current(group, &view, me, equal, lost);
+	tell_current(group, &view, peer_of(spec, me), equal,
+		     !equal && !each_volume(agent, group->live->config, spec, peer_is_not_behind));
+	/* Of its own copy an owner tells, and who knows that it lacks writes, until it has taken that back. */
+	if (group->behind || group->told_behind || (view.owner == me && !group->provisioning)) {
+		tell_current(group, &view, me, equal, group->behind);
+		group->told_behind = group->behind || (group->told_behind && !equal);
+	}
 }
 
 /* True if the document in force wants nothing else of this group's storage than `live` did. */
@@ -548,12 +559,15 @@ void storage_kick(struct agent *agent)
 	ask_again(agent);
 }
 
-bool storage_lacks_disk(const struct agent *agent, const struct agroup *group)
+const char *storage_disk_error(const struct agent *agent, const struct agroup *group)
 {
 	const struct config_group *spec = group->live ? config_group_by_name(group->live->config, group->name) : NULL;
 
-	return spec && is_drbd(spec) && agent->drbd_fresh && !group->provisioning &&
-	       !each_volume_or(agent, group->live->config, spec, is_attached, true);
+	if (!spec || !is_drbd(spec) || !agent->drbd_fresh || group->provisioning)
+		return "";
+	if (!each_volume_or(agent, group->live->config, spec, is_attached, true))
+		return "DRBD works without a disk of it, after an I/O error: mend or replace it, then restart lunwardd";
+	return group->behind ? "its copy here lacks writes since a disk failed, and serves again when DRBD has resynchronised it" : "";
 }
 
 json_t *storage_copies_json(const struct agent *agent, const struct agroup *group)

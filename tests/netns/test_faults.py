@@ -95,11 +95,35 @@ def test_owner_disk_fails(storage, nodes, opened):
     storage.crash(n1)
     storage.world.mend_disk("n1", "lunward-g1")
     storage.boot(n1)
-    n3.agent.wait_group("g1", ready=["n1"])
+    wait_until(lambda: any("lacks writes" in e for e in n3.agent.member("n1")["errors"]), PATIENCE_S, "it knows what its disk is")
     time.sleep(LONGER_THAN_TOKEN_S)
     assert not storage.gates_of("g1") and n3.agent.group("g1")["current"] == ["n2"]
     storage.boot(n2)
     storage.settle(g1="n2")
+
+
+@pytest.mark.parametrize("storage", [5], indirect=True)
+def test_owner_disk_fails_as_it_is_cut_off(storage, nodes):
+    """Only the owner itself and its peer know of it. What the old disk has is not served, also by another life of the agent, and also if
+    the peer is not there."""
+    n1, n2, n3, n4, n5 = nodes
+    broken = storage.world.fail("fence")
+    storage.partition([n1, n2], [n3, n4, n5])
+    storage.world.fail_disk("n1", "lunward-g1")
+    wait_until(lambda: n1.run(["test", "-e", "/var/lib/lunward/behind-g1"], check=False).returncode == 0, PATIENCE_S, "it is written down")
+    storage.wait_closed("n1")
+    storage.crash(n2)
+    n1.agent.stop()
+    storage.world.mend_disk("n1", "lunward-g1")
+    n1.agent.start()
+    storage.heal()
+    wait_until(lambda: any("lacks writes" in e for e in n3.agent.member("n1")["errors"]), PATIENCE_S, "status says why")
+    time.sleep(LONGER_THAN_TOKEN_S)
+    assert not storage.gates_of("g1")
+    broken.release()
+    storage.boot(n2)
+    storage.settle(g1="n2")
+    assert n1.run(["test", "-e", "/var/lib/lunward/behind-g1"], check=False).returncode != 0
 
 
 def test_failed_disk_is_mended_under_the_agent(storage, nodes):

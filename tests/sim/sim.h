@@ -172,6 +172,8 @@ struct machine {
 	bool stand_down[MAX_GROUPS]; /* waits until the job has ended */
 	uint64_t stand_down_epoch[MAX_GROUPS];
 	uint32_t portals; /* whose portals it serves */
+	/* its own copy lacks writes: as this life of the agent knows, as its disk has it, and while that is being written */
+	bool behind[MAX_GROUPS], noted_behind[MAX_GROUPS], noting[MAX_GROUPS];
 	uint64_t told_epoch[MAX_GROUPS]; /* the last note of an owner that serves */
 	uint64_t request_incarnation[MAX_NODES], request_seq[MAX_NODES];
 	uint64_t checked_term, checked_version, checked_committed;

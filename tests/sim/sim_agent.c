@@ -173,6 +173,10 @@ static void step_job(struct sim *sim, int node, int group)
 	}
 	switch (job->step) {
 	case JOB_START:
+		if (job->type == HA_ACT_ACQUIRE && sim->machines[node].behind[group] && !storage_copy(sim, group, node)->gate) {
+			job_ends(sim, node, group, -ESTALE);
+			return;
+		}
 		job->step = job->type == HA_ACT_ACQUIRE ? JOB_PROMOTE : JOB_CLOSE;
 		break;
 	case JOB_PROMOTE:
@@ -641,23 +645,56 @@ static void say_current(struct sim *sim, int node, const char *group, uint32_t n
 		say(sim, node, HA_LOCAL_CURRENT, group, nodeid, true);
 }
 
+static void ev_noted(struct sim *sim, int node, uint64_t i, uint64_t incarnation, void *p)
+{
+	struct machine *m = &sim->machines[node];
+
+	(void)p;
+	if (m->incarnation != incarnation || !m->power)
+		return;
+	if (m->frozen) {
+		sim_at(sim, 50, ev_noted, node, i, incarnation, NULL);
+		return;
+	}
+	m->noting[i] = false;
+	if (!m->disk_trouble || sim->healing)
+		m->noted_behind[i] = m->behind[i];
+}
+
+/* As own_copy.c: counts at once, and is on the disk a moment later. */
+static void note_behind(struct sim *sim, int node, int i, bool behind)
+{
+	struct machine *m = &sim->machines[node];
+
+	if (m->behind[i] != behind)
+		sim_log(sim, "n%d %s: its copy %s", node, sim->groups[i].name, behind ? "lacks writes" : "is equal again");
+	m->behind[i] = behind;
+	if (m->noting[i] || m->noted_behind[i] == behind)
+		return;
+	m->noting[i] = true;
+	sim_at(sim, sim_between(sim, 1, sim->disk_ms), ev_noted, node, (uint64_t)i, m->incarnation, NULL);
+}
+
 static void say_group(struct sim *sim, int node, int i)
 {
 	struct group *group = &sim->groups[i];
 	struct copy *copy = storage_copy(sim, i, node);
 	struct ha_group_view view;
 	uint32_t me = sim->machines[node].id, peer;
-	bool equal;
+	bool equal, was_behind = sim->machines[node].behind[i];
 
-	if (!copy || ha_core_find_group(sim->machines[node].core, group->name, &view) < 0)
+	if (!copy)
+		return;
+	equal = storage_peer_is_current(sim, i, node);
+	note_behind(sim, node, i, !equal && (was_behind || (copy->failed && copy->primary)));
+	if (ha_core_find_group(sim->machines[node].core, group->name, &view) < 0)
 		return;
 	peer = sim->machines[group->nodes[1 - storage_side(group, node)]].id;
-	say(sim, node, HA_LOCAL_READY, group->name, 0, storage_ready(sim, i, node));
-	equal = storage_peer_is_current(sim, i, node);
+	say(sim, node, HA_LOCAL_READY, group->name, 0, storage_ready(sim, i, node) && !sim->machines[node].behind[i]);
 	if (!copy->failed) /* else it cannot tell */
 		say_current(sim, node, group->name, peer, ha_set_has(view.current, peer), equal, !equal);
-	if (view.owner == me)
-		say_current(sim, node, group->name, me, ha_set_has(view.current, me), equal, copy->failed && copy->primary);
+	if (view.owner == me || was_behind || sim->machines[node].behind[i])
+		say_current(sim, node, group->name, me, ha_set_has(view.current, me), equal, sim->machines[node].behind[i]);
 	if (copy->primary && copy->suspended && !copy->asking && copy->seen_down)
 		storage_ask(sim, i, node);
 }
@@ -733,6 +770,8 @@ void agent_start(struct sim *sim, int node)
 	m->timer_due = false;
 	m->incarnation = ++sim->next_id;
 	m->unquorate_ms = 0;
+	memcpy(m->behind, m->noted_behind, sizeof(m->behind));
+	memset(m->noting, 0, sizeof(m->noting));
 	memset(m->told_epoch, 0, sizeof(m->told_epoch));
 	memset(m->before, 0, sizeof(m->before));
 	memset(m->failback, 0, sizeof(m->failback));

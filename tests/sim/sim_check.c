@@ -182,10 +182,13 @@ static bool has_write(const struct copy *copy, int write)
 	return copy->writes[write / 8] & BIT(write % 8);
 }
 
+/* Who has lost its disk reads what the other has, if it can. */
 static void check_data(struct sim *sim, const struct group *group, int side)
 {
+	int read = group->copies[side].failed ? 1 - side : side;
+
 	for (int i = 0; i < group->n_acked; i++) {
-		if (!has_write(&group->copies[side], group->acked[i]))
+		if (!has_write(&group->copies[read], group->acked[i]))
 			sim_fail(sim, "%s: n%d opens a copy that lacks write %d, which was acknowledged", group->name,
 				 group->nodes[side], group->acked[i]);
 	}

@@ -407,14 +407,20 @@ void storage_fail_disk(struct sim *sim, int node)
 	}
 }
 
-/* Between the failed write and the commit the state says that both are current: docs/PROTOCOL.md has what that takes to do harm. */
-static bool is_known_to_be_old(const struct sim *sim, const struct group *group, int side)
+/* By its own node's disk, or by the committed state. Between the failed write and either nobody knows: docs/PROTOCOL.md has what that takes
+ * to do harm. */
+static bool is_known_to_be_old(const struct sim *sim, int group, int side)
 {
+	const struct group *g = &sim->groups[group];
+
+	if (sim->machines[g->nodes[side]].noted_behind[group])
+		return true;
 	for (int i = 0; i < sim->n; i++) {
+		const struct ha_core *core = sim->machines[i].core;
 		struct ha_group_view view;
 
-		if (sim->machines[i].core && ha_core_find_group(sim->machines[i].core, group->name, &view) == 0 && view.settled &&
-		    !ha_set_has(view.current, sim->machines[group->nodes[side]].id))
+		if (core && ha_core_find_group(core, g->name, &view) == 0 && core->committed >= core->replica.state.version &&
+		    !ha_set_has(view.current, sim->machines[g->nodes[side]].id))
 			return true;
 	}
 	return false;
@@ -428,7 +434,7 @@ static void mend_disk(struct sim *sim, int i, int side)
 	if (copy->primary && !group->connected)
 		return; /* "can only attach to data with current UUID" (drbd_adm_attach()) */
 	copy->failed = false;
-	if (!is_known_to_be_old(sim, group, side) || sim_chance(sim, 30))
+	if (!is_known_to_be_old(sim, i, side) || sim_chance(sim, 30))
 		copy->disk = DISK_INCONSISTENT; /* a new one */
 	else
 		sim->coverage[COVER_OLD_DISK]++;
