@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Whole sites in the lab, each in virtual machines of its own; results in $(O)/pacemaker.json and $(O)/ansible.json.
-.PHONY: lab-pacemaker lab-ansible
+# Whole sites in the lab, each in virtual machines of its own; results in $(O)/pacemaker.json, ansible.json and upgrade.json.
+.PHONY: lab-pacemaker lab-ansible lab-upgrade
 lab-pacemaker: deb lab-tools lab-image
 	$(Q)tests/site/pacemaker
 
 lab-ansible: deb lab-tools lab-image
 	$(Q)tests/site/ansible
+
+lab-upgrade: deb lab-tools lab-image
+	$(Q)tests/site/upgrade
