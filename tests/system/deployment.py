@@ -96,3 +96,19 @@ def wait_healthy(lab: Lab, node: Node, deadline_s: float = 240, name: str = "g1"
 def data_digest(node: Node, volume: str, size_bytes: int) -> str:
     """Digest of the volume's bytes on this node's own disk, below DRBD (its metadata is behind them)."""
     return node.out(f"head -c {size_bytes} /dev/lunward/lunward-{volume} | sha256sum | cut -d' ' -f1", timeout_s=300)
+
+
+def _load_table(node: Node, volume: str, line: str) -> str:
+    disk = f"lunward-lunward--{volume}"
+    before = node.out(f"dmsetup table {disk}")
+    node.run(f"dmsetup suspend --noflush {disk} && echo '{line.replace('ALL', before.split()[1])}' | dmsetup load {disk} && dmsetup resume {disk}")
+    return before
+
+
+def fail_disk(node: Node, volume: str) -> str:
+    """From now on the logical volume below DRBD answers with errors. Returns what mend_disk() needs."""
+    return _load_table(node, volume, "0 ALL error")
+
+
+def mend_disk(node: Node, volume: str, table: str) -> None:
+    _load_table(node, volume, table)

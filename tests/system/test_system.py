@@ -177,12 +177,7 @@ def test_a_group_leaves_a_disk_that_has_failed(serving):
     lab = serving.lab
     fenced = len(lab.fence.log())
     begin = serving.host_clock_ns()
-    disk = "lunward-lunward--v1"  # the logical volume below DRBD
-    table = lab.n1.out(f"dmsetup table {disk}")
-
-    def load(line):
-        lab.n1.run(f"dmsetup suspend --noflush {disk} && echo '{line}' | dmsetup load {disk} && dmsetup resume {disk}")
-    load(f"0 {table.split()[1]} error")
+    table = site.fail_disk(lab.n1, "v1")
     site.wait_owner(lab.n3, "n2")
     serving.n_moves += 1
     serving.wait_writing()
@@ -190,7 +185,7 @@ def test_a_group_leaves_a_disk_that_has_failed(serving):
     said = serving.writer()
     assert said["io_errors"] == 0, said
     serving.result["disk"] = {"pause_s": serving.pause_since(begin)[0]}
-    load(table)
+    site.mend_disk(lab.n1, "v1", table)
     lab.n1.run("systemctl restart lunwardd", timeout_s=120)
     site.wait_healthy(lab, lab.n3)
     assert site.group(lab.n3)["owner"] == "n2"
