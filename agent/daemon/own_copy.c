@@ -41,14 +41,12 @@ static void note_written(void *owner, void *ctx, int result, const struct err *e
 	struct note *note = ctx;
 
 	group->noting = false;
-	if (result < 0) {
+	if (result < 0)
 		log_err("group %s: what is known of this node's copy cannot be written down: %s", group->name, err->text);
-		group->note_retry_ms = clock_now_ms() + RETRY_MS;
-		agent_turn_by(group->agent, group->note_retry_ms);
-	} else {
+	else
 		group->noted_behind = note->behind;
-		agent_turn_by(group->agent, clock_now_ms());
-	}
+	group->note_retry_ms = clock_now_ms() + (result < 0 ? RETRY_MS : 0);
+	agent_turn_by(group->agent, group->note_retry_ms); /* it may have changed meanwhile */
 	free(note->path);
 	free(note);
 }
