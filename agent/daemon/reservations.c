@@ -360,13 +360,19 @@ bool reservations_unsure(const struct agroup *group)
 	return false;
 }
 
-/*
- * A kernel that is behind may answer GOOD without a write: RESERVE to who it thinks has the reservation, RELEASE to who it thinks has
- * not. One that lacks only registrations may not, and hosts register through several ports at a time.
- */
-static bool may_mislead(const struct rvolume *v)
+bool rvolume_may_mislead(const struct rvolume *v)
 {
 	return rvolume_is_behind(v) && (v->differs || !v->knows || pr_table_compare(&v->known, &v->cluster).reservation);
+}
+
+/*
+ * The whole group has to go into transition for it. Not where the kernel only lacks a reservation: it is loaded at once, and what could be
+ * misled until then is a RELEASE of that moment; while hosts that go from volume to volume, each time registering all their paths and
+ * reserving, would be turned away from the next volume by the reservation of the one before.
+ */
+static bool is_to_refuse(const struct rvolume *v)
+{
+	return rvolume_may_mislead(v) && (v->differs || !v->knows || v->known.type);
 }
 
 bool reservations_refuse(const struct agroup *group)
@@ -376,7 +382,7 @@ bool reservations_refuse(const struct agroup *group)
 	for (size_t i = 0; is_needed(group->agent) && i < r->n; i++) {
 		const struct rvolume *v = r->volumes[i];
 
-		if (is_of(v, group) && (rvolume_place(r, v) == PLACE_OTHER ? may_mislead(v) || questions_moving(r, v) : questions_debt(r, v)))
+		if (is_of(v, group) && (rvolume_place(r, v) == PLACE_OTHER ? is_to_refuse(v) || questions_moving(r, v) : questions_debt(r, v)))
 			return true;
 	}
 	return false;

@@ -5,7 +5,7 @@
  * The desired tree is a list of objects below configfs (directories, attributes, links) in building order; each object has
  * a stage, and objects of one stage are independent of each other across volumes, so that a stage runs in parallel.
  * Reconciling reads what is there, writes only what differs and removes what is Lunward's but not wanted, in reverse order.
- * Lunward owns the backstores of its own hba (LIO_HBA in tree.h), the lu_gps named "lunward.*", the targets of its document,
+ * Lunward owns the backstores of its own hbas (LIO_HBA, LIO_STANDINS in tree.h), the lu_gps named "lunward.*", the targets of its document,
  * and those with a TPG whose TargetAlias is "lunward" (how a target that left the document is known); nothing else is touched.
  *
  * ALUA states are not part of the tree: they change in milliseconds and only by lio_alua_set(). Building puts a new
@@ -36,7 +36,7 @@ struct lio_roots { /* where things are is a parameter */
  * there keeps its own, unless it is to be made anew. */
 struct lio_reservations {
 	const char *volume;
-	bool anew;               /* the volume is taken out of the target and built again: its hosts' commands fail meanwhile */
+	bool anew;               /* the volume is taken out of the target and built again: its hosts see a stand-in meanwhile, in transition */
 	const char *const *lines; /* one registration each, as pr_registration_load() prints them */
 	size_t n_lines;
 };

@@ -233,11 +233,18 @@ static int ensure_group_state(struct lio_run *run, const struct lio_object *obje
 
 static int ensure_link(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
-	int rc = is_gone(run, object->path) ? 0 : lio_link_leads_to(run, object->path, object->value);
+	bool gone = is_gone(run, object->path);
+	int rc = gone ? 0 : lio_link_leads_to(run, object->path, object->value), standin = 0;
 
-	if (rc < 0)
-		return err_errno(err, rc, "cannot read the link %s/%s", run->tree->root, object->path);
-	return rc == 1 ? 0 : lio_do_link(run, object->path, object->value, err);
+	if (rc == 1)
+		return 0;
+	if (rc == 0 && !gone)
+		standin = lio_link_leads_to_standin(run, object->path);
+	if (rc < 0 || standin < 0)
+		return err_errno(err, rc < 0 ? rc : standin, "cannot read the link %s/%s", run->tree->root, object->path);
+	if (standin)
+		rc = lio_do_unlink(run, object->path, err);
+	return rc < 0 ? rc : lio_do_link(run, object->path, object->value, err);
 }
 
 static int ensure(struct lio_run *run, const struct lio_object *object, struct err *err)
@@ -375,13 +382,17 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	int rc;
 
 	index_tree(&run);
-	rc = lio_removal_plan(&run, &removal, &n_waits, err);
+	rc = plan_only ? 0 : lio_standins_raise(&run, err);
+	if (rc == 0)
+		rc = lio_removal_plan(&run, &removal, &n_waits, err);
 	if (rc == 0) {
 		rcu_before = expedite_rcu(&run, n_waits + count_missing_links(&run));
 		rc = lio_removal_run(&run, removal, err);
 	}
 	if (rc == 0)
 		rc = build(&run, err);
+	if (rc == 0)
+		rc = lio_standins_drop(&run, err);
 	run.report.is_built = rc == 0;
 	if (rcu_before)
 		(void)tree->cfs->ops->write(tree->cfs, RCU_EXPEDITED, rcu_before);

@@ -51,6 +51,16 @@ struct lio_removal;
 int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size_t *ret_waits, struct err *err) must_check;
 int lio_removal_run(struct lio_run *run, struct lio_removal *removal, struct err *err) must_check;
 void lio_removal_free(struct lio_removal *removal);
+/* All stand-ins, which nothing leads to any more. */
+int lio_removal_plan_standins(struct lio_run *run, struct lio_removal **ret_removal, struct err *err) must_check;
+
+/* Stand-ins for what is to be made anew and is mapped: before anything of it goes; a mapped LUN that leads to one is no removal then, it is
+ * led back when it is built. Dropped when all is built, also those that a run which was broken off has left. */
+int lio_standins_raise(struct lio_run *run, struct err *err) must_check;
+int lio_standins_drop(struct lio_run *run, struct err *err) must_check;
+bool lio_is_standin_lun(const char *path);
+/* 1: this link of a mapped LUN leads to a stand-in; 0: it does not or there is none. */
+int lio_link_leads_to_standin(const struct lio_run *run, const char *path) must_check;
 
 /* Returns when the portal group may be disabled: at once without iSER, else when its LUNs get no commands any more, in 3 s at most. */
 void lio_wait_quiet(const struct lio_run *run, const char *tpg);

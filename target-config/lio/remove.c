@@ -210,6 +210,14 @@ static void find_stale(struct lio_run *run)
 
 /* --- what has to go ----------------------------------------------------------------------------------------------------*/
 
+static bool leads_to_standin(struct lio_run *run, const char *link)
+{
+	int rc = lio_link_leads_to_standin(run, link);
+
+	observed(run, rc);
+	return rc == 1;
+}
+
 /* Are the links of a LUN or mapped LUN what the tree wants? A mapped LUN may have none yet. A LUN may not: what is mapped to one
  * that lost its link is dead (core_dev_del_lun) and does not come back with the next link. */
 static bool links_are_wanted(struct lio_run *run, const char *dir, bool may_be_empty)
@@ -225,6 +233,8 @@ static bool links_are_wanted(struct lio_run *run, const char *dir, bool may_be_e
 		int rc = object ? lio_link_leads_to(run, link, object->value) : 0;
 
 		observed(run, rc);
+		if (rc == 0 && object && leads_to_standin(run, link))
+			continue;
 		if (rc != 1 || name_set_has(&run->stale, object->volume))
 			return false;
 	}
@@ -239,6 +249,8 @@ static void find_luns(struct lio_run *run, struct lio_removal *removal, const ch
 	for (size_t i = 0; i < luns.n; i++) {
 		_cleanup_free_ char *lun = xasprintf("%s/%s", dir, luns.names[i]);
 
+		if (lio_is_standin_lun(lun) && is_wanted(run, tpg))
+			continue; /* hosts may be at it: it goes last */
 		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, false))
 			step(removal, REMOVE_LUN, lun);
 	}
@@ -268,7 +280,7 @@ static bool mapped_lun_dangles(struct lio_run *run, const struct lio_removal *re
 		_cleanup_free_ char *link = xasprintf("%s/%s", dir, links.names[i]);
 		const struct lio_object *object = lio_wanted(run, link);
 
-		if (object && has_step(removal, REMOVE_LUN, object->value))
+		if (object && has_step(removal, REMOVE_LUN, object->value) && !leads_to_standin(run, link))
 			return true;
 	}
 	return false;
@@ -422,6 +434,43 @@ int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size
 	}
 	*ret_removal = removal;
 	*ret_waits = n_waits;
+	return 0;
+}
+
+static void find_standin_luns(struct lio_run *run, void *ctx, const char *tpg)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/lun", tpg);
+	_cleanup_names_ struct names luns = list(run, dir, CFS_DIR);
+
+	for (size_t i = 0; i < luns.n; i++) {
+		_cleanup_free_ char *lun = xasprintf("%s/%s", dir, luns.names[i]);
+
+		if (lio_is_standin_lun(lun))
+			step(ctx, REMOVE_LUN, lun);
+	}
+}
+
+int lio_removal_plan_standins(struct lio_run *run, struct lio_removal **ret_removal, struct err *err)
+{
+	struct lio_removal *removal = xcalloc(1, sizeof(*removal));
+	_cleanup_free_ char *hba = lio_path(run->tree->root, LIO_STANDINS);
+	_cleanup_names_ struct names volumes = { 0 };
+
+	if (run->tree->cfs->ops->exists(run->tree->cfs, hba)) {
+		for_each_our_tpg(run, removal, find_standin_luns);
+		volumes = list(run, LIO_STANDINS, CFS_DIR);
+		for (size_t i = 0; i < volumes.n; i++) {
+			_cleanup_free_ char *device = xasprintf("%s/%s", LIO_STANDINS, volumes.names[i]);
+
+			step(removal, REMOVE_BACKSTORE, device);
+		}
+		step(removal, REMOVE_HBA, LIO_STANDINS);
+	}
+	if (run->observe_rc < 0) {
+		lio_removal_free(removal);
+		return err_errno(err, run->observe_rc, "cannot look at all of %s", run->tree->root);
+	}
+	*ret_removal = removal;
 	return 0;
 }
 

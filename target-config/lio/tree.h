@@ -6,6 +6,8 @@
 #include "target-config/lio/lio.h"
 
 #define LIO_HBA "core/iblock_7731" /* one hba carries all devices: it is a name and a counter, no queue */
+#define LIO_STANDINS "core/rd_mcp_7731" /* there only while there are stand-ins: standin.c */
+#define LIO_STANDIN_LUN (1ul << 20)      /* a stand-in's LUN in its TPG is the volume's and this: minors have 20 bits */
 #define LIO_LU_GPS "core/alua/lu_gps"
 #define LIO_LU_GP_PREFIX "lunward."
 #define LIO_TARGET_ALIAS "lunward" /* marks a TPG as ours; hosts see it as TargetAlias */

@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 
 #define HBA "core/iblock_7799"
+#define RD "core/rd_mcp_7799"
 #define DEV HBA "/contract"
 #define DEV2 HBA "/contract2"
 #define IQN "iscsi/iqn.2026-01.org.example:contract"
@@ -312,6 +313,37 @@ static void portals(struct contract *c)
 	drop(c, IQN, -ENOTEMPTY);
 }
 
+/* A device without data, to be in transition for its hosts while theirs is made anew: its LUN has a number of seven digits, and a mapped LUN is
+ * led from one to the other and back while the TPG is in service. */
+static void standin(struct contract *c)
+{
+	make(c, RD, 0);
+	make(c, RD "/contract", 0);
+	put(c, RD "/contract/enable", "1", -EINVAL);
+	put(c, RD "/contract/control", "rd_pages=1", 0);
+	put(c, RD "/contract/enable", "1", 0);
+	put(c, RD "/contract/wwn/vpd_unit_serial", "11111111-0000-4000-8000-000000000001", 0); /* as that of another device */
+	put(c, RD "/contract/attrib/emulate_model_alias", "1", 0);
+	put(c, RD "/contract/alua/default_tg_pt_gp/alua_access_state", "15", 0);
+	reads(c, RD "/contract/alua/default_tg_pt_gp/alua_access_state", "15\n");
+	put(c, RD "/contract/alua/default_tg_pt_gp/alua_access_type", "1", 0);
+	make(c, IQN "/tpgt_1/lun/lun_1048580", 0);
+	join(c, RD "/contract", IQN "/tpgt_1/lun/lun_1048580/contract", 0);
+	reads(c, IQN "/tpgt_1/lun/lun_1048580/alua_tg_pt_gp", "TG Port Alias: default_tg_pt_gp\n");
+	put(c, IQN "/tpgt_1/enable", "1", 0);
+	cut(c, ACL "/lun_0/contract", 0);
+	join(c, IQN "/tpgt_1/lun/lun_1048580", ACL "/lun_0/contract", 0);
+	leads_to(c, ACL "/lun_0/contract", IQN "/tpgt_1/lun/lun_1048580");
+	drop(c, IQN "/tpgt_1/lun/lun_1048580", -EBUSY);
+	cut(c, ACL "/lun_0/contract", 0);
+	join(c, IQN "/tpgt_1/lun/lun_4", ACL "/lun_0/contract", 0);
+	cut(c, IQN "/tpgt_1/lun/lun_1048580/contract", 0);
+	drop(c, IQN "/tpgt_1/lun/lun_1048580", 0);
+	drop(c, RD "/contract", 0);
+	drop(c, RD, 0);
+	put(c, IQN "/tpgt_1/enable", "0", 0);
+}
+
 static void taking_down(struct contract *c)
 {
 	drop(c, IQN "/tpgt_1/np/127.0.0.1:7799", 0);
@@ -360,6 +392,7 @@ int cfs_contract(struct cfs *cfs, const char *root, const char *device, const ch
 	target(&c);
 	acl(&c);
 	portals(&c);
+	standin(&c);
 	taking_down(&c);
 	return c.broken;
 }

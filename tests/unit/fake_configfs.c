@@ -351,7 +351,7 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 		new_node(new_node(parent, name, R_ISCSI, false), "discovery_auth", R_PLAIN, true);
 		return 0;
 	case R_CORE:
-		if (strncmp(name, "iblock_", 7) != 0)
+		if (strncmp(name, "iblock_", 7) != 0 && strncmp(name, "rd_mcp_", 7) != 0)
 			return -EINVAL;
 		attr(new_node(parent, name, R_HBA, false), "hba_info", "", A_READ_ONLY);
 		return 0;
@@ -621,9 +621,12 @@ static int set_lun_group(struct node *lun, const char *value)
 
 static int set_control(struct node *dev, const char *value)
 {
+	const char *want;
+
 	if (dev->enabled)
 		return -EEXIST;
-	if (strncmp(value, "udev_path=", 10) != 0)
+	want = strncmp(dev->parent->name, "rd_", 3) == 0 ? "rd_pages=" : "udev_path=";
+	if (strncmp(value, want, strlen(want)) != 0)
 		return -EINVAL;
 	free(dev->udev_path);
 	dev->udev_path = xstrdup(value);
@@ -1118,6 +1121,21 @@ void fake_enabled_luns(struct fake *fake, void (*fn)(void *ctx, const struct fak
 	struct view_ctx view_ctx = { .fn = fn, .ctx = ctx };
 
 	each(fake->root, R_LUN, view_lun, &view_ctx);
+}
+
+static void count_live(struct node *mapped, void *ctx)
+{
+	size_t *n = ctx;
+
+	*n += mapped->live;
+}
+
+size_t fake_live_luns(struct fake *fake)
+{
+	size_t n = 0;
+
+	each(fake->root, R_MAPPED, count_live, &n);
+	return n;
 }
 
 static void count_dead(struct node *mapped, void *ctx)

@@ -41,6 +41,8 @@ void fake_commands(struct fake *fake, unsigned int n);
 unsigned int fake_commands_to_come(struct fake *fake);
 size_t fake_changes(const struct fake *fake); /* operations that changed something, so far */
 void fake_enabled_luns(struct fake *fake, void (*fn)(void *ctx, const struct fake_lun_view *view), void *ctx);
+/* Mapped LUNs that show their host something; may be called from fake_on_change()'s function. */
+size_t fake_live_luns(struct fake *fake);
 /* Mapped LUNs whose LUN was cut and linked again under them: they show hosts nothing. */
 size_t fake_dead_luns(struct fake *fake);
 /* A foreign hand: writes without counting, checking or calling back. */

@@ -29,7 +29,9 @@ struct world {
 	struct lio_roots roots;
 	bool may_serve[3][4]; /* [group g1 = 1, g2 = 2][node]: lio_alua_set() was told active/optimized */
 	char violation[512];  /* first one */
+	size_t live, missing, longest; /* mapped LUNs that hosts are to see; for how many changes in a row one was not there, at most */
 	const char *what;
+	const char *stop_at; /* the step after which nothing works any more */
 	bool log;
 };
 
@@ -45,6 +47,8 @@ static void check_lun(void *ctx, const struct fake_lun_view *view)
 	struct world *world = ctx;
 	int group = strcmp(view->lu_gp, "lunward.g1") == 0 ? 1 : strcmp(view->lu_gp, "lunward.g2") == 0 ? 2 : 0;
 
+	if (view->mapped && view->state == LIO_ALUA_TRANSITIONING && strcmp(view->lu_gp, "default_lu_gp") == 0)
+		return; /* a stand-in */
 	if (view->mapped && strcmp(view->group, "default_tg_pt_gp") == 0)
 		violate(world, view, "a host sees it in the default group");
 	if (view->state == 0 && (group == 0 || view->group_id > 3 || !world->may_serve[group][view->group_id]))
@@ -61,7 +65,12 @@ static void check(struct fake *fake, void *ctx, const char *what)
 	world->what = what;
 	if (world->log)
 		printf("# %s\n", what);
+	if (world->stop_at && strcmp(what, world->stop_at) == 0)
+		fake_fail_nth(fake, 1);
 	fake_enabled_luns(fake, check_lun, world);
+	world->missing = fake_live_luns(fake) < world->live ? world->missing + 1 : 0;
+	if (world->missing > world->longest)
+		world->longest = world->missing;
 }
 
 static struct world *new_world(bool has_rtpi)
@@ -653,6 +662,8 @@ static void reservations_are_loaded_once_and_before_any_lun(void **state)
 	struct lio_reservations reservations = { .volume = "v1", .lines = lines, .n_lines = 2 };
 	struct config *config = fixture_config(FIXTURE_H2);
 	struct world *world = new_world(false);
+	_cleanup_free_ char *before = NULL;
+	_cleanup_free_ char *after = NULL;
 	struct strbuf plan = { 0 };
 	struct err err = ERR_INIT;
 
@@ -667,12 +678,18 @@ static void reservations_are_loaded_once_and_before_any_lun(void **state)
 	/* What is in service keeps what it has. */
 	assert_int_equal(reconcile_loaded(world, config, &reservations, &plan, &err), 0);
 	assert_string_equal(strbuf_str(&plan), "");
-	/* Unless it is to be made anew. */
+	/* Unless it is to be made anew: then its hosts see one that is in transition. */
+	before = dump(world);
+	world->live = fake_live_luns(world->fake);
 	reservations = (struct lio_reservations){ .volume = "v1", .anew = true, .lines = lines, .n_lines = 1 };
 	assert_int_equal(reconcile_loaded(world, config, &reservations, &plan, &err), 0);
 	assert_string_equal(fake_get(world->fake, DEV("v1") "/pr/res_aptpl_metadata"), "initiator_node=a");
 	assert_null(strstr(plan.s, DEV("v2") " "));
+	assert_int_equal(world->live, 6);
+	assert_int_equal(world->longest, 1); /* unlink, link: no step between */
 	assert_settled(world, config, only_1, 1);
+	after = dump(world);
+	assert_int_equal(strlen(after), strlen(before));
 	strbuf_done(&plan);
 	free_world(world);
 	fixture_free(config);
@@ -700,6 +717,74 @@ static void a_load_that_was_broken_off_starts_afresh(void **state)
 		free_world(world);
 	}
 	fixture_free(config);
+}
+
+/* Whatever fails: hosts see the volume or its stand-in, and the next run, which may not be to make it anew, leaves no stand-in. */
+static void survives_faults_while_making_anew(void **state)
+{
+	static const char *const lines[] = { "initiator_node=a" };
+	struct config *config = fixture_config(FIXTURE_NO_V2);
+	bool failed = true;
+
+	(void)state;
+	for (long at = 1; failed; at++) {
+		struct lio_reservations reservations = { .volume = "v1", .anew = true, .lines = lines, .n_lines = 1 };
+		struct world *world = new_world(at % 2);
+		_cleanup_free_ char *before = NULL;
+		_cleanup_free_ char *after = NULL;
+		struct err err = ERR_INIT;
+
+		reconcile(world, config, only_1, 1);
+		serve(world, config, "g1", 2, LIO_ALUA_ACTIVE_OPTIMIZED);
+		before = dump(world);
+		fake_fail_nth(world->fake, at);
+		failed = reconcile_loaded(world, config, &reservations, NULL, &err) < 0;
+		fake_fail_nth(world->fake, 0);
+		reservations.anew = at % 3 == 0;
+		assert_int_equal(reconcile_loaded(world, config, &reservations, NULL, &err), 0);
+		assert_settled(world, config, only_1, 1);
+		after = dump(world);
+		assert_int_equal(strlen(after), strlen(before));
+		free_world(world);
+	}
+	fixture_free(config);
+}
+
+/* An agent dies with a stand-in in place, and the document it comes back to has less. */
+static void stand_ins_go_with_what_they_stood_for(void **state)
+{
+	static const char *const lines[] = { "initiator_node=a" };
+	static const unsigned int left[] = { FIXTURE_H2 | FIXTURE_NO_V2, FIXTURE_REBORN, FIXTURE_SWAP };
+	struct lio_reservations reservations = { .volume = "v1", .anew = true, .lines = lines, .n_lines = 1 };
+
+	(void)state;
+	for (size_t i = 0; i <= ARRAY_SIZE(left); i++) {
+		struct config *config = fixture_config(FIXTURE_H2 | FIXTURE_T2), empty = { 0 };
+		struct config *next = i < ARRAY_SIZE(left) ? fixture_config(left[i]) : NULL;
+		struct world *world = new_world(false);
+		_cleanup_free_ char *after = NULL;
+		struct err err = ERR_INIT;
+
+		reconcile(world, config, only_1, 1);
+		world->stop_at = "rmdir " FAKE_ROOT "/" DEV("v1");
+		assert_true(reconcile_loaded(world, config, &reservations, NULL, &err) < 0);
+		assert_string_equal(fake_get(world->fake, LIO_STANDINS "/v1/enable"), "1");
+		fake_fail_nth(world->fake, 0);
+		if (next) {
+			reconcile(world, next, only_1, 1);
+			assert_settled(world, next, only_1, 1);
+			fixture_free(next);
+		} else {
+			reconcile(world, &empty, NULL, 0);
+		}
+		after = dump(world);
+		assert_null(strstr(after, "rd_mcp"));
+		assert_null(strstr(after, "lun_1048"));
+		if (!next)
+			assert_string_equal(after, "target/iscsi\n");
+		free_world(world);
+		fixture_free(config);
+	}
 }
 
 static void forgetting_maps_the_volumes_hosts_again(void **state)
@@ -951,6 +1036,8 @@ int main(void)
 		cmocka_unit_test(frozen_attributes_wait),
 		cmocka_unit_test(reservations_are_loaded_once_and_before_any_lun),
 		cmocka_unit_test(a_load_that_was_broken_off_starts_afresh),
+		cmocka_unit_test(survives_faults_while_making_anew),
+		cmocka_unit_test(stand_ins_go_with_what_they_stood_for),
 		cmocka_unit_test(forgetting_maps_the_volumes_hosts_again),
 		cmocka_unit_test(another_serial_is_another_disk),
 		cmocka_unit_test(an_id_of_another_hand_is_an_error),
