@@ -15,6 +15,12 @@ $(eval $(call fuzz_target,config,config base,jansson,$(wildcard target-config/mo
 
 $(eval $(call fuzz_target,pr,pr base,,$(wildcard target-config/pr/*.c base/*.c)))
 
+$(eval $(call fuzz_target,wire,wire base,,$(wildcard ha/wire/*.c base/*.c)))
+
+$(eval $(call fuzz_target,frame,ctl base,jansson,$(wildcard agent/ctl/frame.c base/*.c)))
+
+$(eval $(call fuzz_target,drbd,backend config base,jansson libnl-genl-3.0 libnl-3.0,$(wildcard target-config/backend/*.c target-config/model/*.c base/*.c)))
+
 $(eval $(call fuzz_target,session,lio config base,jansson,$(wildcard target-config/lio/*.c target-config/model/*.c base/*.c)))
 
 EXCHANGE_SOURCES := $(wildcard target-config/exchange/*.c target-config/lio/*.c target-config/model/*.c base/*.c)
@@ -25,7 +31,7 @@ $(eval $(call fuzz_target,scst,exchange lio config base,jansson,$(EXCHANGE_SOURC
 fuzz:
 	@mkdir -p $(O)/fuzz/$(or $(T),config)
 	$(call say,FUZZ,$(or $(T),config))
-	$(Q)clang -std=gnu11 -I. -O1 -g -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread \
+	$(Q)clang -std=gnu11 -I. -O1 -g -D_GNU_SOURCE -DLUNWARD_LIBEXECDIR='"$(LIBEXECDIR)"' -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread \
 		$(PKG_CFLAGS) -o $(O)/fuzz/fuzz_$(or $(T),config) tests/fuzz/fuzz_$(or $(T),config).c $(FUZZ_SOURCES_$(or $(T),config)) $(call pkg_libs,$(FUZZ_LIBS_$(or $(T),config)))
 	$(Q)$(O)/fuzz/fuzz_$(or $(T),config) -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(O)/fuzz/ \
 		$(if $(wildcard tests/fuzz/$(or $(T),config).dict),-dict=tests/fuzz/$(or $(T),config).dict) $(O)/fuzz/$(or $(T),config) tests/fuzz/corpus/$(or $(T),config)
