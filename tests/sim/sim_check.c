@@ -182,10 +182,11 @@ static bool has_write(const struct copy *copy, int write)
 	return copy->writes[write / 8] & BIT(write % 8);
 }
 
-/* Who has lost its disk reads what the other has, if it can. */
+/* Who has lost its disk, or is just getting a new one filled, reads what the other has (drbd_may_do_local_read()), if it can. */
 static void check_data(struct sim *sim, const struct group *group, int side)
 {
-	int read = group->copies[side].failed ? 1 - side : side;
+	const struct copy *copy = &group->copies[side];
+	int read = copy->failed || (copy->disk == DISK_INCONSISTENT && group->connected) ? 1 - side : side;
 
 	for (int i = 0; i < group->n_acked; i++) {
 		if (!has_write(&group->copies[read], group->acked[i]))
