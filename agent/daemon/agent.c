@@ -4,6 +4,7 @@
  * performs them.
  */
 #include "agent/daemon/agent.h"
+#include "agent/daemon/connections.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -241,6 +242,7 @@ void agent_turn(void *ctx)
 	groups_kick(agent);
 	storage_kick(agent);
 	tree_kick(agent);
+	connections_kick(agent);
 	commands_turn(agent);
 	if (agent->turn_by_ms)
 		loop_timer_set(agent->loop, &agent->turn_timer, agent->turn_by_ms, turn_timer_fired, agent);

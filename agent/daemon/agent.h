@@ -130,6 +130,11 @@ struct agent {
 	bool changed; /* the core said CHANGED since the last turn */
 	bool info_dirty;
 	struct own_info own_info_heard;
+	struct {
+		bool looking;
+		int64_t next_ms;
+		json_t *list; /* NULL: none seen yet */
+	} connections; /* connections.c */
 	struct node_info infos[HA_NODES_MAX];
 	size_t n_infos;
 	struct waiter *waiters;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What each node says about itself to the others, for status only: nothing is decided by it. Sent a moment after the last change,
+ * What each node says about itself to the others, for status and to spare hosts a wait (connections.h): nothing is decided by it. Sent a moment after the last change,
  * as compact JSON, outside of the replicated state; not again if it came through and everybody has heard it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/connections.h"
 #include "agent/daemon/reservations.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -39,8 +40,9 @@ static json_t *own_info(const struct agent *agent)
 		if (agent->groups[i]->has_copy)
 			json_object_set_new(groups, agent->groups[i]->name, group_info(agent, agent->groups[i]));
 	}
-	return json_pack("{s:I, s:s, s:s, s:s, s:o}", "config_applied", (json_int_t)agent->tree.applied_version, "tree_error",
-			 agent->tree.error, "watchdog_error", agent->watchdog_error, "fence_note", agent->fence_note, "groups", groups);
+	return json_pack("{s:I, s:s, s:s, s:s, s:o, s:o}", "config_applied", (json_int_t)agent->tree.applied_version, "tree_error",
+			 agent->tree.error, "watchdog_error", agent->watchdog_error, "fence_note", agent->fence_note, "groups", groups,
+			 "connections", connections_json(agent));
 }
 
 static void store(struct agent *agent, uint32_t nodeid, json_t *info)

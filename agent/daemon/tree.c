@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/connections.h"
 #include "agent/daemon/reservations.h"
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
@@ -198,14 +199,19 @@ static void free_job(struct tree_job *job)
 
 static void note_adoptions(struct agent *agent, const struct tree_job *job)
 {
+	uint32_t adopted[HA_NODES_MAX];
+	size_t n = 0;
+
 	for (size_t i = 0; i < job->n_scope; i++) {
 		if (job->scope[i] == job->me || in_scope(agent->tree.scope, agent->tree.n_scope, job->scope[i]))
 			continue;
 		log_notice("portals of %s: served here now", agent_node_name(agent, job->scope[i]));
+		adopted[n++] = job->scope[i];
 		for (size_t g = 0; g < agent->n_groups; g++)
 			timeline_add(&agent->groups[g]->timeline, "portal", agent->groups[g]->timeline.epoch,
 				     clock_wall_ms(), 0);
 	}
+	connections_adopted(agent, adopted, n);
 }
 
 static void job_done(void *owner, void *ctx, int result, const struct err *err)

@@ -8,6 +8,7 @@
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -131,6 +132,45 @@ static int cut_one(int fd, const struct connection *connection)
 	return answer.body.error == -ENOENT ? 0 : answer.body.error; /* gone by itself */
 }
 
+static int list_all(int fd, const struct ends *ends, uint16_t port, struct connections *found)
+{
+	int rc = list(fd, AF_INET6, ends, port, found);
+
+	return rc == 0 && ends->family == AF_INET ? list(fd, AF_INET, ends, port, found) : rc;
+}
+
+static void print_peer(const struct connection *c, int family, char ret[INET6_ADDRSTRLEN])
+{
+	const uint8_t *bytes = (const uint8_t *)c->id.idiag_dst;
+
+	if (family == AF_INET && c->family == AF_INET6)
+		bytes += 12; /* ::ffff:a.b.c.d */
+	inet_ntop(family, bytes, ret, INET6_ADDRSTRLEN);
+}
+
+int portal_connections(const char *address, uint16_t port, struct portal_connection **out, size_t *n, size_t *cap, struct err *err)
+{
+	_cleanup_close_ int fd = open_diag();
+	struct connections found = { 0 };
+	uint8_t local[16];
+	struct ends ends = { .family = strchr(address, ':') ? AF_INET6 : AF_INET, .local = local };
+	int rc;
+
+	if (inet_pton(ends.family, address, local) != 1)
+		return err_set(err, -EINVAL, "%s is no IP address", address);
+	rc = fd < 0 ? fd : list_all(fd, &ends, port, &found);
+	for (size_t i = 0; rc == 0 && i < found.n; i++) {
+		struct portal_connection *c = array_push(*out, *n, *cap);
+
+		snprintf(c->address, sizeof(c->address), "%s", address);
+		c->port = port;
+		print_peer(&found.items[i], ends.family, c->peer);
+		c->peer_port = ntohs(found.items[i].id.idiag_dport);
+	}
+	free(found.items);
+	return rc < 0 ? err_errno(err, rc, "cannot ask for TCP connections") : 0;
+}
+
 int portal_cut(const char *address, uint16_t port, size_t *ret_cut, struct err *err)
 {
 	return portal_cut_from(address, port, NULL, ret_cut, err);
@@ -150,9 +190,7 @@ int portal_cut_from(const char *address, uint16_t port, const char *from, size_t
 		return err_set(err, -EINVAL, "%s is no address of the family of %s", from, address);
 	if (fd < 0)
 		return err_errno(err, fd, "cannot ask for TCP connections");
-	rc = list(fd, AF_INET6, &ends, port, &found);
-	if (rc == 0 && ends.family == AF_INET)
-		rc = list(fd, AF_INET, &ends, port, &found);
+	rc = list_all(fd, &ends, port, &found);
 	for (size_t i = 0; i < found.n; i++) { /* one that cannot be cut does not spare the others */
 		int cut = cut_one(fd, &found.items[i]);
 

@@ -2,12 +2,14 @@
 """Sessions as an agent tells them and drops them: what stands for LIO's configfs shows them as the kernel does, their connections are real."""
 import json
 import os
+import select
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
-from netns_cluster import wait_until
+from netns_cluster import Namespaces, wait_until
 from storage_cluster import PATIENCE_S
 from test_reservations import HOST, TARGET, Session
 
@@ -118,3 +120,62 @@ def test_sessions(storage):
     os.kill(n1.configfs.pid, signal.SIGCONT)
     wait_until(lambda: n1.agent.lunward("session", "list").returncode == 0, PATIENCE_S, "the kernel answers again")
     storage.check_safe()
+
+
+HOST_ADDRESS = "10.77.1.99"
+SERVER = """
+import socket, sys
+listener = socket.create_server((sys.argv[1], 3260))
+print("ready", flush=True)
+served = listener.accept()[0]
+served.recv(1)
+"""
+CLIENT = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], 3260))
+print("connected", flush=True)
+try:
+    s.recv(1)  # says nothing: nothing is retransmitted, and nobody would tell it
+    print("closed", flush=True)
+except ConnectionResetError:
+    print("reset", flush=True)
+"""
+
+
+@pytest.fixture
+def host(storage):
+    """A host on the nodes' network."""
+    namespaces = Namespaces()
+    storage.switch.run(["ip", "link", "add", "h1", "type", "veth", "peer", "name", "eth0", "netns", str(namespaces.holder.pid)])
+    storage.switch.run(["ip", "link", "set", "h1", "master", "br0", "up"])
+    namespaces.run(["ip", "address", "add", f"{HOST_ADDRESS}/24", "dev", "eth0"])
+    namespaces.run(["ip", "link", "set", "eth0", "up"])
+    yield namespaces
+    namespaces.close()
+
+
+def has_told(node, text):
+    with open(node.agent.traces[-1][0], encoding="utf-8") as f:
+        return any(line.startswith('{"info"') and text.encode().hex() in line for line in f)
+
+
+@pytest.mark.parametrize("storage", [3], indirect=True)
+def test_the_hosts_of_a_dead_node_are_told_at_once(storage, host):
+    n1, n2, _ = storage.up()
+    server = n1.popen(["/usr/bin/python3", "-c", SERVER, "10.77.1.1"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "ready\n"
+    client = host.popen(["/usr/bin/python3", "-c", CLIENT, "10.77.1.1"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        assert client.stdout.readline() == "connected\n"
+        wait_until(lambda: has_told(n1, HOST_ADDRESS), PATIENCE_S, "n1 to tell of the connection")
+        storage.cut_off(n1)  # before its end: nothing that says goodbye comes through
+        storage.wait_fenced("n1")
+        wait_until(lambda: n2.agent.member("n1").get("portals_at") in ("n2", "n3"), PATIENCE_S, "portals of n1 adopted")
+        said, _, _ = select.select([client.stdout], [], [], PATIENCE_S)
+        assert said and client.stdout.readline() == "reset\n"
+    finally:
+        client.kill()
+        client.wait()
+    storage.heal()
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")

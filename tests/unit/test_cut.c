@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "target-config/portal/cut.h"
+#include "target-config/portal/tickle.h"
 
 #define WAIT_MS 5000
 
@@ -141,6 +143,58 @@ static void a_cut_connection_says_nothing_more(void **unused)
 	close_pair(&other_address);
 }
 
+/* Its node has died: no end of the connection is told to anybody. */
+static void die(struct pair *pair)
+{
+	int on = 1;
+
+	assert_int_equal(setsockopt(pair->served, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)), 0);
+	close(pair->served);
+	pair->served = -1;
+}
+
+static void tickle(const char *address, uint16_t port, size_t n_expected)
+{
+	_cleanup_free_ struct portal_connection *list = NULL;
+	struct err err = ERR_INIT;
+	size_t n = 0, cap = 0;
+
+	assert_int_equal(portal_connections(address, port, &list, &n, &cap, &err), 0);
+	assert_int_equal(n, n_expected);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(portal_tickle(&list[i], &err), 0);
+}
+
+static void a_dead_connection_ends_when_it_is_tickled(void **unused)
+{
+	static const char *const at[][2] = { { "127.0.0.9", "127.0.0.9" }, { "::1", "::1" }, { "::", "127.0.0.9" } };
+
+	(void)unused;
+	NEEDS_NAMESPACE();
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		struct pair dead = connect_pair(at[i][0], at[i][1], (uint16_t)(3270 + i)), other = connect_pair(at[i][0], at[i][1], 3280);
+		struct pollfd in = { .fd = dead.client, .events = POLLIN };
+		_cleanup_free_ struct portal_connection *known = NULL;
+		struct err err = ERR_INIT;
+		size_t n = 0, cap = 0;
+
+		tickle(at[i][1], dead.port, 1); /* while it is alive: nothing happens */
+		assert_int_equal(hear(&dead), 'x');
+		assert_int_equal(portal_connections(at[i][1], dead.port, &known, &n, &cap, &err), 0);
+		die(&dead);
+		assert_int_equal(poll(&in, 1, 0), 0); /* it does not know, and would not */
+		tickle(at[i][1], dead.port, 0);
+		/* The client repeats itself once in half a second (tcp_invalid_ratelimit), and was asked just now. */
+		for (int tries = 0; tries < 50 && poll(&in, 1, 100) == 0; tries++)
+			assert_int_equal(portal_tickle(&known[0], &err), 0);
+		assert_int_equal(recv(dead.client, &(char){ 0 }, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(errno, ECONNRESET);
+		assert_int_equal(hear(&other), 'x');
+		close_pair(&dead);
+		close_pair(&other);
+	}
+}
+
 static void the_listener_stays(void **unused)
 {
 	struct pair portal;
@@ -237,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cut_connection_says_nothing_more),
+		cmocka_unit_test(a_dead_connection_ends_when_it_is_tickled),
 		cmocka_unit_test(the_listener_stays),
 		cmocka_unit_test(both_families_are_cut),
 		cmocka_unit_test(other_hosts_stay),
