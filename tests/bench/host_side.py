@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the host does and sees: it writes, it reserves, and it counts how long it waits; and what the nodes need for it."""
-import json
 from typing import List, Optional, Tuple
 
 from lab.api import Node
 from lab.wait import Timeout, wait_until
+from lab.writer import Writer
 
 KEY = "0xabc123"
 WRITE_EXCLUSIVE_REGISTRANTS_ONLY = 5
 BLOCKS = 1000
-GAP_S = 0.2  # ack-writer tells of no shorter one
 TICKS_PER_S = 100
 
 
@@ -17,44 +16,30 @@ class Writers:
     """One on each device; the pause is that of the one that waits longest."""
 
     def __init__(self, h1: Node, devices: List[str]):
-        self.h1, self.devices = h1, devices
-
-    @staticmethod
-    def status(i: int) -> str:
-        return f"/run/ack-writer-{i}.json"
+        self.devices = devices
+        self.writers = [Writer(h1, f"ack-writer-{i}") for i in range(len(devices))]
 
     def start(self) -> None:
-        for i, device in enumerate(self.devices):
-            self.h1.run(f"systemd-run -q --unit=ack-writer-{i} /host/tools/ack-writer --device {device} --log /dev/null --blocks {BLOCKS} "
-                        f"--threads 2 --status {self.status(i)}", timeout_s=60)
-        self.wait_going_on(120)
+        for writer, device in zip(self.writers, self.devices):
+            writer.start(device, BLOCKS, threads=2)
 
     def stop(self) -> None:
-        for i in range(len(self.devices)):
-            self.h1.run(f"systemctl stop ack-writer-{i}", timeout_s=120, check=False)
-
-    def read(self) -> List[dict]:
-        return [json.loads(self.h1.get(self.status(i))) for i in range(len(self.devices))]
+        for writer in self.writers:
+            writer.stop()
 
     def errors(self) -> int:
-        return sum(s["io_errors"] + s["verify_errors"] for s in self.read())
+        return sum(s["io_errors"] + s["verify_errors"] for s in (w.status() for w in self.writers))
 
-    def now_ns(self) -> int:
-        return int(self.h1.out("python3 -c 'import time; print(time.monotonic_ns())'"))
+    def clock_ns(self) -> int:
+        return self.writers[0].clock_ns()
 
     def wait_going_on(self, deadline_s: float) -> None:
-        """Waits until each has got something done since now."""
-        def writes():
-            return [s["writes"] for s in self.read()]
-        before = wait_until(writes, 60, "the writers to write", 0.5)
-        wait_until(lambda: all(now > then + 20 for now, then in zip(writes(), before)), deadline_s, "the writers to go on", 0.5)
+        for writer in self.writers:
+            writer.wait_going_on(deadline_s)
 
-    def pause_since(self, since_ns: int) -> Tuple[float, Optional[float]]:
-        """The longest time in which one of them got nothing done, and the wall clock of its end in seconds; (GAP_S, None) if there was no
-        such time."""
-        gaps = [g for s in self.read() for g in s["gaps"] if g["from_ns"] + g["ms"] * 10**6 >= since_ns]
-        longest = max(gaps, key=lambda g: g["ms"], default=None)
-        return (longest["ms"] / 1000, (longest["wall_ms"] + longest["ms"]) / 1000) if longest else (GAP_S, None)
+    def pause_since(self, from_ns: int) -> Tuple[float, Optional[int]]:
+        """As Writer.pause_since()."""
+        return max((w.pause_since(from_ns) for w in self.writers), key=lambda pause: pause[0])
 
 
 def reserve(h1: Node, device: str) -> None:

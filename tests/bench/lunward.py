@@ -6,7 +6,6 @@ from typing import List
 
 import deployment as site
 import placed
-import timeline
 from lab import cluster, host, pacemaker
 from lab.wait import wait_until
 from stack import GROUP, MULTIPATH, TARGET, Stack, sessions_conf
@@ -70,8 +69,7 @@ class Lunward(Stack):
         self.settle()
 
     def steps(self, since_s: float, until_s: float) -> List[dict]:
-        journals = {n: self.lab.nodes[n].journal() for n in ("n1", "n2", "n3")}
-        found = timeline.from_journals(journals, since_s, until_s)
+        found = super().steps(since_s, until_s)
         for s in site.group(self.lab.n3)["last_change"]["steps"]:
             at_s = s["at_ms"] / 1000 - since_s
             if 0 <= at_s <= until_s - since_s:
@@ -81,28 +79,24 @@ class Lunward(Stack):
 
 class LunwardUnderPacemaker(Lunward):
     """The same group, placed by Pacemaker's agents of Lunward."""
-    processes = Lunward.processes + (" pacemakerd pacemaker-based pacemaker-fenced pacemaker-execd pacemaker-attrd pacemaker-schedulerd "
-                                     "pacemaker-controld")
+    processes = f"{Lunward.processes} {pacemaker.PROCESSES}"
 
     def set_up(self) -> float:
         seconds = super().set_up()
         lab = self.lab
         placed.hand_over(lab, document(self.n_volumes, self.size_mib))
-        pacemaker.wait_idle(lab.n3, 240)
         self.settle()
         return seconds
 
     def move(self, to: str) -> None:
-        self.lab.n3.run(f"crm_resource --resource {GROUP}-clone --move --promoted --node {to}", timeout_s=120)
+        pacemaker.move(self.lab.n3, f"{GROUP}-clone", to, "--promoted")
         site.wait_owner(self.lab.n3, to, 300)
 
     def settle(self) -> None:
-        self.lab.n3.run(f"crm_resource --resource {GROUP}-clone --clear", timeout_s=120, check=False)
-        pacemaker.wait_idle(self.lab.n3, 240)
+        pacemaker.settle(self.lab.n3, f"{GROUP}-clone", 240)
         super().settle()
 
     def restore(self, name: str) -> None:
-        node = self.lab.nodes[name]
-        node.power_on()
-        node.run("systemctl start pacemaker", timeout_s=180)
+        self.lab.nodes[name].power_on()
+        pacemaker.start_node(self.lab.nodes[name])
         self.settle()

@@ -74,7 +74,7 @@ CONSTRAINTS = f"""
 
 class Peer(Stack):
     packages = False
-    processes = "corosync pacemakerd pacemaker-based pacemaker-fenced pacemaker-execd pacemaker-attrd pacemaker-schedulerd pacemaker-controld"
+    processes = f"corosync {pacemaker.PROCESSES}"
 
     def __init__(self, lab: Lab, say, n_volumes: int, multipath: bool):
         super().__init__(lab, say, n_volumes)
@@ -144,13 +144,11 @@ class Peer(Stack):
         return "/dev/" + wait_until(named, 120, f"a multipath map over {path}")
 
     def move(self, to: str) -> None:
-        n3 = self.lab.n3
-        n3.run(f"crm_resource --resource {GROUP} --move --node {to}", timeout_s=120)
+        pacemaker.move(self.lab.n3, GROUP, to)
         self.wait_served(to)
 
     def settle(self) -> None:
-        self.lab.n3.run(f"crm_resource --resource {GROUP} --clear", timeout_s=120, check=False)
-        pacemaker.wait_idle(self.lab.n3, self.slow_s)
+        pacemaker.settle(self.lab.n3, GROUP, self.slow_s)
 
     def wait_taken_over(self, by: str) -> None:
         self.wait_served(by)
@@ -159,7 +157,7 @@ class Peer(Stack):
         node = self.lab.nodes[name]
         node.power_on()
         self.prepare(node)
-        node.run("systemctl start pacemaker", timeout_s=180)
+        pacemaker.start_node(node)
         self.wait_equal()
         # crm-fence-peer's constraint goes when the resync has ended: before that n1 must not be promoted.
         wait_until(lambda: "drbd-fence-by-handler" not in self.lab.n3.out("cibadmin --query --scope constraints", timeout_s=120),
@@ -167,5 +165,4 @@ class Peer(Stack):
         self.settle()
 
     def steps(self, since_s: float, until_s: float) -> List[dict]:
-        journals = {n: self.lab.nodes[n].journal() for n in ("n1", "n2", "n3")}
-        return timeline.without_middle(timeline.from_journals(journals, since_s, until_s), LOG_STEPS)
+        return timeline.without_middle(super().steps(since_s, until_s), LOG_STEPS)

@@ -2,8 +2,10 @@
 """What all stacks have in common for the bench: volumes of one group, a host that reaches them, orders, and what is waited for."""
 from typing import Callable, List
 
+import timeline
 from lab import host
 from lab.api import Lab, Node
+from lab.vm import NODES
 
 GROUP = "g1"
 TARGET = "iqn.2026-11.lab.lunward:t1"
@@ -56,5 +58,5 @@ class Stack:
         raise NotImplementedError
 
     def steps(self, since_s: float, until_s: float) -> List[dict]:
-        """{at_s, node, step} of what the stack did in that time, `at_s` counted from `since_s`."""
-        raise NotImplementedError
+        """{at_s, node, step} of what the stack did in that time, `at_s` counted from `since_s`: here, what the journals tell."""
+        return timeline.from_journals({n: self.lab.nodes[n].journal() for n in NODES}, since_s, until_s)

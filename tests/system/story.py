@@ -6,20 +6,19 @@ failed check as far as it can, so that one run shows all that is wrong.
 """
 import json
 import time
-from typing import Callable, Optional, Tuple
+from typing import Callable, Optional
 
 import deployment as site
 from lab import acklog, cluster, host, probe
 from lab.api import Lab
 from lab.wait import Timeout, wait_until
+from lab.writer import LOG, Writer
 from telling import Telling
 
 MOVE_LIMIT_S = 2.0       # pause of a planned move with two volumes, emulated VMs
 TAKEOVER_LIMIT_S = 1.5   # the agent's own part of a takeover: fence evidence to active/optimized
 BLOCKS = 2000            # 4 KiB each, from block 0
-GAP_MS = 200             # what counts as a pause
 PORTALS = [f"10.77.0.{i}:{site.PORT_TCP}" for i in (1, 2)]
-WRITER_STATUS = "/run/ack-writer.json"
 PROBE_LOG = "/run/probe.log"
 
 
@@ -28,6 +27,7 @@ class Story(Telling):
         """`patience` stretches the limits in seconds, for a machine that has other things to do; what is safe is not stretched."""
         super().__init__(say, io_errors=None, lost_writes=None, moves=[], crash={})
         self.lab, self.size, self.patience = lab, size, patience
+        self.writer = Writer(lab.h1)
         self.device = ""
         self.n_moves = 0
         self.adopted: Optional[list] = None  # when n2 answered for n1's portal: [from, until] on the host's clock
@@ -92,39 +92,19 @@ class Story(Telling):
 
     def start_writer(self) -> None:
         self.say(f"a writer on {self.device}: each write is logged outside of the machines before and after")
-        self.lab.h1.run(f"rm -f {WRITER_STATUS}; systemd-run -q --unit=ack-writer -p StandardOutput=file:/run/ack-writer.out /host/tools/ack-writer "
-                        f"--device {self.device} --log /dev/virtio-ports/acklog --blocks {BLOCKS} --threads 4 --status {WRITER_STATUS}")
-        wait_until(lambda: self.writer()["writes"] > 50, 120, "the writer to write")
-
-    def writer(self) -> dict:
-        return json.loads(self.lab.h1.get(WRITER_STATUS))
-
-    def wait_writing(self, deadline_s: float = 120) -> None:
-        """Waits until the writer has got something done since now."""
-        before = self.writer()["writes"]
-        wait_until(lambda: self.writer()["writes"] > before + 20, deadline_s, "the writer to go on", 0.5)
-
-    def host_clock_ns(self) -> int:
-        return int(self.lab.h1.out("python3 -c 'import time; print(time.monotonic_ns())'"))
-
-    def pause_since(self, from_ns: int) -> Tuple[float, Optional[int]]:
-        """The longest time without any successful operation that began after `from_ns` (or was under way then), and its end on the wall
-        clock in ms."""
-        gaps = [g for g in self.writer()["gaps"] if g["from_ns"] + g["ms"] * 10**6 >= from_ns]
-        longest = max(gaps, key=lambda g: g["ms"], default=None)
-        return (longest["ms"] / 1000, longest["wall_ms"] + longest["ms"]) if longest else (0.0, None)
+        self.writer.start(self.device, BLOCKS, log=LOG)
 
     # --- what happens ----------------------------------------------------------------------------
 
     def planned_move(self, to: str) -> None:
         lab = self.lab
-        began = self.host_clock_ns()
+        began = self.writer.clock_ns()
         self.say(f"lunward move g1 {to}, while the host writes")
         lab.n3.run(f"lunward move g1 {to}", timeout_s=120)
         self.n_moves += 1
-        self.wait_writing()
+        self.writer.wait_going_on()
         g = site.group(lab.n3)
-        pause, first_io_ms = self.pause_since(began)
+        pause, first_io_ms = self.writer.pause_since(began)
         steps = self.tell_steps(g, first_io_ms)
         self.result["moves"].append({"to": to, "pause_s": pause, "steps": steps})
         self.check(f"move to {to}", g["owner"] == to and g["phase"] == "owned", f"{g['owner']} serves at epoch {g['epoch']}")
@@ -147,17 +127,17 @@ class Story(Telling):
         lab = self.lab
         owner = site.group(lab.n3)["owner"]
         self.check("owner before the crash", owner == "n1", f"{owner} serves")
-        began = self.host_clock_ns()
+        began = self.writer.clock_ns()
         self.say("power cut of n1")
         lab.n1.power_cut()
-        dead = self.host_clock_ns()
+        dead = self.writer.clock_ns()
         site.wait_owner(lab.n3, "n2")
         self.n_moves += 1
         wait_until(lambda: site.node_of(lab.n3, "n1")["portals_at"] == "n2", 60, "n2 to serve the portals of n1")
-        self.wait_writing()
+        self.writer.wait_going_on()
         self.adopted = [dead, None]
         g = site.group(lab.n3)
-        pause, first_io_ms = self.pause_since(began)
+        pause, first_io_ms = self.writer.pause_since(began)
         steps = self.tell_steps(g, first_io_ms)
         at = {s["step"]: s["at_ms"] for s in steps if s["node"] == "n2"}
         agent = (at["ALUA"] - at["fence evidence"]) / 1000 if {"ALUA", "fence evidence"} <= set(at) else None
@@ -176,7 +156,7 @@ class Story(Telling):
         host.rxe(lab.n1)
         status = site.wait_healthy(lab, lab.n3)
         if self.adopted:
-            self.adopted[1] = self.host_clock_ns()
+            self.adopted[1] = self.writer.clock_ns()
         g = next(x for x in status["groups"] if x["name"] == "g1")
         self.check("rejoin", g["owner"] == "n2" and "n1" in g["current"], "n1 is back, in sync, and owns nothing")
         self.check("portals given back", all(n["portals_at"] == n["name"] for n in status["nodes"] if n["role"] == "storage"),
@@ -191,19 +171,16 @@ class Story(Telling):
     # --- the verdict -----------------------------------------------------------------------------
 
     def stop_writer(self) -> None:
-        h1 = self.lab.h1
-        h1.run("systemctl stop ack-writer", timeout_s=60)
-        said = json.loads(h1.get("/run/ack-writer.out"))
+        self.writer.stop()
+        said = self.writer.result()
         self.result["io_errors"] = said["io_errors"]
         self.result["writer"] = {k: said[k] for k in ("writes", "reads", "io_errors", "verify_errors", "stuck")}
         self.check("I/O errors", said["io_errors"] == 0 and said["verify_errors"] == 0 and not said["stuck"],
                    f"{said['io_errors']} errors in {said['ops']} operations")
 
     def verify_writes(self) -> None:
-        log = acklog.parse_log(self.lab.acklog())
-        dump = self.lab.h1.out(f"/host/tools/ack-dump {self.device} {BLOCKS}", timeout_s=300)
-        verdict = acklog.verify(log, acklog.parse_dump(dump + "\n"))
-        self.result["lost_writes"] = len(verdict.get("lost", []))
+        verdict = self.writer.verify()
+        self.result["lost_writes"] = len(verdict["lost_writes"])
         self.check("acknowledged writes", verdict["ok"], acklog.explain(verdict))
 
     def compare_copies(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 import deployment as site
 from lab import acklog, host
 from lab.wait import wait_until
+from lab.writer import LOG
 from pr_driver import Storm, wait_in_step
 from reservations import Reservations
 from reservations_hosts import standby_first
@@ -35,11 +36,9 @@ def serving(told):
     wait_until(lambda: "n1" in site.group(lab.n3)["current"] and "n1" in site.group(lab.n3)["ready"], 240, "n1 to be a spare")
     lab.n3.run("lunward move g1 n1", timeout_s=180)
     site.wait_healthy(lab, lab.n3)
-    lab.h1.run("rm -f /run/ack-writer.json; systemctl reset-failed ack-writer 2>/dev/null; systemd-run -q --unit=ack-writer /host/tools/ack-writer "
-               f"--device {told.device} --log /dev/null --blocks 2000 --threads 4 --status /run/ack-writer.json", timeout_s=60)
-    wait_until(lambda: told.writer()["writes"] > 50, 120, "the writer to write")
+    told.writer.start(told.device, 2000)
     yield told
-    lab.h1.run("systemctl stop ack-writer", check=False, timeout_s=60)
+    told.writer.stop()
 
 
 def test_the_story_holds(told):
@@ -54,9 +53,9 @@ def gates(node) -> str:
 
 def quiet_pause(story, seconds: float) -> float:
     """The longest pause of some undisturbed time."""
-    begin = story.host_clock_ns()
-    wait_until(lambda: story.host_clock_ns() > begin + seconds * 10**9, 60 + 10 * seconds, "time to pass", 1)
-    return story.pause_since(begin)[0]
+    begin = story.writer.clock_ns()
+    wait_until(lambda: story.writer.clock_ns() > begin + seconds * 10**9, 60 + 10 * seconds, "time to pass", 1)
+    return story.writer.pause_since(begin)[0]
 
 
 @pytest.mark.parametrize("which", ["n1", "n2"])
@@ -65,14 +64,14 @@ def test_a_killed_agent_disturbs_nothing(serving, which):
     node = lab.nodes[which]
     noise = quiet_pause(serving, 10)
     sessions = host.sessions(lab.h1)
-    begin = serving.host_clock_ns()
+    begin = serving.writer.clock_ns()
     pid = node.out("systemctl show -p MainPID --value lunwardd")
     node.run(f"kill -9 {pid}")
     wait_until(lambda: node.out("systemctl show -p MainPID --value lunwardd") not in (pid, "0"), 60, "systemd to start it again")
     site.wait_healthy(lab, lab.n3)
     wait_until(lambda: node.run("lunward check --format json", check=False).code == 0, 60, "the new agent to know its tree")
-    serving.wait_writing()
-    pause = serving.pause_since(begin)[0]
+    serving.writer.wait_going_on()
+    pause = serving.writer.pause_since(begin)[0]
     serving.result.setdefault("killed_agents", []).append({"node": which, "pause_s": pause, "noise_s": noise})
     assert pause <= noise + NOISE_S * serving.patience
     assert host.sessions(lab.h1) == sessions
@@ -86,10 +85,10 @@ def test_a_node_in_maintenance_gives_its_groups_away(serving):
     assert site.group(lab.n3)["owner"] == "n2" and site.group(lab.n3)["phase"] == "owned"
     refused = lab.n3.run("lunward move g1 n1", check=False)
     assert refused.code != 0 and "lunward node maintenance n1 off" in refused.err
-    serving.wait_writing()
+    serving.writer.wait_going_on()
     lab.n3.run("lunward node maintenance n1 off")
     lab.n3.run("lunward move g1 n1", timeout_s=120)
-    serving.wait_writing()
+    serving.writer.wait_going_on()
 
 
 def test_without_fencing_nothing_is_promoted_and_status_says_why(serving):
@@ -113,7 +112,7 @@ def test_without_fencing_nothing_is_promoted_and_status_says_why(serving):
     site.wait_owner(lab.n2, "n2")
     assert not lab.n1.is_on()
     serving.n_moves += 1
-    serving.wait_writing()
+    serving.writer.wait_going_on()
 
 
 def test_the_operator_can_vouch_for_a_dead_node(serving):
@@ -123,7 +122,7 @@ def test_the_operator_can_vouch_for_a_dead_node(serving):
     wait_until(lambda: site.group(lab.n2)["phase"] == "orphaned", 90, "n2 to see the group without an owner")
     lab.n2.run("lunward node confirm-down n1 --yes", timeout_s=60)
     site.wait_owner(lab.n2, "n2")
-    serving.wait_writing()
+    serving.writer.wait_going_on()
 
 
 def test_only_those_who_may_are_heard(told):
@@ -154,16 +153,16 @@ def test_a_bad_document_is_refused_and_changes_nothing(told, path, change):
 
 def test_a_shutdown_hands_over_and_nobody_is_fenced(serving):
     lab = serving.lab
-    begin = serving.host_clock_ns()
+    begin = serving.writer.clock_ns()
     fenced = len(lab.fence.log())
     lab.n1.run("systemctl poweroff", check=False)
     site.wait_owner(lab.n3, "n2")
     wait_until(lambda: site.node_of(lab.n3, "n1")["state"] == "down", 120, "n1 to be down")
-    serving.wait_writing()
+    serving.writer.wait_going_on()
     n1 = site.node_of(lab.n3, "n1")
     assert n1["portals_at"] == "n2" and n1["evidence"] == "none"
-    serving.result["shutdown"] = {"pause_s": serving.pause_since(begin)[0]}
-    assert serving.pause_since(begin)[0] < 6, "DRBD had to miss its peer, or the group was not moved"
+    serving.result["shutdown"] = {"pause_s": serving.writer.pause_since(begin)[0]}
+    assert serving.writer.pause_since(begin)[0] < 6, "DRBD had to miss its peer, or the group was not moved"
     assert len(lab.fence.log()) == fenced
     lab.n1.power_cut()
     lab.n1.power_on()
@@ -176,15 +175,15 @@ def test_a_group_leaves_a_disk_that_has_failed(serving):
     """DRBD lets go of it, the host's I/O goes on over the other's copy, and the group moves there. Mended, it is a copy again."""
     lab = serving.lab
     fenced = len(lab.fence.log())
-    begin = serving.host_clock_ns()
+    begin = serving.writer.clock_ns()
     table = site.fail_disk(lab.n1, "v1")
     site.wait_owner(lab.n3, "n2")
     serving.n_moves += 1
-    serving.wait_writing()
+    serving.writer.wait_going_on()
     assert site.group(lab.n3)["current"] == ["n2"] and len(lab.fence.log()) == fenced
-    said = serving.writer()
+    said = serving.writer.status()
     assert said["io_errors"] == 0, said
-    serving.result["disk"] = {"pause_s": serving.pause_since(begin)[0]}
+    serving.result["disk"] = {"pause_s": serving.writer.pause_since(begin)[0]}
     site.mend_disk(lab.n1, "v1", table)
     lab.n1.run("systemctl restart lunwardd", timeout_s=120)
     site.wait_healthy(lab, lab.n3)
@@ -215,32 +214,25 @@ def test_an_owner_that_is_frozen_is_reset_by_its_watchdog(serving):
         set_watchdog(lab, node, True)
     site.apply(lab.n3, doc)
     site.wait_healthy(lab, lab.n3)
-    logged = len(lab.acklog())
-    lab.h1.run("systemctl stop ack-writer; rm -f /run/ack-writer.out; systemd-run -q --unit=ack-writer -p StandardOutput=file:/run/ack-writer.out /host/tools/ack-writer "
-               f"--device {serving.device} --log /dev/virtio-ports/acklog --first {FIRST_LOGGED} --blocks {LOGGED} --threads 4 "
-               "--status /run/ack-writer.json", timeout_s=90)
-    wait_until(lambda: len(lab.acklog()) > logged, 120, "the writer to write")
-    serving.wait_writing()
-    begin = serving.host_clock_ns()
+    serving.writer.start(serving.device, LOGGED, first=FIRST_LOGGED, log=LOG)
+    begin = serving.writer.clock_ns()
 
     lab.n1.run("kill -STOP $(pidof corosync) $(pidof lunwardd)")
-    serving.wait_writing()  # the kernel serves on
+    serving.writer.wait_going_on()  # the kernel serves on
     wait_until(lambda: not lab.n1.is_on(), 60 + 2 * WATCHDOG_S, "n1 to be reset", 0.2)
     assert "linear 147" not in gates(lab.n2) and site.group(lab.n3)["owner"] == "n1"
     site.wait_owner(lab.n3, "n2", deadline_s=60 + 2 * WATCHDOG_BOUND_MS / 1000)
     serving.n_moves += 1
-    serving.wait_writing()
+    serving.writer.wait_going_on()
     waited_ms = max(s["took_ms"] for s in site.group(lab.n3)["last_change"]["steps"] if s["step"] == "fence evidence")
     assert waited_ms >= WATCHDOG_BOUND_MS and site.node_of(lab.n3, "n1")["evidence"] == "watchdog"
 
-    pause = serving.pause_since(begin)[0]
+    pause = serving.writer.pause_since(begin)[0]
     serving.result["watchdog"] = {"timeout_s": WATCHDOG_S, "bound_ms": WATCHDOG_BOUND_MS, "waited_ms": waited_ms, "pause_s": pause}
-    lab.h1.run("systemctl stop ack-writer", timeout_s=90)
-    said = json.loads(lab.h1.get("/run/ack-writer.out"))
+    serving.writer.stop()
+    said = serving.writer.result()
     assert said["io_errors"] == 0 and said["verify_errors"] == 0 and not said["stuck"], said
-    log = {lba: block for lba, block in acklog.parse_log(lab.acklog()).items() if lba >= FIRST_LOGGED}
-    dump = lab.h1.out(f"/host/tools/ack-dump {serving.device} {LOGGED} {FIRST_LOGGED}", timeout_s=300)
-    verdict = acklog.verify(log, acklog.parse_dump(dump + "\n"))
+    verdict = serving.writer.verify()
     serving.result["watchdog"]["acked_writes"] = verdict["acked_writes"]
     assert verdict["ok"], acklog.explain(verdict)
 
@@ -254,8 +246,8 @@ def test_an_owner_that_is_frozen_is_reset_by_its_watchdog(serving):
         set_watchdog(lab, lab.nodes[name], False)
         lab.n3.run(f"lunward node maintenance {name} off")
         site.wait_healthy(lab, lab.n3)
-    begin = serving.host_clock_ns()
-    wait_until(lambda: serving.host_clock_ns() > begin + (WATCHDOG_S + 10) * 10**9, 10 * WATCHDOG_S, "two watchdogs not to fire", 1)
+    begin = serving.writer.clock_ns()
+    wait_until(lambda: serving.writer.clock_ns() > begin + (WATCHDOG_S + 10) * 10**9, 10 * WATCHDOG_S, "two watchdogs not to fire", 1)
     assert lab.n1.is_on() and lab.n2.is_on()
 
 
