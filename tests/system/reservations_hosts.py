@@ -3,6 +3,7 @@
 
 Two hosts with multipath: h1, and the witness n3, which has nothing else to do.
 """
+import json
 import re
 import time
 from typing import Dict, List
@@ -202,9 +203,49 @@ def standby_first(r) -> None:
             "its registration and reservation are in effect after a move and a crash, and it can preempt and release there")
 
 
+def is_wait(answer: dict) -> bool:
+    """What a host sends again, or looks at the path for: a unit attention, not ready in transition or in standby."""
+    return answer["status"] == "CHECK" and (answer["key"] == 6 or (answer["key"], answer["asc"]) == (2, 4))
+
+
+def standby_waits(r) -> None:
+    """A standby path says wait while its node loads reservations: never data, WRITE PROTECTED, or that there is no such unit.
+
+    In the time of two system calls the kernel may say so all the same: to one command, not to the next.
+    """
+    lab, bad, waits = r.lab, [], 0
+    owner = site.group(lab.n3)["owner"]
+    heir = "n2" if owner == "n1" else "n1"
+    wait_in_step(r, ["s0"])
+    lab.h1.run(f"rm -f /run/standby; systemd-run -q --unit=standby-probe /host/tools/path-probe --log /run/standby --lba 0 --pause-ms 1 "
+               f"--initiator {Storm.iqn(0, 'v')} {heir}={PORTAL[heir]},{site.TARGET}")
+    try:
+        for _ in range(4):
+            said = talk(lab.h1, [f"w o {login(owner, Storm.iqn(0, 'a'))}", "w o prout register-ignore 0 0 61", "w o prout reserve 5 61 0"])
+            wait_in_step(r, ["s0"])
+            said += talk(lab.h1, [f"w o {login(owner, Storm.iqn(0, 'a'))}", "w o prout clear 0 61 0"])
+            wait_in_step(r, ["s0"])
+            bad += statuses(said)
+    finally:
+        lab.h1.run("systemctl stop standby-probe")
+    answers = [json.loads(line) for line in lab.h1.out("cat /run/standby", timeout_s=60).splitlines()]
+    answers = [a for a in answers if a["cmd"] in ("tur", "read", "write")]
+    before = False
+    for a in answers:
+        wrong = not is_wait(a)
+        waits += a["status"] == "CHECK" and (a["key"], a["asc"], a["ascq"]) == (2, 4, 10)
+        if wrong and (before or a["cmd"] == "read" and a["status"] == "GOOD"):
+            bad.append(str(a))
+        before = wrong
+    loads = lab.nodes[heir].out("journalctl -b -u lunwardd --no-pager | grep -c 'loaded into this node' || true").strip()
+    r.check("a standby path while its node loads", not bad and waits and int(loads) >= 4, "; ".join(bad[:3]) or
+            f"{len(answers)} commands, {waits} of them told that it is in transition; {loads} loads")
+
+
 def hosts(r) -> None:
     Storm.prepare(r, 1)
     standby_first(r)
+    standby_waits(r)
     them = Hosts(r)
     them.set_up()
     them.mpathpersist()

@@ -10,7 +10,7 @@ from lab.wait import wait_until
 from lab.writer import LOG
 from pr_driver import Storm, wait_in_step
 from reservations import Reservations
-from reservations_hosts import standby_first
+from reservations_hosts import standby_first, standby_waits
 
 pytestmark = pytest.mark.lab
 
@@ -261,4 +261,5 @@ def test_reservations_go_along(told):
     Storm.prepare(r, 1)
     wait_in_step(r, ["s0"])
     standby_first(r)
+    standby_waits(r)
     assert [c for c in r.result["checks"] if not c["ok"]] == []
