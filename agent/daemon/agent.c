@@ -4,12 +4,12 @@
  * performs them.
  */
 #include "agent/daemon/agent.h"
-#include "agent/daemon/connections.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/daemon/connections.h"
 #include "agent/daemon/fence_job.h"
 #include "agent/daemon/node_watchdog.h"
 #include "agent/daemon/reservations.h"

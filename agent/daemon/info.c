@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What each node says about itself to the others, for status and to spare hosts a wait (connections.h): nothing is decided by it. Sent a moment after the last change,
- * as compact JSON, outside of the replicated state; not again if it came through and everybody has heard it.
+ * What each node says about itself to the others, for status and to spare hosts a wait (connections.h): nothing is decided by it.
+ * Sent a moment after the last change, as compact JSON, outside of the replicated state; not again if it came through and everybody
+ * has heard it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,18 @@
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What a target promises; in every build, other than assert(). */
+static inline void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
 
 #endif

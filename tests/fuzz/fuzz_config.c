@@ -18,12 +18,6 @@ static void fuzz_random(void *p, size_t size)
 	memcpy(p, &n_random, sizeof(n_random));
 }
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 /* NULL if the document is refused. */
 static struct config *parse(const char *text, size_t size, const struct config *old)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Any text as what `drbdsetup events2` and /proc/drbd say: no crash, what is shown of a device is whole, and a table says the same when told twice. */
+/* Any text as what `drbdsetup events2` and /proc/drbd say: no crash, what is shown of a device is whole, and a table that was complete stays so. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -11,12 +10,6 @@
 #include "tests/fuzz/fuzz.h"
 
 #define MINORS 300
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static bool is_word(const char *s, size_t size)
 {

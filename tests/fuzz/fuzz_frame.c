@@ -5,19 +5,12 @@
  */
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/ctl/frame.h"
 #include "tests/fuzz/fuzz.h"
 
 #define LIMIT 4096
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void check_object(const json_t *object)
 {

@@ -3,17 +3,10 @@
  * Any bytes as LIO's reservations of a volume; after a NUL, further ones: what the cluster has, what a kernel had, what it has. Nothing
  * crashes, what is refused leaves nothing behind, what is taken is printed and read alike, and merging keeps to the rules of pr.h.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "target-config/pr/pr.h"
 #include "tests/fuzz/fuzz.h"
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static bool parse(const uint8_t **data, size_t *size, struct pr_table *ret)
 {

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Any text as what the kernel shows of an ACL: no crash, what is refused leaves nothing behind, what is taken can be shown. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/xalloc.h"
 #include "target-config/lio/sessions.h"
 #include "tests/fuzz/fuzz.h"
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static bool is_line(const char *s)
 {

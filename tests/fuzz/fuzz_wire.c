@@ -4,18 +4,11 @@
  * taken says the same when it is sent on. The first byte tells which.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ha/wire/msg.h"
 #include "ha/wire/state.h"
 #include "tests/fuzz/fuzz.h"
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void require_refusal(int rc)
 {

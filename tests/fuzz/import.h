@@ -27,12 +27,6 @@ static inline int fuzz_size_of(const char *device, uint64_t *ret_bytes)
 	return 0;
 }
 
-static inline void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static inline void require_printable(const char *text)
 {
 	require(*text != '\0');

@@ -1123,34 +1123,32 @@ void fake_enabled_luns(struct fake *fake, void (*fn)(void *ctx, const struct fak
 	each(fake->root, R_LUN, view_lun, &view_ctx);
 }
 
-static void count_live(struct node *mapped, void *ctx)
-{
-	size_t *n = ctx;
+struct lun_count {
+	size_t live, dead;
+};
 
-	*n += mapped->live;
+static void count_mapped(struct node *mapped, void *ctx)
+{
+	struct lun_count *count = ctx;
+
+	count->live += mapped->live;
+	count->dead += link_of(mapped) && !mapped->live;
 }
 
 size_t fake_live_luns(struct fake *fake)
 {
-	size_t n = 0;
+	struct lun_count count = { 0 };
 
-	each(fake->root, R_MAPPED, count_live, &n);
-	return n;
-}
-
-static void count_dead(struct node *mapped, void *ctx)
-{
-	size_t *n = ctx;
-
-	*n += link_of(mapped) && !mapped->live;
+	each(fake->root, R_MAPPED, count_mapped, &count);
+	return count.live;
 }
 
 size_t fake_dead_luns(struct fake *fake)
 {
-	size_t n = 0;
+	struct lun_count count = { 0 };
 
-	each(fake->root, R_MAPPED, count_dead, &n);
-	return n;
+	each(fake->root, R_MAPPED, count_mapped, &count);
+	return count.dead;
 }
 
 void fake_set(struct fake *fake, const char *path, const char *value)
