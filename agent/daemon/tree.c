@@ -35,6 +35,9 @@ struct tree_job {
 	size_t n_scope;
 	unsigned int threads;
 	bool check_only;
+	bool in_place; /* the job before has left all as this document wants it, but for portals and reservations */
+	bool adopts;   /* in_place, and portals of other nodes are to be opened: that alone, since their hosts wait for it */
+	int64_t took_ms;
 	struct reservation_load *loads;
 	size_t n_loads;
 	struct lio_reservations *reservations;
@@ -165,18 +168,34 @@ static int reconcile(struct tree_job *job, struct err *err)
 	return rc;
 }
 
-static int run_job(void *ctx, struct err *err)
+static int adopt(struct tree_job *job, struct err *err)
 {
-	struct tree_job *job = ctx;
-	int rc;
+	struct lio_scope scope = { .nodeid = job->me, .portals_of = job->scope, .n_portals_of = job->n_scope };
+	int rc = each_portal(job, true, address_add, err);
 
-	if (job->check_only)
-		return reconcile(job, err);
-	rc = lio_prepare(&job->roots, any_iser(job->ref->config), err);
+	if (rc == 0)
+		rc = lio_open_portals(job->ref->config, &scope, &job->roots, NULL, err);
+	if (rc == 0)
+		rc = each_portal(job, true, address_announce, err);
+	return rc;
+}
+
+/* What the tree stands on. It takes processes, so only where something may be missing. */
+static int prepare(struct tree_job *job, struct err *err)
+{
+	int rc = lio_prepare(&job->roots, any_iser(job->ref->config), err);
+
 	if (rc == 0)
 		rc = gate_template_ensure(job->template_path, err);
 	if (rc == 0)
 		rc = parallel_for(job->ref->config->n_volumes, job->threads, ensure_gate, job, err);
+	return rc;
+}
+
+static int apply(struct tree_job *job, struct err *err)
+{
+	int rc = job->in_place ? 0 : prepare(job, err);
+
 	if (rc == 0)
 		rc = each_portal(job, true, address_add, err); /* before the listener: iSER cannot bind without it */
 	if (rc == 0)
@@ -187,6 +206,16 @@ static int run_job(void *ctx, struct err *err)
 		rc = each_portal(job, false, address_del, err);
 	if (rc == 0)
 		rc = remove_stale_gates(job, err);
+	return rc;
+}
+
+static int run_job(void *ctx, struct err *err)
+{
+	struct tree_job *job = ctx;
+	int64_t from_ms = clock_now_ms();
+	int rc = job->check_only ? reconcile(job, err) : job->adopts ? adopt(job, err) : apply(job, err);
+
+	job->took_ms = clock_now_ms() - from_ms;
 	return rc;
 }
 
@@ -209,7 +238,7 @@ static void note_adoptions(struct agent *agent, const struct tree_job *job)
 		adopted[n++] = job->scope[i];
 		for (size_t g = 0; g < agent->n_groups; g++)
 			timeline_add(&agent->groups[g]->timeline, "portal", agent->groups[g]->timeline.epoch,
-				     clock_wall_ms(), 0);
+				     clock_wall_ms(), job->took_ms);
 	}
 	connections_adopted(agent, adopted, n);
 }
@@ -231,14 +260,16 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 		tree->retry_ms = clock_now_ms() + RETRY_MS;
 	} else {
 		note_adoptions(agent, job);
-		log_info("target: document version %llu in place, %zu writes, %zu removals",
-			 (unsigned long long)job->ref->version, job->report.n_writes, job->report.n_removals);
+		if (!job->adopts)
+			log_info("target: document version %llu in place, %zu writes, %zu removals",
+				 (unsigned long long)job->ref->version, job->report.n_writes, job->report.n_removals);
 		tree->applied_version = job->ref->version;
 		memcpy(tree->scope, job->scope, sizeof(tree->scope));
 		tree->n_scope = job->n_scope;
 		snprintf(tree->template_path, sizeof(tree->template_path), "%s", job->template_path);
 	}
-	reservations_planned(agent, job->loads, job->reservations, job->n_loads, job->report.is_built);
+	if (!job->adopts)
+		reservations_planned(agent, job->loads, job->reservations, job->n_loads, job->report.is_built);
 	info_touch(agent);
 	free_job(job);
 }
@@ -310,7 +341,16 @@ static struct tree_job *new_job(struct agent *agent)
 	job->threads = agent->settings.threads;
 	snprintf(job->dbroot, sizeof(job->dbroot), "%s/lio", agent->settings.run_dir);
 	job->roots = (struct lio_roots){ .configfs = agent->settings.configfs, .dbroot = job->dbroot };
+	snprintf(job->template_path, sizeof(job->template_path), "%s", agent->tree.template_path);
 	return job;
+}
+
+static bool only_adopts(const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->n_scope; i++)
+		if (!in_scope(tree->want, tree->n_want, tree->scope[i]))
+			return false;
+	return tree->n_want > tree->n_scope;
 }
 
 void tree_kick(struct agent *agent)
@@ -346,7 +386,10 @@ void tree_kick(struct agent *agent)
 	job = new_job(agent);
 	memcpy(job->scope, tree->want, sizeof(job->scope));
 	job->n_scope = tree->n_want;
-	job->loads = reservations_plan(agent, &job->n_loads, &job->reservations, &job->n_reservations);
+	job->in_place = tree->applied_version == agent->config->version && !tree->error[0];
+	job->adopts = job->in_place && only_adopts(tree);
+	if (!job->adopts)
+		job->loads = reservations_plan(agent, &job->n_loads, &job->reservations, &job->n_reservations);
 	tree->running = true;
 	work_start(agent->loop, "target", clock_now_ms() + DEADLINE_MS, run_job, job, job_done, job_late, agent);
 }

@@ -77,6 +77,12 @@ struct lio_report {
 int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int threads, struct strbuf *ret_plan,
 		  struct lio_report *ret_report, struct err *err) must_check;
 
+/* Opens the portals in scope that are not open yet, and does or looks at nothing else: a node that takes over another's portals in a tree
+ * that is in place answers after as many reads as there are portals, however many volumes there are. Else, and after an error:
+ * lio_reconcile(). A portal that cannot be had does not stop the others. Blocks; worker only; not beside lio_reconcile(). */
+int lio_open_portals(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots,
+		     struct lio_report *ret_report, struct err *err) must_check;
+
 /* One write that flips every volume of the group (its lu_gp) on this node: the state of the ports of `of_nodeid` as this node
  * reports and enforces it. Saying it again does nothing in the kernel (no unit attention). -ENOENT if the group has no
  * volume here yet. Get: if volumes differ (one was just built), the state that serves least. */

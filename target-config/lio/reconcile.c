@@ -23,30 +23,11 @@ static char *parent_of(const char *path)
 	return xasprintf("%.*s", (int)(strrchr(path, '/') - path), path);
 }
 
-/* plan_only: would the removals have taken it away by now? */
-static bool is_gone(const struct lio_run *run, const char *path)
-{
-	for (size_t i = 0; i < run->gone.n; i++) {
-		size_t len = strlen(run->gone.names[i]);
-
-		if (strncmp(path, run->gone.names[i], len) == 0 && (path[len] == '/' || path[len] == '\0'))
-			return true;
-	}
-	return false;
-}
-
 static int read_attr(const struct lio_run *run, const char *path, enum lio_form form, char **ret_value)
 {
-	if (is_gone(run, path))
+	if (lio_is_gone(run, path))
 		return -ENOENT;
 	return lio_read_attr(run->tree->cfs, run->tree->root, path, form, ret_value);
-}
-
-static bool exists(const struct lio_run *run, const char *path)
-{
-	_cleanup_free_ char *full = lio_path(run->tree->root, path);
-
-	return !is_gone(run, path) && run->tree->cfs->ops->exists(run->tree->cfs, full);
 }
 
 static void defer(struct lio_run *run, const struct lio_object *object, const char *got)
@@ -233,7 +214,7 @@ static int ensure_group_state(struct lio_run *run, const struct lio_object *obje
 
 static int ensure_link(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
-	bool gone = is_gone(run, object->path);
+	bool gone = lio_is_gone(run, object->path);
 	int rc = gone ? 0 : lio_link_leads_to(run, object->path, object->value), standin = 0;
 
 	if (rc == 1)
@@ -251,7 +232,7 @@ static int ensure(struct lio_run *run, const struct lio_object *object, struct e
 {
 	switch (object->kind) {
 	case LIO_DIR:
-		return exists(run, object->path) ? 0 : lio_do_mkdir(run, object->path, err);
+		return lio_ensure_dir(run, object->path, err);
 	case LIO_ATTR:
 		return ensure_attr(run, object, err);
 	case LIO_LINK:
@@ -334,7 +315,7 @@ static size_t count_missing_links(const struct lio_run *run)
 	for (size_t i = 0; i < run->tree->n; i++) {
 		const struct lio_object *object = &run->tree->objects[i];
 
-		n += object->kind == LIO_LINK && object->stage == LIO_STAGE_LUN && !exists(run, object->path);
+		n += object->kind == LIO_LINK && object->stage == LIO_STAGE_LUN && !lio_exists(run, object->path);
 	}
 	return n;
 }
@@ -363,6 +344,31 @@ static void index_tree(struct lio_run *run)
 		run->by_path[i] = &run->tree->objects[i];
 	if (run->tree->n > 1)
 		qsort(run->by_path, run->tree->n, sizeof(*run->by_path), object_by_path);
+}
+
+/* The error that the run goes on after, once there is no other. */
+static int finish(const struct lio_run *run, int rc, struct lio_report *ret_report, struct err *err)
+{
+	if (ret_report)
+		*ret_report = run->report;
+	if (rc < 0 || !run->soft_err.code)
+		return rc;
+	if (err)
+		*err = run->soft_err;
+	return run->soft_err.code;
+}
+
+int lio_open_portals(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots,
+		     struct lio_report *ret_report, struct err *err)
+{
+	struct lio_tree *tree = lio_tree_build_portals(config, scope, roots);
+	struct lio_run run = {
+		.tree = tree, .threads = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .report = { .n_objects = tree->n },
+	};
+	int rc = build(&run, err);
+
+	lio_tree_free(tree);
+	return finish(&run, rc, ret_report, err);
 }
 
 int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int threads, struct strbuf *ret_plan,
@@ -396,13 +402,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	run.report.is_built = rc == 0;
 	if (rcu_before)
 		(void)tree->cfs->ops->write(tree->cfs, RCU_EXPEDITED, rcu_before);
-	if (rc == 0 && run.soft_err.code) {
-		if (err)
-			*err = run.soft_err;
-		rc = run.soft_err.code;
-	}
-	if (ret_report)
-		*ret_report = run.report;
+	rc = finish(&run, rc, ret_report, err);
 	free(rcu_before);
 	lio_removal_free(removal);
 	name_set_done(&run.exported);

@@ -42,6 +42,11 @@ int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err) must_ch
 int lio_do_link(struct lio_run *run, const char *path, const char *to, struct err *err) must_check;
 int lio_do_unlink(struct lio_run *run, const char *path, struct err *err) must_check;
 
+/* plan_only: would the removals have taken it away by now? */
+bool lio_is_gone(const struct lio_run *run, const char *path);
+bool lio_exists(const struct lio_run *run, const char *path);
+int lio_ensure_dir(struct lio_run *run, const char *path, struct err *err) must_check;
+
 /* 1: the link leads to `to` (below the root), 0: it does not or there is none; negative errno: cannot tell. */
 int lio_link_leads_to(const struct lio_run *run, const char *path, const char *to) must_check;
 

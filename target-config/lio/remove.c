@@ -372,7 +372,6 @@ static void find_groups(struct lio_run *run, struct lio_removal *removal, const 
 static void find_backstores(struct lio_run *run, struct lio_removal *removal)
 {
 	_cleanup_names_ struct names volumes = list(run, LIO_HBA, CFS_DIR);
-	_cleanup_free_ char *hba = lio_path(run->tree->root, LIO_HBA);
 
 	for (size_t i = 0; i < volumes.n; i++) {
 		_cleanup_free_ char *backstore = xasprintf("%s/%s", LIO_HBA, volumes.names[i]);
@@ -381,7 +380,7 @@ static void find_backstores(struct lio_run *run, struct lio_removal *removal)
 			step(removal, REMOVE_BACKSTORE, backstore);
 		find_groups(run, removal, backstore);
 	}
-	if (!is_wanted(run, LIO_HBA) && run->tree->cfs->ops->exists(run->tree->cfs, hba))
+	if (!is_wanted(run, LIO_HBA) && lio_exists(run, LIO_HBA))
 		step(removal, REMOVE_HBA, LIO_HBA);
 }
 
@@ -410,10 +409,20 @@ static void drop_stale_from_exported(struct lio_run *run)
 	run->exported = left;
 }
 
+/* Frees it unless all could be looked at. */
+static int check_observed(const struct lio_run *run, struct lio_removal *removal, struct err *err)
+{
+	if (run->observe_rc == 0)
+		return 0;
+	lio_removal_free(removal);
+	return err_errno(err, run->observe_rc, "cannot look at all of %s", run->tree->root);
+}
+
 int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size_t *ret_waits, struct err *err)
 {
 	struct lio_removal *removal = xcalloc(1, sizeof(*removal));
 	size_t n_waits = 0;
+	int rc;
 
 	for_each_our_tpg(run, NULL, find_exported);
 	name_set_sort(&run->exported);
@@ -422,10 +431,9 @@ int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size
 	find_targets(run, removal);
 	find_backstores(run, removal);
 	find_lu_gps(run, removal);
-	if (run->observe_rc < 0) {
-		lio_removal_free(removal);
-		return err_errno(err, run->observe_rc, "cannot look at all of %s", run->tree->root);
-	}
+	rc = check_observed(run, removal, err);
+	if (rc < 0)
+		return rc;
 	drop_stale_from_exported(run);
 	for (size_t i = 0; i < removal->n; i++) {
 		n_waits += removal->steps[i].stage == REMOVE_LUN || removal->steps[i].stage == REMOVE_GROUP;
@@ -453,10 +461,10 @@ static void find_standin_luns(struct lio_run *run, void *ctx, const char *tpg)
 int lio_removal_plan_standins(struct lio_run *run, struct lio_removal **ret_removal, struct err *err)
 {
 	struct lio_removal *removal = xcalloc(1, sizeof(*removal));
-	_cleanup_free_ char *hba = lio_path(run->tree->root, LIO_STANDINS);
 	_cleanup_names_ struct names volumes = { 0 };
+	int rc;
 
-	if (run->tree->cfs->ops->exists(run->tree->cfs, hba)) {
+	if (lio_exists(run, LIO_STANDINS)) {
 		for_each_our_tpg(run, removal, find_standin_luns);
 		volumes = list(run, LIO_STANDINS, CFS_DIR);
 		for (size_t i = 0; i < volumes.n; i++) {
@@ -466,12 +474,10 @@ int lio_removal_plan_standins(struct lio_run *run, struct lio_removal **ret_remo
 		}
 		step(removal, REMOVE_HBA, LIO_STANDINS);
 	}
-	if (run->observe_rc < 0) {
-		lio_removal_free(removal);
-		return err_errno(err, run->observe_rc, "cannot look at all of %s", run->tree->root);
-	}
-	*ret_removal = removal;
-	return 0;
+	rc = check_observed(run, removal, err);
+	if (rc == 0)
+		*ret_removal = removal;
+	return rc;
 }
 
 void lio_removal_free(struct lio_removal *removal)

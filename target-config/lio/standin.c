@@ -39,13 +39,6 @@ int lio_link_leads_to_standin(const struct lio_run *run, const char *path)
 	return lio_is_standin_lun(to);
 }
 
-static int ensure_dir(struct lio_run *run, const char *path, struct err *err)
-{
-	_cleanup_free_ char *full = lio_path(run->tree->root, path);
-
-	return run->tree->cfs->ops->exists(run->tree->cfs, full) ? 0 : lio_do_mkdir(run, path, err);
-}
-
 static int ensure_value(struct lio_run *run, const char *dir, const char *name, enum lio_form form, const char *value, struct err *err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
@@ -68,7 +61,7 @@ static int ensure_device(struct lio_run *run, const char *volume, struct err *er
 	_cleanup_free_ char *control = xasprintf("%s/control", dir);
 	const struct lio_object *serial = lio_wanted(run, serial_path);
 	_cleanup_free_ char *enabled = NULL;
-	int rc = ensure_dir(run, dir, err);
+	int rc = lio_ensure_dir(run, dir, err);
 
 	if (rc == 0)
 		rc = lio_read_attr(run->tree->cfs, run->tree->root, enable, LIO_FORM_PLAIN, &enabled);
@@ -92,7 +85,7 @@ static int ensure_lun(struct lio_run *run, const char *dir, const char *volume, 
 {
 	_cleanup_free_ char *device = xasprintf("%s/%s", LIO_STANDINS, volume);
 	_cleanup_free_ char *link = xasprintf("%s/%s", dir, volume);
-	int rc = ensure_dir(run, dir, err);
+	int rc = lio_ensure_dir(run, dir, err);
 
 	if (rc == 0)
 		rc = lio_link_leads_to(run, link, device);
@@ -172,7 +165,7 @@ int lio_standins_raise(struct lio_run *run, struct err *err)
 			*array_push(standins.links, standins.n, standins.cap) = object;
 	}
 	if (standins.n)
-		rc = ensure_dir(run, LIO_STANDINS, err);
+		rc = lio_ensure_dir(run, LIO_STANDINS, err);
 	if (rc == 0)
 		rc = parallel_runs(standins.n, run->threads, is_of_volume, stand_in_for, &standins, err);
 	free(standins.links);

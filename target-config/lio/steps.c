@@ -112,6 +112,24 @@ int lio_read_attr(struct cfs *cfs, const char *root, const char *path, enum lio_
 	return 0;
 }
 
+bool lio_is_gone(const struct lio_run *run, const char *path)
+{
+	for (size_t i = 0; i < run->gone.n; i++) {
+		size_t len = strlen(run->gone.names[i]);
+
+		if (strncmp(path, run->gone.names[i], len) == 0 && (path[len] == '/' || path[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+bool lio_exists(const struct lio_run *run, const char *path)
+{
+	_cleanup_free_ char *full = lio_path(run->tree->root, path);
+
+	return !lio_is_gone(run, path) && run->tree->cfs->ops->exists(run->tree->cfs, full);
+}
+
 int lio_link_leads_to(const struct lio_run *run, const char *path, const char *to)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
@@ -159,6 +177,11 @@ int lio_do_mkdir(struct lio_run *run, const char *path, struct err *err)
 	note(run, false, "mkdir", path, NULL);
 	rc = run->plan_only ? 0 : cfs->ops->mkdir(cfs, full);
 	return rc < 0 && rc != -EEXIST ? err_errno(err, rc, "cannot make %s", full) : 0;
+}
+
+int lio_ensure_dir(struct lio_run *run, const char *path, struct err *err)
+{
+	return lio_exists(run, path) ? 0 : lio_do_mkdir(run, path, err);
 }
 
 int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err)

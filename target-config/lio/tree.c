@@ -501,12 +501,29 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 	}
 }
 
-struct lio_tree *lio_tree_build(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots)
+static struct lio_tree *new_tree(const struct lio_roots *roots)
 {
 	struct lio_tree *tree = xcalloc(1, sizeof(*tree));
 
 	tree->root = xstrdup(roots->configfs);
 	tree->cfs = lio_cfs(roots);
+	return tree;
+}
+
+static void build_tpgs(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope)
+{
+	for (size_t t = 0; t < config->n_targets; t++) {
+		const struct config_target *target = &config->targets[t];
+
+		for_each_tpg(config, target, node)
+			build_tpg_stage(tree, config, scope, target, node->nodeid);
+	}
+}
+
+struct lio_tree *lio_tree_build(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots)
+{
+	struct lio_tree *tree = new_tree(roots);
+
 	tree->stage = LIO_STAGE_HBA;
 	build_groups(tree, config, scope->nodeid);
 	tree->stage = LIO_STAGE_BACKSTORE;
@@ -520,13 +537,17 @@ struct lio_tree *lio_tree_build(const struct config *config, const struct lio_sc
 	for (tree->stage = LIO_STAGE_ACL; tree->stage <= LIO_STAGE_ENABLE; tree->stage++) {
 		if (tree->stage == LIO_STAGE_MAPPED_LUN)
 			build_volumes(tree, config, scope);
-		for (size_t t = 0; t < config->n_targets; t++) {
-			const struct config_target *target = &config->targets[t];
-
-			for_each_tpg(config, target, node)
-				build_tpg_stage(tree, config, scope, target, node->nodeid);
-		}
+		build_tpgs(tree, config, scope);
 	}
+	return tree;
+}
+
+struct lio_tree *lio_tree_build_portals(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots)
+{
+	struct lio_tree *tree = new_tree(roots);
+
+	for (tree->stage = LIO_STAGE_PORTAL; tree->stage <= LIO_STAGE_ENABLE; tree->stage++)
+		build_tpgs(tree, config, scope);
 	return tree;
 }
 

@@ -77,6 +77,9 @@ struct lio_tree {
 	unsigned int chain;
 };
 
+/* The last stages of lio_tree_build() alone: not for lio_reconcile(), which would take all the rest away. */
+struct lio_tree *lio_tree_build_portals(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots);
+
 const char *lio_stage_name(enum lio_stage stage);
 
 /* Serialises whoever reads ALUA states to write them elsewhere or moves volumes between lu_gps against lio_alua_set():

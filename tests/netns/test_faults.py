@@ -120,8 +120,9 @@ def test_owner_disk_fails_as_it_is_cut_off(storage, nodes):
     wait_until(lambda: any("lacks writes" in e for e in n3.agent.member("n1")["errors"]), PATIENCE_S, "status says why")
     time.sleep(LONGER_THAN_TOKEN_S)
     assert not storage.gates_of("g1")
-    broken.release()
     storage.boot(n2)
+    n3.agent.wait_states(n2="up")
+    broken.release()  # earlier, and a node that is still starting may be fenced, as is right
     storage.settle(g1="n2")
     assert n1.run(["test", "-e", "/var/lib/lunward/behind-g1"], check=False).returncode != 0
 

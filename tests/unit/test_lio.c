@@ -501,6 +501,77 @@ static void portals_are_adopted_and_given_back(void **state)
 	fixture_free(config);
 }
 
+static int open_portals(struct world *world, const struct config *config, const uint32_t *portals_of, size_t n_portals_of,
+			struct lio_report *ret_report)
+{
+	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n_portals_of };
+
+	return lio_open_portals(config, &scope, &world->roots, ret_report, NULL);
+}
+
+/* The short way to adopted portals ends where the long one does, and costs the same with many volumes. */
+static void opening_portals_looks_at_nothing_else(void **state)
+{
+	size_t looks[2];
+
+	(void)state;
+	for (int many = 0; many <= 1; many++) {
+		struct config *config = fixture_many(many ? 100 : 1);
+		struct world *world = new_world(false);
+		struct lio_report report;
+		size_t before;
+
+		reconcile(world, config, only_1, 1);
+		before = fake_changes(world->fake);
+		assert_int_equal(open_portals(world, config, both, 2, &report), 0);
+		assert_int_equal(report.n_writes, 2); /* np and enable */
+		assert_int_equal(fake_changes(world->fake), before + 2);
+		looks[many] = report.n_objects;
+		assert_settled(world, config, both, 2);
+		assert_int_equal(open_portals(world, config, both, 2, &report), 0);
+		assert_int_equal(report.n_writes, 0);
+		free_world(world);
+		fixture_free(config);
+	}
+	assert_int_equal(looks[0], looks[1]);
+}
+
+/* Broken off at any step: the long way goes on from there. */
+static void survives_faults_while_opening_portals(void **state)
+{
+	struct config *config = fixture_config(FIXTURE_ISER);
+	bool failed = true;
+
+	(void)state;
+	for (long nth = 1; failed; nth++) {
+		struct world *world = new_world(false);
+		int rc;
+
+		reconcile(world, config, only_1, 1);
+		fake_fail_nth(world->fake, nth);
+		rc = open_portals(world, config, both, 2, NULL);
+		failed = fake_failed(world->fake);
+		assert_int_equal(rc, failed ? -EIO : 0);
+		fake_fail_nth(world->fake, 0);
+		reconcile(world, config, both, 2);
+		assert_settled(world, config, both, 2);
+		free_world(world);
+	}
+	fixture_free(config);
+}
+
+static void no_portals_without_a_tree(void **state)
+{
+	struct config *config = fixture_config(0);
+	struct world *world = new_world(false);
+
+	(void)state;
+	assert_int_equal(open_portals(world, config, both, 2, NULL), -ENOENT);
+	assert_int_equal(fake_changes(world->fake), 0);
+	free_world(world);
+	fixture_free(config);
+}
+
 /* isert_wait_conn() would hang on a command that fails under it; TCP would not. */
 static void iser_is_taken_down_when_hosts_are_quiet(void **state)
 {
@@ -1027,6 +1098,9 @@ int main(void)
 		cmocka_unit_test(an_unfinished_volume_is_passed_over),
 		cmocka_unit_test(a_lost_group_takes_its_siblings_state),
 		cmocka_unit_test(portals_are_adopted_and_given_back),
+		cmocka_unit_test(opening_portals_looks_at_nothing_else),
+		cmocka_unit_test(survives_faults_while_opening_portals),
+		cmocka_unit_test(no_portals_without_a_tree),
 		cmocka_unit_test(iser_is_taken_down_when_hosts_are_quiet),
 		cmocka_unit_test(unmanaged_address_is_not_adopted),
 		cmocka_unit_test(documents_change),
