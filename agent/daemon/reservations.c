@@ -365,14 +365,25 @@ bool rvolume_may_mislead(const struct rvolume *v)
 	return rvolume_is_behind(v) && (v->differs || !v->knows || pr_table_compare(&v->known, &v->cluster).reservation);
 }
 
-/*
- * The whole group has to go into transition for it. Not where the kernel only lacks a reservation: it is loaded at once, and what could be
- * misled until then is a RELEASE of that moment; while hosts that go from volume to volume, each time registering all their paths and
- * reserving, would be turned away from the next volume by the reservation of the one before.
- */
-static bool is_to_refuse(const struct rvolume *v)
+static bool is_held_through_here(const struct reservations *r, const struct rvolume *v)
 {
-	return rvolume_may_mislead(v) && (v->differs || !v->knows || v->known.type);
+	const struct tree *tree = &r->agent->tree;
+
+	for (size_t i = 0; i < tree->n_scope; i++) {
+		if (pr_table_holds_through(&v->cluster, tree->scope[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The whole group has to go into transition for it. Not where the kernel only lacks a reservation that nobody has by a path of this node: all it
+ * could answer without a write is RELEASE, with GOOD, which is right then. For hosts that go from volume to volume, each time registering all
+ * their paths and reserving, would be turned away from the next volume by the reservation of the one before.
+ */
+static bool is_to_refuse(const struct reservations *r, const struct rvolume *v)
+{
+	return rvolume_may_mislead(v) && (v->differs || !v->knows || v->known.type || is_held_through_here(r, v));
 }
 
 bool reservations_refuse(const struct agroup *group)
@@ -382,7 +393,7 @@ bool reservations_refuse(const struct agroup *group)
 	for (size_t i = 0; is_needed(group->agent) && i < r->n; i++) {
 		const struct rvolume *v = r->volumes[i];
 
-		if (is_of(v, group) && (rvolume_place(r, v) == PLACE_OTHER ? is_to_refuse(v) || questions_moving(r, v) : questions_debt(r, v)))
+		if (is_of(v, group) && (rvolume_place(r, v) == PLACE_OTHER ? is_to_refuse(r, v) || questions_moving(r, v) : questions_debt(r, v)))
 			return true;
 	}
 	return false;

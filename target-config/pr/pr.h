@@ -63,6 +63,9 @@ void pr_table_copy(const struct pr_table *table, struct pr_table *ret);
 /* The same reservations: RTPIs, which LIO gives out anew, and what is loaded where do not count. */
 bool pr_table_equal(const struct pr_table *a, const struct pr_table *b);
 const struct pr_registration *pr_table_holder(const struct pr_table *table); /* NULL: none */
+/* A path through one of that node's ports has the reservation: the holder's, or with an all-registrants type any that is registered. What such
+ * a path releases is released; the RELEASE of any other is GOOD and does nothing (core_scsi3_emulate_pro_release()). */
+bool pr_table_holds_through(const struct pr_table *table, uint32_t nodeid);
 const char *pr_type_name(enum pr_type type); /* as people say it; "none" */
 
 /* One whole state as LIO writes it, or pr_table_print(): lines and one NUL at the end. Anything else is refused and *ret left alone: -EINVAL with what

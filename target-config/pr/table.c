@@ -88,6 +88,19 @@ const struct pr_registration *pr_table_holder(const struct pr_table *table)
 	return NULL;
 }
 
+bool pr_table_holds_through(const struct pr_table *table, uint32_t nodeid)
+{
+	bool all = table->type == PR_TYPE_WRITE_EXCLUSIVE_ALL || table->type == PR_TYPE_EXCLUSIVE_ACCESS_ALL;
+
+	for (size_t i = 0; table->type && i < table->n; i++) {
+		const struct pr_registration *r = &table->registrations[i];
+
+		if ((all || r->holder) && r->tpgt == nodeid)
+			return true;
+	}
+	return false;
+}
+
 static bool same_reservation(const struct pr_table *a, const struct pr_table *b)
 {
 	const struct pr_registration *x = pr_table_holder(a), *y = pr_table_holder(b);

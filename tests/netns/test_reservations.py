@@ -19,9 +19,11 @@ HOST = "iqn.2026-11.org.example:h1"
 LUN = {"v1": 0, "v2": 1, **{f"v{i}": i for i in range(3, 9)}}  # s1 has 2
 CUTS = int(os.environ.get("CUTS", "3"))
 WINDOW_S = 0.010
-DEVICE = "/sys/kernel/config/target/core/iblock_7731"
+CONFIGFS = "/sys/kernel/config/target"
+DEVICE = f"{CONFIGFS}/core/iblock_7731"
+STANDIN_LUN = 1 << 20
 TRANSITION, STANDBY = "15", "2"
-TYPE_NAMES = {1: "Write Exclusive Access", 5: "Write Exclusive Access, Registrants Only"}
+TYPE_NAMES = {1: "Write Exclusive Access", 5: "Write Exclusive Access, Registrants Only", 7: "Write Exclusive Access, All Registrants"}
 
 # One command of LIO's: open, write once, say what came of it and how long it took.
 WRITER = """
@@ -77,12 +79,26 @@ class Kernel:
         shown = storage.nodes[0].agent.lunward("config", "show", "--format", "json", check=True).stdout
         self.serial = json.loads(shown)["document"]["volumes"][volume]["serial"]
 
-    def configfs(self, op, path, arg=""):
+    def target(self, op, path, arg=""):
         with socket.socket(socket.AF_UNIX) as s, s.makefile("rw") as f:
             s.connect(self.node.configfs_socket)
-            f.write(json.dumps({"op": op, "path": f"{DEVICE}/{self.volume}/{path}", "arg": arg}) + "\n")
+            f.write(json.dumps({"op": op, "path": path, "arg": arg}) + "\n")
             f.flush()
             return json.loads(f.readline())
+
+    def configfs(self, op, path, arg=""):
+        return self.target(op, f"{DEVICE}/{self.volume}/{path}", arg)
+
+    def keep_from_loading(self):
+        """Another hand's device sits where the volume's stand-in would go; returns what takes it away."""
+        other, luns = f"{CONFIGFS}/core/rd_mcp_1/other", f"{CONFIGFS}/iscsi/{TARGET}/tpgt_{self.node.nodeid}/lun"
+        for lun in self.target("dirs", luns)["names"]:
+            if self.target("links", f"{luns}/{lun}")["names"] == [self.volume]:
+                place = f"{luns}/lun_{STANDIN_LUN + int(lun.split('_')[1])}"
+        for op, path, arg in (("mkdir", f"{CONFIGFS}/core/rd_mcp_1", ""), ("mkdir", other, ""), ("write", f"{other}/control", "rd_pages=1"),
+                              ("write", f"{other}/enable", "1"), ("mkdir", place, ""), ("symlink", f"{place}/other", other)):
+            assert self.target(op, path, arg)["rc"] == 0, (op, path)
+        return lambda: [self.target("unlink", f"{place}/other"), self.target("rmdir", place)]
 
     def loaded(self):
         return self.configfs("read", "pr/res_aptpl_metadata").get("text", "")
@@ -287,6 +303,38 @@ def test_one_table(storage):
     session = Session(n1)
     rc, took_ms = k1.command((b, 2, 5), (a, 7, 0))
     assert session.is_cut() and took_ms < 5000
+    storage.check_safe()
+
+
+@pytest.mark.parametrize("storage", [3], indirect=True)
+def test_a_path_that_holds_waits_for_its_kernel(storage):
+    """A kernel that has not got the reservation answers RELEASE with GOOD. That is right for a path that does not hold it; one that does is
+    told to wait, and nobody else."""
+    storage.up()
+    n1, n2, _ = storage.nodes
+    start_keepers(storage, n1, n2)
+    k1, k2 = Kernel(storage, n1, "v1"), Kernel(storage, n2, "v1")
+    a, b = Path(n1), Path(n2, "00023d000002")
+    assert k1.command((a, 1, 0))[0] == 0
+    in_step(n2)
+    assert k2.command((a, 1, 0), (b, 2, 0))[0] == 0
+    for to in ("n2", "n1"):  # then both kernels have both
+        wait_until(lambda: n1.agent.lunward("move", "g1", to).returncode == 0, PATIENCE_S, f"g1 at {to}")
+        in_step(n1)
+        in_step(n2)
+    wait_until(lambda: not any(r["waits_for_move"] for r in table(n1)["registrations"]), PATIENCE_S, "n1 has said what it has")
+    wait_until(lambda: k2.state() == STANDBY, PATIENCE_S, "n2 in standby")
+
+    let_it = k2.keep_from_loading()
+    assert k1.command((a, 1, 5), (b, 2, 0))[0] == 0
+    wait_until(lambda: any("cannot link" in e for e in n1.agent.member("n2")["errors"]), PATIENCE_S, "n2 has tried")
+    assert k2.state() == STANDBY
+    assert k1.command((a, 1, 0), (b, 2, 0))[0] == k1.command((a, 1, 7), (b, 2, 0))[0] == 0
+    wait_until(lambda: k2.state() == TRANSITION, PATIENCE_S, "hosts of n2 wait")
+    let_it()
+    in_step(n2)
+    wait_until(lambda: k2.state() == STANDBY, PATIENCE_S, "and no longer")
+    assert "res_type=7," in k2.loaded()
     storage.check_safe()
 
 

@@ -201,6 +201,29 @@ static void bounds_hold(void **unused)
 	assert_int_equal(parse_fails(text.s, text.len + 1), -E2BIG);
 }
 
+/* Whose RELEASE does something. */
+static void a_reservation_is_held_through_ports(void **unused)
+{
+	_cleanup_pr_table_ struct pr_table table = parse(two), none = { 0 };
+	struct pr_registration *holder = NULL, *other = NULL;
+
+	(void)unused;
+	assert_int_equal(table.n, 2);
+	for (size_t i = 0; i < table.n; i++)
+		*(table.registrations[i].holder ? &holder : &other) = &table.registrations[i];
+	holder->tpgt = 1;
+	other->tpgt = 2;
+	for (int all = 0; all <= 1; all++) {
+		table.type = all ? PR_TYPE_WRITE_EXCLUSIVE_ALL : PR_TYPE_WRITE_EXCLUSIVE_REGISTRANTS;
+		assert_true(pr_table_holds_through(&table, 1));
+		assert_int_equal(pr_table_holds_through(&table, 2), all);
+		assert_false(pr_table_holds_through(&table, 3));
+	}
+	assert_false(pr_table_holds_through(&none, 1));
+	table.type = PR_TYPE_NONE;
+	assert_false(pr_table_holds_through(&table, 1));
+}
+
 static void the_kernels_listing_is_compared(void **unused)
 {
 	static const char listing[] =
@@ -704,6 +727,7 @@ int main(void)
 		cmocka_unit_test(what_lio_does_not_write_is_refused),
 		cmocka_unit_test(a_cut_text_is_refused),
 		cmocka_unit_test(bounds_hold),
+		cmocka_unit_test(a_reservation_is_held_through_ports),
 		cmocka_unit_test(the_kernels_listing_is_compared),
 		cmocka_unit_test(the_kernels_reservation_is_compared),
 		cmocka_unit_test(a_state_on_the_way_to_the_listed_one_is_known),
