@@ -90,6 +90,14 @@ static void compare_tpg(const struct foreign *foreign, const struct foreign_tpg 
 	compare(foreign, tpg->object, tpg->parameters, json_object_get(settings->others, param), of_parameters);
 }
 
+static void compare_acl(const struct foreign *foreign, const struct foreign_acl *acl, const struct settings *settings, uint32_t nodeid)
+{
+	const char *iqn = foreign->tpgs[acl->tpg].iqn;
+	_cleanup_free_ char *attrib = xasprintf("iscsi/%s/tpgt_%u/acls/%s/attrib", iqn ?: "", nodeid, acl->initiator);
+
+	compare(foreign, acl->object, acl->attributes, json_object_get(settings->others, attrib), of_acls);
+}
+
 void foreign_compare(const struct foreign *foreign, const struct config *config, uint32_t nodeid)
 {
 	struct settings settings;
@@ -107,7 +115,7 @@ void foreign_compare(const struct foreign *foreign, const struct config *config,
 	}
 	for (size_t i = 0; i < foreign->n_acls; i++) {
 		if (foreign->acls[i].initiator)
-			compare(foreign, foreign->acls[i].object, foreign->acls[i].attributes, NULL, of_acls);
+			compare_acl(foreign, &foreign->acls[i], &settings, nodeid);
 	}
 	settings_done(&settings);
 }

@@ -37,6 +37,15 @@ static char *device_of(const struct config_volume *volume)
 	return xstrdup(volume->device);
 }
 
+/* As LIO has them, but for the mark of what is Lunward's. */
+static json_t *parameters(const json_t *settings)
+{
+	json_t *out = json_deep_copy(settings);
+
+	json_object_del(out, "TargetAlias");
+	return out;
+}
+
 /* Numbers as rtslib writes them. */
 static json_t *attributes(const json_t *settings)
 {
@@ -153,7 +162,8 @@ static json_t *node_acls(const struct export *export, const struct config_target
 
 static json_t *target_object(const struct export *export, const struct config_target *target)
 {
-	_cleanup_free_ char *dir = xasprintf("iscsi/%s/tpgt_%u/attrib", target->iqn, export->node->nodeid);
+	_cleanup_free_ char *attrib = xasprintf("iscsi/%s/tpgt_%u/attrib", target->iqn, export->node->nodeid);
+	_cleanup_free_ char *param = xasprintf("iscsi/%s/tpgt_%u/param", target->iqn, export->node->nodeid);
 	struct lun_list luns = { 0 };
 	json_t *acls = node_acls(export, target, &luns), *lun_array = json_array();
 
@@ -163,9 +173,10 @@ static json_t *target_object(const struct export *export, const struct config_ta
 		json_array_append_new(lun_array, json_pack("{s:i, s:s}", "index", (int)i, "storage_object", path));
 	}
 	free(luns.list);
-	return json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:o, s:o, s:o}]}", "wwn", target->iqn, "fabric", "iscsi", "tpgs", "tag",
+	return json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:o, s:o, s:o, s:o}]}", "wwn", target->iqn, "fabric", "iscsi", "tpgs", "tag",
 			 (int)export->node->nodeid, "enable", 1, "luns", lun_array, "portals", portals(export, target), "node_acls", acls,
-			 "attributes", attributes(json_object_get(export->settings.others, dir)));
+			 "attributes", attributes(json_object_get(export->settings.others, attrib)), "parameters",
+			 parameters(json_object_get(export->settings.others, param)));
 }
 
 /* --- what rtslib has no word for ---*/

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/xalloc.h"
 #include "target-config/exchange/foreign.h"
+#include "target-config/model/config_json.h"
 #include "target-config/model/config_text.h"
 
 DEFINE_CLEANUP(struct config *, config_free);
@@ -365,12 +366,74 @@ static void add_portals(struct import *import, const struct foreign_tpg *tpg, co
 			      "it listens at all addresses, and the document names them: say --portal ADDRESS for each");
 }
 
+static size_t number_of(const json_t *parameters, const char *name)
+{
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
+		const json_t *value = json_object_get(parameters, name);
+
+		if (strcmp(config_parameter(i)->name, name) == 0)
+			return value ? (size_t)json_integer_value(value) : strtoul(config_parameter(i)->fallback, NULL, 10);
+	}
+	return 0;
+}
+
+/* What all ACLs of the portal group agree on; NULL: nothing. */
+static const json_t *of_all_acls(const struct import *import, const struct foreign_tpg *tpg, const char *name)
+{
+	const struct foreign *foreign = import->foreign;
+	const json_t *common = NULL;
+
+	for (size_t i = 0; i < foreign->n_acls; i++) {
+		const json_t *value = json_object_get(foreign->acls[i].attributes, name);
+
+		if (&foreign->tpgs[foreign->acls[i].tpg] != tpg || !foreign->acls[i].initiator)
+			continue;
+		if (!value || (common && !json_equal(common, value)))
+			return NULL;
+		common = value;
+	}
+	return common;
+}
+
+static const json_t *parameter_of(const struct import *import, const struct foreign_tpg *tpg, const struct config_parameter *parameter)
+{
+	switch (parameter->place) {
+	case CONFIG_PARAMETER_PARAM:
+		return json_object_get(tpg->parameters, parameter->name);
+	case CONFIG_PARAMETER_TPG_ATTRIB:
+		return json_object_get(tpg->attributes, parameter->name);
+	case CONFIG_PARAMETER_ACL_ATTRIB:
+		return of_all_acls(import, tpg, parameter->name);
+	}
+	return NULL;
+}
+
+/* What somebody chose. What the document has no word or no such value for is noted later, when all is compared. */
+static json_t *chosen_parameters(struct import *import, const struct foreign_tpg *tpg)
+{
+	json_t *chosen = json_object();
+
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
+		const struct config_parameter *parameter = config_parameter(i);
+		const json_t *value = parameter_of(import, tpg, parameter);
+		char number[24];
+		const char *text = value ? foreign_value_text(value, number) : parameter->fallback;
+		json_t *json = strcmp(text, parameter->fallback) != 0 ? config_parameter_json(i, text) : NULL;
+
+		if (json)
+			json_object_set_new(chosen, parameter->name, json);
+	}
+	if (number_of(chosen, "FirstBurstLength") > number_of(chosen, "MaxBurstLength")) /* no host may have that: RFC 7143, 13.14 */
+		json_object_set_new(chosen, "FirstBurstLength", json_integer((json_int_t)number_of(chosen, "MaxBurstLength")));
+	return chosen;
+}
+
 static void add_target(struct import *import, const struct foreign_tpg *tpg)
 {
 	json_t *target = json_object_get(section(import, "targets"), tpg->iqn);
 
 	if (!target) {
-		target = json_pack("{s:[]}", "portals");
+		target = json_pack("{s:[], s:o}", "portals", "parameters", chosen_parameters(import, tpg));
 		json_object_set_new(section(import, "targets"), tpg->iqn, target);
 	}
 	for (size_t i = 0; i < tpg->n_portals; i++)

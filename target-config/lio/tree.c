@@ -290,6 +290,19 @@ static uint16_t take_rtpi(struct rtpi_map *map, const char *iqn, uint32_t nodeid
 	return (uint16_t)rtpi;
 }
 
+/* All of them, so that all nodes have the same, and what leaves the document is the default again. They are of the next login. */
+static void add_parameters(struct lio_tree *tree, const struct config_target *target, enum config_parameter_place place, const char *of,
+			   const char *subdir)
+{
+	char *dir = xasprintf("%s/%s", of, subdir);
+
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
+		if (config_parameter(i)->place == place)
+			add_attr(tree, NULL, dir, config_parameter(i)->name, config_target_parameter(target, i), 0);
+	}
+	free(dir);
+}
+
 static void build_tpg(struct lio_tree *tree, const struct config *config, const struct config_target *target, uint32_t nodeid,
 		      uint16_t rtpi)
 {
@@ -307,6 +320,8 @@ static void build_tpg(struct lio_tree *tree, const struct config *config, const 
 
 	add(tree, LIO_DIR, NULL, xstrdup(dir));
 	add_attr(tree, NULL, dir, "param/TargetAlias", LIO_TARGET_ALIAS, 0);
+	add_parameters(tree, target, CONFIG_PARAMETER_PARAM, dir, "param");
+	add_parameters(tree, target, CONFIG_PARAMETER_TPG_ATTRIB, dir, "attrib");
 	/* Not per host: unknown initiators must meet the strict default. Hosts without CHAP are let in by their ACL. */
 	add_attr(tree, NULL, attrib, "authentication", chap_on_target(config, target) ? "1" : "0", 0);
 	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
@@ -357,7 +372,7 @@ static void add_chap(struct lio_tree *tree, const char *auth, const char *name, 
 }
 
 /* Names and secrets come before attrib/authentication; until that is written the ACL inherits the TPG's, which is strict. */
-static void build_acl(struct lio_tree *tree, const struct config_host *host, const char *acl)
+static void build_acl(struct lio_tree *tree, const struct config_target *target, const struct config_host *host, const char *acl)
 {
 	char *auth = xasprintf("%s/auth", acl);
 
@@ -367,6 +382,7 @@ static void build_acl(struct lio_tree *tree, const struct config_host *host, con
 	add_chap(tree, auth, "userid_mutual", host->mutual_chap.user);
 	add_chap(tree, auth, "password_mutual", host->mutual_chap.password);
 	add_attr(tree, NULL, acl, "attrib/authentication", host->chap.user ? "1" : "0", 0);
+	add_parameters(tree, target, CONFIG_PARAMETER_ACL_ATTRIB, acl, "attrib");
 	free(auth);
 }
 
@@ -381,7 +397,7 @@ static void build_acls(struct lio_tree *tree, const struct config *config, const
 			char *acl = lio_acl_dir(target->iqn, nodeid, host->initiators[i]);
 
 			next_chain(tree);
-			build_acl(tree, host, acl);
+			build_acl(tree, target, host, acl);
 			free(acl);
 		}
 	}

@@ -105,10 +105,13 @@ struct config_portal {
 	unsigned int transports; /* default tcp; iser is never without tcp: its listener is a switch on the tcp one */
 };
 
+#define CONFIG_PARAMETERS 18 /* of iSCSI: config_parameter() */
+
 struct config_target {
 	char *iqn;
 	struct config_portal *portals; /* ascending nodeid, address, port */
 	size_t n_portals;
+	char *parameters[CONFIG_PARAMETERS]; /* in LIO's words; NULL: not said, config_target_parameter() */
 };
 
 struct config_chap {
@@ -203,6 +206,18 @@ const struct config_group *config_group_by_name(const struct config *config, con
 const struct config_volume *config_volume_by_name(const struct config *config, const char *name);
 const struct config_pool *config_pool_by_name(const struct config *config, const char *name);
 const struct config_target *config_target_by_iqn(const struct config *config, const char *iqn);
+enum config_parameter_place { /* in the kernel's target */
+	CONFIG_PARAMETER_PARAM,	     /* <portal group>/param */
+	CONFIG_PARAMETER_TPG_ATTRIB, /* <portal group>/attrib */
+	CONFIG_PARAMETER_ACL_ATTRIB, /* attrib of each of its ACLs */
+};
+struct config_parameter {
+	const char *name, *fallback; /* LIO's own default */
+	enum config_parameter_place place;
+};
+const struct config_parameter *config_parameter(size_t i); /* i < CONFIG_PARAMETERS */
+/* The document's, or the default. */
+const char *config_target_parameter(const struct config_target *target, size_t i);
 const struct config_host *config_host_by_name(const struct config *config, const char *name);
 /* The words of the document, "storage", "drbd" ... */
 const char *config_role_name(enum config_role role);

@@ -369,7 +369,11 @@ static void describe_target(struct strbuf *line, const struct config *config, co
 	for (size_t i = 0; i < target->n_portals; i++)
 		strbuf_addf(line, "%s%s:%u on %s", i ? ", " : "", target->portals[i].address, target->portals[i].port,
 			    config_node_name(config, target->portals[i].nodeid));
-	strbuf_addf(line, "%s)", target->n_portals ? "" : "no portals");
+	strbuf_add(line, target->n_portals ? "" : "no portals");
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++)
+		if (target->parameters[i])
+			strbuf_addf(line, ", %s %s", config_parameter(i)->name, target->parameters[i]);
+	strbuf_add(line, ")");
 }
 
 static bool are_portals_equal(const struct config_portal *a, const struct config_portal *b)
@@ -393,6 +397,14 @@ static void change_portal(struct changes *changes, const char *what, const struc
 		    config_node_name(config, portal->nodeid), what);
 }
 
+/* Said and not said differ, though it is the same today. */
+static void change_parameter(struct changes *changes, const struct config_parameter *parameter, const char *old, const char *new_text)
+{
+	if (!is_text_equal(old, new_text))
+		strbuf_addf(next_change(changes), "%s %s%s -> %s%s", parameter->name, old ?: parameter->fallback, old ? "" : " (default)",
+			    new_text ?: parameter->fallback, new_text ? "" : " (default)");
+}
+
 static void change_target(struct diff *diff, const void *x, const void *y)
 {
 	const struct config_target *old = x, *target = y;
@@ -410,6 +422,8 @@ static void change_target(struct diff *diff, const void *x, const void *y)
 		else if (!are_portals_equal(before, portal))
 			change_portal(&changes, "changed", diff->new_config, portal);
 	}
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++)
+		change_parameter(&changes, config_parameter(i), old->parameters[i], target->parameters[i]);
 	end_changes(&changes);
 }
 

@@ -145,6 +145,8 @@ static void free_target(struct config_target *target)
 		free(target->portals[i].address);
 		free(target->portals[i].interface);
 	}
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++)
+		free(target->parameters[i]);
 	free(target->portals);
 	free(target->iqn);
 }

@@ -22,6 +22,9 @@ int config_check_change(const struct config *old, const struct config *config, s
 int config_refuse(struct err *err, const char *section, const char *name, const char *key, const char *fmt, ...)
 	printf_like(5, 6);
 
+/* ", "parameters": {...}" if there are any. */
+void config_print_parameters(struct strbuf *sb, const struct config_target *target);
+
 /* The element of that name in an array whose elements start with a `char *name` and are sorted by it. */
 const void *config_find_named(const void *array, size_t n, size_t item_size, const char *name);
 int config_compare_names(const void *a, const void *b);

@@ -59,6 +59,9 @@ int reader_expect_array(struct reader *r, json_t *value, size_t max) must_check;
 /* The string itself, or NULL after a refusal. */
 const char *reader_expect_text(struct reader *r, json_t *value) must_check;
 
+/* The value of a document that config_target_parameter() gives back as `text`; NULL: the parameter has no such value. */
+json_t *config_parameter_json(size_t i, const char *text) must_check;
+
 /* Appends ".key" or, for what is no plain word, "[\"key\"]". */
 void path_add_key(struct strbuf *path, const char *key);
 

@@ -160,7 +160,9 @@ static void add_target(struct strbuf *sb, const struct config *config, const str
 		strbuf_add(sb, i ? ",\n      " : "\n      ");
 		add_portal(sb, config, &target->portals[i]);
 	}
-	strbuf_add(sb, "]}");
+	strbuf_add(sb, "]");
+	config_print_parameters(sb, target);
+	strbuf_add(sb, "}");
 }
 
 static void add_chap(struct strbuf *sb, const char *key, const struct config_chap *chap, bool secrets)

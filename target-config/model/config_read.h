@@ -38,6 +38,9 @@ int config_read_section(struct reader *r, const struct config_section *section, 
 reader_fn config_read_fencing, config_read_nodes, config_read_pools, config_read_groups, config_read_volumes;
 reader_fn config_read_targets, config_read_hosts, config_read_host_groups, config_read_mappings;
 
+reader_fn config_read_parameters;     /* char *[CONFIG_PARAMETERS] */
+int config_check_parameters(struct reader *r, const struct config_target *target) must_check;
+
 reader_fn config_read_address;        /* char *, numeric, canonical */
 reader_fn config_read_node_reference; /* uint32_t, the id of a storage node */
 /* const struct config_<kind> *, an object read before. */

@@ -135,13 +135,19 @@ static int read_portals(struct reader *r, const struct reader_key *key, json_t *
 
 static const struct reader_key target_keys[] = {
 	{ .name = "portals", .read = read_portals, .example = "[{\"node\": \"n1\", \"address\": \"10.77.0.1\"}]" },
+	CONFIG_KEY("parameters", config_read_parameters, struct config_target, parameters),
 };
+
+static int finish_target(struct reader *r, void *item)
+{
+	return config_check_parameters(r, item);
+}
 
 int config_read_targets(struct reader *r, const struct reader_key *key, json_t *value, void *where)
 {
 	static const struct config_section section = {
 		CONFIG_SECTION_OF(targets),        .max = 4096, .check_name = config_text_target, .keys = target_keys,
-		.n_keys = ARRAY_SIZE(target_keys),
+		.n_keys = ARRAY_SIZE(target_keys), .finish = finish_target,
 	};
 
 	(void)key, (void)where;

@@ -276,15 +276,21 @@ static void make_tpg(struct node *tpg, bool has_rtpi)
 	static const char *const attribs[][2] = {
 		{ "authentication", "1" },	    { "generate_node_acls", "0" },	{ "cache_dynamic_acls", "0" },
 		{ "demo_mode_write_protect", "1" }, { "prod_mode_write_protect", "0" }, { "demo_mode_discovery", "1" },
-		{ "default_cmdsn_depth", "64" },    { "tpg_enabled_sendtargets", "1" },
+		{ "default_cmdsn_depth", "64" },    { "tpg_enabled_sendtargets", "1" }, { "login_timeout", "15" },
+	};
+	static const char *const params[][2] = {
+		{ "TargetAlias", "LIO Target" },   { "HeaderDigest", "CRC32C,None" },	      { "DataDigest", "CRC32C,None" },
+		{ "InitialR2T", "Yes" },	   { "ImmediateData", "Yes" },		      { "FirstBurstLength", "65536" },
+		{ "MaxBurstLength", "262144" },	   { "MaxRecvDataSegmentLength", "8192" },    { "MaxXmitDataSegmentLength", "262144" },
+		{ "MaxOutstandingR2T", "1" },	   { "MaxConnections", "1" },		      { "ErrorRecoveryLevel", "0" },
+		{ "DefaultTime2Wait", "2" },	   { "DefaultTime2Retain", "20" },
 	};
 	struct node *attrib = new_node(tpg, "attrib", R_PLAIN, true), *param = new_node(tpg, "param", R_PLAIN, true);
 
 	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
 		attr(attrib, attribs[i][0], attribs[i][1], 0);
-	attr(param, "TargetAlias", "LIO Target", 0);
-	attr(param, "HeaderDigest", "CRC32C,None", 0);
-	attr(param, "DataDigest", "CRC32C,None", 0);
+	for (size_t i = 0; i < ARRAY_SIZE(params); i++)
+		attr(param, params[i][0], params[i][1], 0);
 	new_node(tpg, "auth", R_PLAIN, true);
 	new_node(tpg, "lun", R_LUNS, true);
 	new_node(tpg, "np", R_NPS, true);
@@ -297,17 +303,23 @@ static void make_tpg(struct node *tpg, bool has_rtpi)
 static void make_acl(struct node *acl)
 {
 	static const char *const names[] = { "userid", "password", "userid_mutual", "password_mutual" };
+	static const char *const attribs[][2] = {
+		{ "authentication", "-1" }, { "nopin_timeout", "15" },		{ "nopin_response_timeout", "30" },
+		{ "dataout_timeout", "3" }, { "dataout_timeout_retries", "5" },
+	};
 	static const char *const params[] = { "MaxConnections", "InitialR2T", "ImmediateData", "MaxBurstLength", "FirstBurstLength",
 					      "DefaultTime2Wait", "DefaultTime2Retain", "MaxOutstandingR2T", "DataPDUInOrder",
 					      "DataSequenceInOrder", "ErrorRecoveryLevel" };
 	static const char *const counters[] = { "inst", "node", "indx", "cmd_pdus", "rsp_pdus", "txdata_octs", "rxdata_octs",
 						"conn_digest_errors", "conn_timeout_errors" };
 	_cleanup_free_ char *info = xasprintf("No active iSCSI Session for Initiator Endpoint: %s", acl->name);
-	struct node *auth = new_node(acl, "auth", R_PLAIN, true), *param, *statistics;
+	struct node *auth = new_node(acl, "auth", R_PLAIN, true), *attrib, *param, *statistics;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		attr(auth, names[i], "", 0);
-	attr(new_node(acl, "attrib", R_PLAIN, true), "authentication", "-1", 0);
+	attrib = new_node(acl, "attrib", R_PLAIN, true);
+	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
+		attr(attrib, attribs[i][0], attribs[i][1], 0);
 	param = new_node(acl, "param", R_PLAIN, true);
 	for (size_t i = 0; i < ARRAY_SIZE(params); i++)
 		attr(param, params[i], "No Active iSCSI Session", 0); /* iscsi_nacl_param_*_show() */

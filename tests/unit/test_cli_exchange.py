@@ -66,8 +66,9 @@ def test_import(name):
     assert not any(s in done.stderr for s in SECRETS)
 
 
-def test_a_plain_configuration_loses_nothing():
-    done = lunward("import", *case_args("plain"))
+@pytest.mark.parametrize("name", ["plain", "parameters"])
+def test_a_plain_configuration_loses_nothing(name):
+    done = lunward("import", *case_args(name))
     assert done.returncode == 0 and done.stderr == ""
 
 
@@ -139,14 +140,14 @@ def test_bad_input_is_refused_with_its_place(text, args, said):
 # --- export ----------------------------------------------------------------------------------------------------------------
 
 def kernel_defaults():
-    """Attributes of Linux 6.1, as targetcli found and saved them: backstore, portal group, ACL."""
+    """Attributes of Linux 6.1, as targetcli found and saved them: backstore, portal group and its parameters, ACL."""
     plain = json.loads(read(os.path.join(CASES, "plain.in")))
     tpg = plain["targets"][0]["tpgs"][0]
     disk = {**plain["storage_objects"][0]["attributes"], "emulate_model_alias": 0}
-    return disk, {**tpg["attributes"], "authentication": 0}, tpg["node_acls"][0]["attributes"]
+    return disk, {**tpg["attributes"], "authentication": 0}, tpg["parameters"], tpg["node_acls"][0]["attributes"]
 
 
-DISK_ATTRIBUTES, TPG_ATTRIBUTES, ACL_ATTRIBUTES = kernel_defaults()
+DISK_ATTRIBUTES, TPG_ATTRIBUTES, TPG_PARAMETERS, ACL_ATTRIBUTES = kernel_defaults()
 AUTH = "userid password userid_mutual password_mutual authenticate_target"
 
 
@@ -155,7 +156,7 @@ class Configfs:
 
     CHILDREN = [
         (r"core/iblock_\d+/[^/]+", {"": "control udev_path", "wwn": "vpd_unit_serial", "alua": "", "attrib": DISK_ATTRIBUTES}),
-        (r"iscsi/[^/]+/tpgt_\d+", {"auth": AUTH, "attrib": TPG_ATTRIBUTES, "param": "", "acls": "", "lun": "", "np": ""}),
+        (r"iscsi/[^/]+/tpgt_\d+", {"auth": AUTH, "attrib": TPG_ATTRIBUTES, "param": TPG_PARAMETERS, "acls": "", "lun": "", "np": ""}),
         (r"iscsi/[^/]+/tpgt_\d+/acls/[^/]+", {"": "tag cmdsn_depth info", "auth": AUTH, "attrib": ACL_ATTRIBUTES}),
         (r"iscsi/[^/]+/tpgt_\d+/acls/[^/]+/lun_\d+", {"": "write_protect"}),
         (r"iscsi/[^/]+/tpgt_\d+/np/[^/]+", {"": "iser cxgbit"}),
@@ -177,7 +178,7 @@ class Configfs:
             for folder, names in children.items() if re.fullmatch(pattern, below) else ():
                 if folder:
                     self.mkdir(os.path.join(path, folder))
-                for name, value in (names if folder == "attrib" else dict.fromkeys(names.split(), "")).items():
+                for name, value in (names if isinstance(names, dict) else dict.fromkeys(names.split(), "")).items():
                     self.put(os.path.join(path, folder, name), str(value))
         if re.fullmatch(r"core/iblock_\d+/[^/]+|iscsi/[^/]+/tpgt_\d+", below):
             self.put(os.path.join(path, "enable"), "0")
@@ -222,8 +223,9 @@ def without(document, *keys):
     return {k: v for k, v in document.items() if k not in keys}
 
 
-def test_rtslib_restores_an_export_and_dumps_what_imports_as_the_same_document(rtslib, tmp_path):
-    plain = os.path.join(CASES, "plain.json")
+@pytest.mark.parametrize("name", ["plain", "parameters"])
+def test_rtslib_restores_an_export_and_dumps_what_imports_as_the_same_document(rtslib, tmp_path, name):
+    plain = os.path.join(CASES, f"{name}.json")
     done = lunward("export", "--format", "targetcli", "--document", plain)
     assert done.returncode == 0, done.stderr
     root = rtslib.RTSRoot()

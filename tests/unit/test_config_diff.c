@@ -3,6 +3,7 @@
 #include "tests/unit/test_config.h"
 
 #define SHARED CASES "/good/03-shared.json"
+#define PARAMETERS CASES "/good/09-parameters.json"
 #define FOUR CASES "/good/04-four-groups.json"
 
 static void assert_diff(const struct config *old, const struct config *config, const char *expected)
@@ -108,6 +109,10 @@ static const struct diff_case cases[] = {
 	{ FOUR, "\"a3\": {\"group\": \"a\", \"pool\": \"ssd\"", "\"a3\": {\"group\": \"a\", \"pool\": \"hdd\"", "~ volume a3: pool ssd -> hdd\n" },
 	{ SHARED, "{\"fast\": {\"vg\": \"VG_fast\"}}", "{\"fast\": {\"vg\": \"VG_fast\"}, \"slow\": {\"vg\": \"slow\"}}",
 	  "+ pool slow (volume group slow)\n" },
+	{ PARAMETERS, "\"MaxConnections\": 4, ", "", "~ target " T1 ": MaxConnections 4 -> 1 (default)\n" },
+	{ PARAMETERS, "\"InitialR2T\": false", "\"InitialR2T\": true", "~ target " T1 ": InitialR2T No -> Yes\n" },
+	{ PARAMETERS, "\"DataDigest\": \"CRC32C,None\", ", "",
+	  "~ target " T1 ": DataDigest CRC32C,None -> CRC32C,None (default)\n" },
 	{ BRIEF, "[\"tcp\", \"iser\"]", "[\"tcp\"]", "~ target " T1 ": portal 10.77.0.1:3260 on n1 changed\n" },
 	{ BRIEF, "10.77.0.2/24", "10.77.0.2/25", "~ target " T1 ": portal 10.77.0.2:3260 on n2 changed\n" },
 	{ BRIEF, "\"10.77.0.2/24\", \"interface\": \"san0\"", "\"10.77.0.2/24\", \"interface\": \"san1\"",

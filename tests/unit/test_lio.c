@@ -501,6 +501,45 @@ static void portals_are_adopted_and_given_back(void **state)
 	fixture_free(config);
 }
 
+/* What leaves the document is the kernel's default again; a second target has its own. */
+static void parameters_are_per_target(void **state)
+{
+	struct config *config = fixture_config(FIXTURE_T2);
+	struct config_target *target = &config->targets[0];
+	struct world *world = new_world(false);
+
+	(void)state;
+	reconcile(world, config, both, 2);
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
+		free(target->parameters[i]);
+		target->parameters[i] = xasprintf("%zu", i);
+	}
+	assert_int_equal(reconcile(world, config, both, 2).n_removals, 0);
+	assert_settled(world, config, both, 2);
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
+		static const char *const places[] = { "param", "attrib", "acls/iqn.1993-08.org.debian:h1/attrib" };
+		const struct config_parameter *parameter = config_parameter(i);
+		_cleanup_free_ char *own = xasprintf("iscsi/%s/tpgt_2/%s/%s", target->iqn, places[parameter->place], parameter->name);
+		_cleanup_free_ char *others = xasprintf("iscsi/%s/tpgt_2/%s/%s", config->targets[1].iqn, places[parameter->place],
+							parameter->name);
+
+		assert_string_equal(fake_get(world->fake, own), target->parameters[i]);
+		assert_string_equal(fake_get(world->fake, others), parameter->fallback);
+		free(target->parameters[i]);
+		target->parameters[i] = NULL;
+	}
+	reconcile(world, config, both, 2);
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
+		if (config_parameter(i)->place == CONFIG_PARAMETER_PARAM) {
+			_cleanup_free_ char *path = xasprintf("iscsi/%s/tpgt_1/param/%s", target->iqn, config_parameter(i)->name);
+
+			assert_string_equal(fake_get(world->fake, path), config_parameter(i)->fallback);
+		}
+	}
+	free_world(world);
+	fixture_free(config);
+}
+
 static int open_portals(struct world *world, const struct config *config, const uint32_t *portals_of, size_t n_portals_of,
 			struct lio_report *ret_report)
 {
@@ -1098,6 +1137,7 @@ int main(void)
 		cmocka_unit_test(an_unfinished_volume_is_passed_over),
 		cmocka_unit_test(a_lost_group_takes_its_siblings_state),
 		cmocka_unit_test(portals_are_adopted_and_given_back),
+		cmocka_unit_test(parameters_are_per_target),
 		cmocka_unit_test(opening_portals_looks_at_nothing_else),
 		cmocka_unit_test(survives_faults_while_opening_portals),
 		cmocka_unit_test(no_portals_without_a_tree),
