@@ -45,7 +45,7 @@ static bool encode_state(const void *data, size_t size, struct bytes_out *out)
 
 static bool encode_saved(const void *data, size_t size, struct bytes_out *out)
 {
-	struct ha_saved saved;
+	struct ha_saved saved = { 0 };
 	struct ha_msg change;
 	int rc = ha_saved_decode(data, size, &saved);
 

@@ -205,14 +205,11 @@ static void bounds_hold(void **unused)
 static void a_reservation_is_held_through_ports(void **unused)
 {
 	_cleanup_pr_table_ struct pr_table table = parse(two), none = { 0 };
-	struct pr_registration *holder = NULL, *other = NULL;
 
 	(void)unused;
 	assert_int_equal(table.n, 2);
 	for (size_t i = 0; i < table.n; i++)
-		*(table.registrations[i].holder ? &holder : &other) = &table.registrations[i];
-	holder->tpgt = 1;
-	other->tpgt = 2;
+		table.registrations[i].tpgt = table.registrations[i].holder ? 1 : 2;
 	for (int all = 0; all <= 1; all++) {
 		table.type = all ? PR_TYPE_WRITE_EXCLUSIVE_ALL : PR_TYPE_WRITE_EXCLUSIVE_REGISTRANTS;
 		assert_true(pr_table_holds_through(&table, 1));
