@@ -207,6 +207,7 @@ def fixture_rtslib(tmp_path, monkeypatch):
         for name in ("mount_configfs", "modprobe"):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, lambda *_: None)
+    tcm.bs_cache.clear()  # of the test before
     monkeypatch.setattr(tcm, "fwrite", fake.put)
     monkeypatch.setattr(tcm, "get_blockdev_type", lambda path: 0)
     monkeypatch.setattr(tcm, "is_dev_in_use", lambda path: False)
