@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 
-#define DEBOUNCE_MS 1000 /* a host registers path after path, and meets a volume in transition while it is loaded */
+#define DEBOUNCE_MS 5000 /* a host registers path after path, for each of which fence_scsi takes its time and does not look what came of it */
 
 struct reservation_load {
 	char *serial, *volume;
@@ -34,7 +34,7 @@ static bool is_urgent(const struct reservations *r, const struct rvolume *v)
 {
 	const struct agroup *group = rvolume_group(r, v);
 
-	return rvolume_may_mislead(v) || (group && group->duty == DUTY_ACQUIRE);
+	return rvolume_may_mislead(r, v) || (group && group->duty == DUTY_ACQUIRE);
 }
 
 static bool is_due(const struct reservations *r, const struct rvolume *v, int64_t now_ms)

@@ -360,11 +360,6 @@ bool reservations_unsure(const struct agroup *group)
 	return false;
 }
 
-bool rvolume_may_mislead(const struct rvolume *v)
-{
-	return rvolume_is_behind(v) && (v->differs || !v->knows || pr_table_compare(&v->known, &v->cluster).reservation);
-}
-
 static bool is_held_through_here(const struct reservations *r, const struct rvolume *v)
 {
 	const struct tree *tree = &r->agent->tree;
@@ -376,14 +371,13 @@ static bool is_held_through_here(const struct reservations *r, const struct rvol
 	return false;
 }
 
-/*
- * The whole group has to go into transition for it. Not where the kernel only lacks a reservation that nobody has by a path of this node: all it
- * could answer without a write is RELEASE, with GOOD, which is right then. For hosts that go from volume to volume, each time registering all
- * their paths and reserving, would be turned away from the next volume by the reservation of the one before.
- */
-static bool is_to_refuse(const struct reservations *r, const struct rvolume *v)
+bool rvolume_may_mislead(const struct reservations *r, const struct rvolume *v)
 {
-	return rvolume_may_mislead(v) && (v->differs || !v->knows || v->known.type || is_held_through_here(r, v));
+	if (!rvolume_is_behind(v))
+		return false;
+	if (v->differs || !v->knows)
+		return true;
+	return pr_table_compare(&v->known, &v->cluster).reservation && (v->known.type || is_held_through_here(r, v));
 }
 
 bool reservations_refuse(const struct agroup *group)
@@ -393,7 +387,7 @@ bool reservations_refuse(const struct agroup *group)
 	for (size_t i = 0; is_needed(group->agent) && i < r->n; i++) {
 		const struct rvolume *v = r->volumes[i];
 
-		if (is_of(v, group) && (rvolume_place(r, v) == PLACE_OTHER ? is_to_refuse(r, v) || questions_moving(r, v) : questions_debt(r, v)))
+		if (is_of(v, group) && (rvolume_place(r, v) == PLACE_OTHER ? rvolume_may_mislead(r, v) || questions_moving(r, v) : questions_debt(r, v)))
 			return true;
 	}
 	return false;

@@ -83,9 +83,11 @@ struct agroup *rvolume_group(const struct reservations *r, const struct rvolume 
 char *rvolume_known_path(const struct reservations *r, const char *serial); /* any thread; to be freed */
 void rvolume_set_known(struct reservations *r, struct rvolume *v, const struct pr_table *table);
 bool rvolume_is_behind(const struct rvolume *v); /* the kernel has not got the cluster's table */
-/* ... and may answer GOOD without a write, so that nobody can object: RESERVE to who it thinks has the reservation, RELEASE to who it thinks
- * has not. One that lacks only registrations may not. */
-bool rvolume_may_mislead(const struct rvolume *v);
+/* ... and may answer GOOD without a write, so that nobody can object, where that is wrong: RESERVE to who it thinks has the reservation, RELEASE
+ * to who it thinks has not. Not one that only lacks registrations, or a reservation that nobody has by a path of this node: GOOD is right
+ * for the RELEASE of a path that does not hold. Nor need that one be loaded in haste: hosts that go from volume to volume, each time
+ * registering all their paths and reserving, would meet a volume in transition by the path they have not come to yet. */
+bool rvolume_may_mislead(const struct reservations *r, const struct rvolume *v);
 bool rvolume_read_record(struct reservations *r, struct rvolume *v);
 int rvolume_parse(const void *data, size_t size, struct pr_table *ret, struct err *err) must_check;
 /* Has the cluster take `table`; the answer comes to reservations_reply(), perhaps at once. */
