@@ -208,6 +208,9 @@ def is_wait(answer: dict) -> bool:
     return answer["status"] == "CHECK" and (answer["key"] == 6 or (answer["key"], answer["asc"]) == (2, 4))
 
 
+BEHIND_THE_KERNELS_OWN = 128  # sectors: tpg_virt_lun0 has 8 pages
+
+
 def count_loads(node: Node) -> int:
     return node.out("journalctl -b -u lunwardd --no-pager").count("loaded into this node")
 
@@ -215,14 +218,15 @@ def count_loads(node: Node) -> int:
 def standby_waits(r) -> None:
     """A standby path says wait while its node loads reservations: never data, WRITE PROTECTED, or that there is no such unit.
 
-    In the time of two system calls the kernel may say so all the same: to one command, not to the next.
+    In the time of two system calls the kernel may say so all the same: to one command, not to the next. What it has at LUN 0 then are zeros in
+    the first 32 KiB (docs/RESERVATIONS.md); a read behind them gets data from the volume or from nowhere.
     """
     lab, bad, waits = r.lab, [], 0
     owner = site.group(lab.n3)["owner"]
     heir = "n2" if owner == "n1" else "n1"
     wait_in_step(r, ["s0"])
     before_loads = count_loads(lab.nodes[heir])
-    lab.h1.run(f"rm -f /run/standby; systemd-run -q --unit=standby-probe /host/tools/path-probe --log /run/standby --lba 0 --pause-ms 1 "
+    lab.h1.run(f"rm -f /run/standby; systemd-run -q --unit=standby-probe /host/tools/path-probe --log /run/standby --lba {BEHIND_THE_KERNELS_OWN} --pause-ms 1 "
                f"--initiator {Storm.iqn(0, 'v')} {heir}={PORTAL[heir]},{site.TARGET}")
     try:
         for _ in range(4):

@@ -118,6 +118,8 @@ def test_doctor_finds_nothing_where_all_is_well(fake):
     ({"reservations_kept": False}, "reservations", "warning", "stay behind"),
     ({"iser_interfaces": ["san0"], "rdma_gids": {"san0": True}}, "reservations", "warning", "iSER"),
     ({"reservations_kept": None}, "reservations", "unknown", "systemd"),
+    ({"document": {"mappings": [{"host": "h1", "lun": 1}, {"host_group": "hg", "lun": 0}]}}, "reservations", "warning", "hg has a LUN 0"),
+    ({"document": {"mappings": [{"host": "h1", "lun": 1}]}}, "reservations", "ok", "kept"),
     ({"iser_interfaces": ["san0"], "rdma_gids": {"san0": True}}, "RDMA", "ok", ""),
     ({"iser_interfaces": ["san0"], "rdma_gids": {}}, "RDMA", "error", "san0"),
     ({"mtu": [{"node": "n2", "address": "a", "mtu": 9000, "reachable": True, "full_size": False}]}, "MTU", "error", "MTU 9000"),
