@@ -7,6 +7,8 @@
  * From one to the other a mapped LUN is missing for the time of two system calls: configfs cannot exchange a link.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,9 @@
 #include "base/parallel.h"
 #include "base/xalloc.h"
 #include "target-config/lio/reconcile.h"
+
+#define RD_PAGE_SIZE 4096 /* or more */
+#define RD_PAGES_MAX INT_MAX /* match_int() in rd_set_configfs_dev_params(): 8 TiB */
 
 struct standins {
 	struct lio_run *run;
@@ -50,6 +55,20 @@ static int ensure_value(struct lio_run *run, const char *dir, const char *name, 
 	return strcmp(got, value) == 0 ? 0 : lio_do_write(run, path, value, value, err);
 }
 
+/*
+ * As large as the volume, and with its block size: the kernel looks at a command's range and length before it looks at the state
+ * (target_cmd_parse_cdb(), then __target_execute_cmd()), and LOGICAL BLOCK ADDRESS OUT OF RANGE is an error that no host tries again.
+ * rd_nullio: without memory.
+ */
+static char *control_text(const struct lio_run *run, const char *volume)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", LIO_HBA, volume);
+	const struct lio_object *backstore = lio_wanted(run, path);
+	uint64_t pages = backstore && backstore->value ? strtoull(backstore->value, NULL, 10) / RD_PAGE_SIZE : 1;
+
+	return xasprintf("rd_pages=%" PRIu64 ",rd_nullio=1", MAX(MIN(pages, (uint64_t)RD_PAGES_MAX), (uint64_t)1));
+}
+
 /* In transition before the first LUN can be linked to it. A serial that cannot be changed any more is that of a stand-in which a
  * run that was broken off has left: it will do. */
 static int ensure_device(struct lio_run *run, const char *volume, struct err *err)
@@ -58,17 +77,21 @@ static int ensure_device(struct lio_run *run, const char *volume, struct err *er
 	_cleanup_free_ char *dir = xasprintf("%s/%s", LIO_STANDINS, volume);
 	_cleanup_free_ char *group = xasprintf("%s/alua/default_tg_pt_gp", dir);
 	_cleanup_free_ char *enable = xasprintf("%s/enable", dir);
+	_cleanup_free_ char *block_size_path = xasprintf("%s/%s/attrib/block_size", LIO_HBA, volume);
 	_cleanup_free_ char *control = xasprintf("%s/control", dir);
-	const struct lio_object *serial = lio_wanted(run, serial_path);
+	_cleanup_free_ char *size = control_text(run, volume);
+	const struct lio_object *serial = lio_wanted(run, serial_path), *block_size = lio_wanted(run, block_size_path);
 	_cleanup_free_ char *enabled = NULL;
 	int rc = lio_ensure_dir(run, dir, err);
 
 	if (rc == 0)
 		rc = lio_read_attr(run->tree->cfs, run->tree->root, enable, LIO_FORM_PLAIN, &enabled);
 	if (rc == 0 && strcmp(enabled, "1") != 0) {
-		rc = lio_do_write(run, control, "rd_pages=1", "rd_pages=1", err);
+		rc = lio_do_write(run, control, size, size, err);
 		if (rc == 0)
 			rc = lio_do_write(run, enable, "1", "1", err);
+		if (rc == 0 && block_size)
+			rc = ensure_value(run, dir, "attrib/block_size", LIO_FORM_PLAIN, block_size->value, err);
 		if (rc == 0 && serial)
 			rc = ensure_value(run, dir, "wwn/vpd_unit_serial", LIO_FORM_SERIAL, serial->value, err);
 		if (rc == 0)

@@ -2,6 +2,7 @@
 /* The desired tree: which objects this node's kernel target shall have, in building order. Pure. */
 #include "target-config/lio/tree.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,8 +213,13 @@ static void build_backstore(struct lio_tree *tree, const struct config_volume *v
 	char *attrib = xasprintf("%s/attrib", dir);
 	char *path = xasprintf("/dev/mapper/lunward-%s", volume->name);
 	char *control = xasprintf("udev_path=%s,readonly=0", path);
+	struct lio_object *object;
 
-	add(tree, LIO_DIR, volume->name, xstrdup(dir))->flags = reservations && reservations->anew ? LIO_ANEW : 0;
+	object = add(tree, LIO_DIR, volume->name, xstrdup(dir));
+	if (reservations && reservations->anew) {
+		object->flags = LIO_ANEW;
+		object->value = xasprintf("%" PRIu64, volume->size_bytes);
+	}
 	add_attr(tree, volume->name, dir, "control", control, LIO_BEFORE_ENABLE);
 	add_reservations(tree, volume->name, dir, reservations);
 	add_attr(tree, volume->name, dir, "udev_path", path, 0); /* for people: iblock uses the one in control */

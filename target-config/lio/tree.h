@@ -52,7 +52,7 @@ enum lio_flag {
 	LIO_BEFORE_ENABLE = 1 << 5, /* written only while the backstore is not configured; cannot be read */
 	LIO_WHILE_DISABLED = 1 << 6, /* refused while the TPG is enabled: then left as it is */
 	LIO_SOFT = 1 << 7,          /* its failure is reported, but does not keep the others from being served */
-	LIO_ANEW = 1 << 9,          /* with LIO_DIR: a backstore that is torn down and built anew */
+	LIO_ANEW = 1 << 9,          /* with LIO_DIR: a backstore that is torn down and built anew; the value is its size in bytes */
 	LIO_LOAD = 1 << 10,         /* with LIO_BEFORE_ENABLE: adds up; what a build that was broken off has added must not stay */
 	LIO_LOCKED = 1 << 8,        /* moves a volume between lu_gps: under lio_alua_lock() */
 };

@@ -320,8 +320,10 @@ static void standin(struct contract *c)
 	make(c, RD, 0);
 	make(c, RD "/contract", 0);
 	put(c, RD "/contract/enable", "1", -EINVAL);
-	put(c, RD "/contract/control", "rd_pages=1", 0);
+	put(c, RD "/contract/control", "rd_pages=268435456,rd_nullio=1", 0); /* 1 TiB of nothing */
 	put(c, RD "/contract/enable", "1", 0);
+	put(c, RD "/contract/attrib/block_size", "4096", 0);
+	reads(c, RD "/contract/attrib/block_size", "4096\n");
 	put(c, RD "/contract/wwn/vpd_unit_serial", "11111111-0000-4000-8000-000000000001", 0); /* as that of another device */
 	put(c, RD "/contract/attrib/emulate_model_alias", "1", 0);
 	put(c, RD "/contract/alua/default_tg_pt_gp/alua_access_state", "15", 0);

@@ -860,6 +860,34 @@ static void survives_faults_while_making_anew(void **state)
 	fixture_free(config);
 }
 
+/* A command is measured against the device before it is told to wait: READ of the last block, WRITE of one of 4 KiB. */
+static void stand_ins_are_as_large_as_what_they_stand_for(void **state)
+{
+	static const char *const lines[] = { "initiator_node=a" };
+	static const char *const volumes[] = { "v1", "v2" }, *const block_sizes[] = { "512", "4096" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(volumes); i++) {
+		struct lio_reservations reservations = { .volume = volumes[i], .anew = true, .lines = lines, .n_lines = 1 };
+		_cleanup_free_ char *before_rmdir = xasprintf("rmdir " FAKE_ROOT "/" LIO_HBA "/%s", volumes[i]);
+		_cleanup_free_ char *block_size = xasprintf(LIO_STANDINS "/%s/attrib/block_size", volumes[i]);
+		_cleanup_free_ char *size = xasprintf("write " LIO_STANDINS "/%s/control rd_pages=%u,rd_nullio=1\n", volumes[i],
+						      i == 0 ? 268435456u : 2147483647u); /* 8 TiB at most */
+		_cleanup_strbuf_ struct strbuf plan = { 0 };
+		struct config *config = fixture_config(0);
+		struct world *world = new_world(false);
+
+		config->volumes[i].size_bytes = i == 0 ? UINT64_C(1) << 40 : UINT64_C(1) << 50;
+		reconcile(world, config, only_1, 1);
+		world->stop_at = before_rmdir;
+		assert_true(reconcile_loaded(world, config, &reservations, &plan, NULL) < 0);
+		assert_string_equal(fake_get(world->fake, block_size), block_sizes[i]);
+		assert_non_null(strstr(strbuf_str(&plan), size));
+		free_world(world);
+		fixture_free(config);
+	}
+}
+
 /* An agent dies with a stand-in in place, and the document it comes back to has less. */
 static void stand_ins_go_with_what_they_stood_for(void **state)
 {
@@ -1151,6 +1179,7 @@ int main(void)
 		cmocka_unit_test(reservations_are_loaded_once_and_before_any_lun),
 		cmocka_unit_test(a_load_that_was_broken_off_starts_afresh),
 		cmocka_unit_test(survives_faults_while_making_anew),
+		cmocka_unit_test(stand_ins_are_as_large_as_what_they_stand_for),
 		cmocka_unit_test(stand_ins_go_with_what_they_stood_for),
 		cmocka_unit_test(forgetting_maps_the_volumes_hosts_again),
 		cmocka_unit_test(another_serial_is_another_disk),
