@@ -134,6 +134,15 @@ static void add_chap(json_t *acl, const char *user_key, const char *password_key
 	json_object_set_new(acl, password_key, json_string(chap->password));
 }
 
+static json_t *fabric_module(const struct config_discovery *discovery)
+{
+	json_t *module = json_pack("{s:s, s:b}", "name", "iscsi", "discovery_enable_auth", discovery->chap.user != NULL);
+
+	add_chap(module, "discovery_userid", "discovery_password", &discovery->chap);
+	add_chap(module, "discovery_mutual_userid", "discovery_mutual_password", &discovery->mutual_chap);
+	return module;
+}
+
 static json_t *node_acl(const struct export *export, const struct config_target *target, const struct config_host *host,
 			const char *initiator, const json_t *mapped)
 {
@@ -231,6 +240,8 @@ int exchange_export_targetcli(const struct config *config, const char *node, cha
 	if (!export.node || export.node->role != CONFIG_ROLE_STORAGE)
 		return err_set(err, -ENOENT, "nodes: there is no storage node \"%.64s\"", node);
 	settings_collect(config, export.node->nodeid, &export.settings);
+	if (config->discovery.is_said)
+		json_array_append_new(json_object_get(root, "fabric_modules"), fabric_module(&config->discovery));
 	for (size_t i = 0; i < config->n_volumes; i++) {
 		if (is_here(&export, &config->volumes[i]))
 			json_array_append_new(json_object_get(root, "storage_objects"), storage_object(&export, &config->volumes[i]));

@@ -105,6 +105,8 @@ void foreign_done(struct foreign *foreign)
 		free_chap(&acl->chap);
 		free_chap(&acl->mutual_chap);
 	}
+	free_chap(&foreign->discovery.chap);
+	free_chap(&foreign->discovery.mutual_chap);
 	free(foreign->disks);
 	free(foreign->tpgs);
 	free(foreign->acls);

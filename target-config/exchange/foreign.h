@@ -57,6 +57,7 @@ struct foreign {
 	struct foreign_disk *disks; size_t n_disks, cap_disks;
 	struct foreign_tpg *tpgs;   size_t n_tpgs, cap_tpgs;
 	struct foreign_acl *acls;   size_t n_acls, cap_acls;
+	struct config_discovery discovery;
 	struct exchange_notes *notes;
 };
 

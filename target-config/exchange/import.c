@@ -444,6 +444,28 @@ static void add_target(struct import *import, const struct foreign_tpg *tpg)
 			     "has to register again", tpg->tag, import->nodeid);
 }
 
+static json_t *chap_json(const struct config_chap *chap)
+{
+	return json_pack("{s:s, s:s}", "user", chap->user, "password", chap->password);
+}
+
+static void add_discovery(struct import *import)
+{
+	const struct config_discovery *from = &import->foreign->discovery;
+	const json_t *there = json_object_get(import->document, "discovery");
+	json_auto_t *discovery = NULL;
+
+	if (!from->is_said)
+		return;
+	discovery = json_pack("{s:o}", "chap", chap_json(&from->chap));
+	if (from->mutual_chap.user)
+		json_object_set_new(discovery, "mutual_chap", chap_json(&from->mutual_chap));
+	if (!there)
+		json_object_set(import->document, "discovery", discovery);
+	else if (!json_equal(there, discovery))
+		note_changed(import->foreign->notes, "/iscsi", "what discovery asks for is not taken over: the document to add to says otherwise");
+}
+
 /* --- the whole ---*/
 
 /* The document to add to, as it would be in force, or an empty one. */
@@ -547,6 +569,7 @@ static int make_document(struct import *import, char **ret_document, struct err 
 		if (foreign->tpgs[i].iqn)
 			add_target(import, &foreign->tpgs[i]);
 	}
+	add_discovery(import);
 	import_hosts(foreign, import->document);
 	text = json_dumps(import->document, 0);
 	rc = config_parse(text, strlen(text), NULL, import->options->random_bytes, &config, err);

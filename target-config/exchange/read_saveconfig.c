@@ -318,13 +318,22 @@ struct credentials {
 	const char *user, *password, *mutual_user, *mutual_password;
 };
 
-static int get_credentials(struct source *s, const json_t *item, struct credentials *ret)
+static int get_credentials(struct source *s, const json_t *item, const char *prefix, struct credentials *ret)
 {
-	int rc = get_text(s, item, "chap_userid", &ret->user);
+	const struct {
+		const char *name, **ret;
+	} texts[] = {
+		{ "userid", &ret->user }, { "password", &ret->password }, { "mutual_userid", &ret->mutual_user },
+		{ "mutual_password", &ret->mutual_password },
+	};
+	int rc = 0;
 
-	rc = rc ? rc : get_text(s, item, "chap_password", &ret->password);
-	rc = rc ? rc : get_text(s, item, "chap_mutual_userid", &ret->mutual_user);
-	return rc ? rc : get_text(s, item, "chap_mutual_password", &ret->mutual_password);
+	for (size_t i = 0; i < ARRAY_SIZE(texts) && rc == 0; i++) {
+		_cleanup_free_ char *name = xasprintf("%s%s", prefix, texts[i].name);
+
+		rc = get_text(s, item, name, texts[i].ret);
+	}
+	return rc;
 }
 
 static bool has_all(const char *user, const char *password)
@@ -382,7 +391,7 @@ static int read_acl(struct source *s, json_t *item, void *ctx)
 	acl->tpg = tpg->tpg;
 	rc = rc ? rc : get_text(s, item, "tag", &name);
 	rc = rc ? rc : get_values(s, item, "attributes", &acl->attributes);
-	rc = rc ? rc : get_credentials(s, item, &credentials);
+	rc = rc ? rc : get_credentials(s, item, "chap_", &credentials);
 	if (rc != 0)
 		return rc;
 	acl->object = xasprintf("%s/acls/%s", tpg_of(s, tpg)->object, initiator);
@@ -418,7 +427,7 @@ static int fill_tpg(struct source *s, json_t *item, struct tpg_ctx *ctx)
 	struct credentials credentials = { 0 };
 	int rc = each(s, item, "luns", read_lun, ctx);
 
-	rc = rc ? rc : get_credentials(s, item, &credentials);
+	rc = rc ? rc : get_credentials(s, item, "chap_", &credentials);
 	rc = rc ? rc : each(s, item, "portals", read_portal, ctx);
 	rc = rc ? rc : each(s, item, "node_acls", read_acl, ctx);
 	if (rc != 0)
@@ -488,20 +497,41 @@ static int read_target(struct source *s, json_t *item, void *ctx)
 	return rc;
 }
 
+static bool is_taken(const char *user, const char *password)
+{
+	return has_all(user, password) && !config_text_chap_user(user) && !config_text_chap_password(password);
+}
+
+/* All of it or nothing. */
+static void take_discovery(struct foreign *foreign, const struct credentials *c)
+{
+	struct config_discovery *discovery = &foreign->discovery;
+	bool is_mutual = c->mutual_user && *c->mutual_user;
+
+	if (!is_taken(c->user, c->password) ||
+	    (is_mutual && (!is_taken(c->mutual_user, c->mutual_password) || strcmp(c->password, c->mutual_password) == 0))) {
+		note_changed(foreign->notes, "/iscsi", "discovery asks for CHAP, with names or passwords that Lunward does not take: add "
+			     "\"discovery\" with others, or it asks for nothing");
+		return;
+	}
+	discovery->is_said = true;
+	discovery->chap = (struct config_chap){ xstrdup(c->user), xstrdup(c->password) };
+	if (is_mutual)
+		discovery->mutual_chap = (struct config_chap){ xstrdup(c->mutual_user), xstrdup(c->mutual_password) };
+}
+
 static int read_fabric(struct source *s, json_t *item, void *ctx)
 {
-	_cleanup_free_ char *object = NULL;
+	struct credentials credentials = { 0 };
 	const char *name;
 	bool enabled = false;
 	int rc = need_text(s, item, "name", &name);
 
 	(void)ctx;
 	rc = rc ? rc : get_bool(s, item, "discovery_enable_auth", false, &enabled);
-	if (rc == 0 && enabled) {
-		object = xasprintf("/%s", name);
-		note_changed(s->foreign->notes, object,
-			     "discovery asks for CHAP; with Lunward it does not, but shows a host only the targets it may use");
-	}
+	rc = rc ? rc : get_credentials(s, item, "discovery_", &credentials);
+	if (rc == 0 && enabled && strcmp(name, "iscsi") == 0)
+		take_discovery(s->foreign, &credentials);
 	return rc;
 }
 

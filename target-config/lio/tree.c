@@ -369,12 +369,20 @@ static void build_luns(struct lio_tree *tree, const struct config *config, const
 	}
 }
 
-static void add_chap(struct lio_tree *tree, const char *auth, const char *name, const char *value)
+static void add_credential(struct lio_tree *tree, const char *auth, const char *name, const char *value)
 {
 	struct lio_object *object = add_attr(tree, NULL, auth, name, value ? value : "NULL", LIO_SECRET);
 
 	if (!value)
 		object->form = LIO_FORM_CLEARED;
+}
+
+static void add_credentials(struct lio_tree *tree, const char *auth, const struct config_chap *chap, const struct config_chap *mutual)
+{
+	add_credential(tree, auth, "userid", chap->user);
+	add_credential(tree, auth, "password", chap->password);
+	add_credential(tree, auth, "userid_mutual", mutual->user);
+	add_credential(tree, auth, "password_mutual", mutual->password);
 }
 
 /* Names and secrets come before attrib/authentication; until that is written the ACL inherits the TPG's, which is strict. */
@@ -383,13 +391,26 @@ static void build_acl(struct lio_tree *tree, const struct config_target *target,
 	char *auth = xasprintf("%s/auth", acl);
 
 	add(tree, LIO_DIR, NULL, xstrdup(acl));
-	add_chap(tree, auth, "userid", host->chap.user);
-	add_chap(tree, auth, "password", host->chap.password);
-	add_chap(tree, auth, "userid_mutual", host->mutual_chap.user);
-	add_chap(tree, auth, "password_mutual", host->mutual_chap.password);
+	add_credentials(tree, auth, &host->chap, &host->mutual_chap);
 	add_attr(tree, NULL, acl, "attrib/authentication", host->chap.user ? "1" : "0", 0);
 	add_parameters(tree, target, CONFIG_PARAMETER_ACL_ATTRIB, acl, "attrib");
 	free(auth);
+}
+
+/* Secrets before the switch where it goes on, after it where it goes off. */
+static void build_discovery(struct lio_tree *tree, const struct config *config)
+{
+	const struct config_discovery *discovery = &config->discovery;
+	static const char dir[] = "iscsi/discovery_auth", enforce[] = "enforce_discovery_auth";
+
+	if (!discovery->is_said || !config->n_targets) /* without targets there is no such folder */
+		return;
+	next_chain(tree);
+	if (!discovery->chap.user)
+		add_attr(tree, NULL, dir, enforce, "0", 0);
+	add_credentials(tree, dir, &discovery->chap, &discovery->mutual_chap);
+	if (discovery->chap.user)
+		add_attr(tree, NULL, dir, enforce, "1", 0);
 }
 
 static void build_acls(struct lio_tree *tree, const struct config *config, const struct config_target *target, uint32_t nodeid)
@@ -556,7 +577,9 @@ struct lio_tree *lio_tree_build(const struct config *config, const struct lio_sc
 	build_targets(tree, config);
 	tree->stage = LIO_STAGE_LUN;
 	build_volumes(tree, config, scope);
-	for (tree->stage = LIO_STAGE_ACL; tree->stage <= LIO_STAGE_ENABLE; tree->stage++) {
+	tree->stage = LIO_STAGE_ACL;
+	build_discovery(tree, config);
+	for (; tree->stage <= LIO_STAGE_ENABLE; tree->stage++) {
 		if (tree->stage == LIO_STAGE_MAPPED_LUN)
 			build_volumes(tree, config, scope);
 		build_tpgs(tree, config, scope);

@@ -154,9 +154,16 @@ struct config_fencing { /* for all nodes, tried in this order until one gives ev
 	size_t n_levels;
 };
 
+/* What hosts have to prove before they are shown targets (SendTargets): one for all targets of a node, that is how LIO has it. */
+struct config_discovery {
+	bool is_said; /* else whatever is in the kernel stays there */
+	struct config_chap chap, mutual_chap; /* user NULL: nothing is asked for */
+};
+
 struct config {
 	char *cluster;
 	struct config_fencing fencing;
+	struct config_discovery discovery;
 	struct config_node *nodes;       size_t n_nodes;    /* ascending nodeid */
 	struct config_pool *pools;       size_t n_pools;    /* this and the following: ascending name */
 	struct config_group *groups;     size_t n_groups;

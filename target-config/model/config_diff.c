@@ -456,6 +456,27 @@ static void change_chap(struct changes *changes, const char *what, const struct 
 	strbuf_addf(next_change(changes), "%s %s", what, !old->user ? "added" : !chap->user ? "removed" : "changed");
 }
 
+static const char *discovery_asks_for(const struct config_discovery *discovery)
+{
+	if (!discovery->is_said)
+		return "what the kernel has";
+	return discovery->mutual_chap.user ? "mutual CHAP" : discovery->chap.user ? "CHAP" : "nothing";
+}
+
+static void diff_discovery(struct diff *diff)
+{
+	static const struct config_discovery unsaid;
+	const struct config_discovery *old = diff->old ? &diff->old->discovery : &unsaid, *discovery = &diff->new_config->discovery;
+	struct changes changes = { .diff = diff, .kind = "discovery", .name = "" };
+
+	change_text(&changes, "asks for", discovery_asks_for(old), discovery_asks_for(discovery));
+	if (old->chap.user && discovery->chap.user)
+		change_chap(&changes, "chap", &old->chap, &discovery->chap);
+	if (old->mutual_chap.user && discovery->mutual_chap.user)
+		change_chap(&changes, "mutual chap", &old->mutual_chap, &discovery->mutual_chap);
+	end_changes(&changes);
+}
+
 static void change_host(struct diff *diff, const void *x, const void *y)
 {
 	const struct config_host *old = x, *host = y;
@@ -571,6 +592,7 @@ size_t config_diff(const struct config *old, const struct config *new_config, st
 
 	diff_cluster(&diff);
 	diff_fencing(&diff);
+	diff_discovery(&diff);
 	DIFF_LISTS(&diff, &node, nodes);
 	DIFF_LISTS(&diff, &pool, pools);
 	DIFF_LISTS(&diff, &group, groups);

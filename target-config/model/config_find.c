@@ -213,6 +213,8 @@ void config_free(struct config *config)
 		return;
 	free_lists(config);
 	free_fencing(&config->fencing);
+	free_chap(&config->discovery.chap);
+	free_chap(&config->discovery.mutual_chap);
 	free(config->nodes);
 	free(config->pools);
 	free(config->groups);

@@ -165,14 +165,24 @@ static void add_target(struct strbuf *sb, const struct config *config, const str
 	strbuf_add(sb, "}");
 }
 
-static void add_chap(struct strbuf *sb, const char *key, const struct config_chap *chap, bool secrets)
+static void add_chap(struct strbuf *sb, const char *separator, const char *key, const struct config_chap *chap, bool secrets)
 {
 	if (!chap->user)
 		return;
-	strbuf_addf(sb, ", \"%s\": {\"user\": ", key);
+	strbuf_addf(sb, "%s\"%s\": {\"user\": ", separator, key);
 	add_text(sb, chap->user);
 	strbuf_add(sb, ", \"password\": ");
 	add_text(sb, secrets ? chap->password : CONFIG_HIDDEN);
+	strbuf_add(sb, "}");
+}
+
+static void add_discovery(struct strbuf *sb, const struct config_discovery *discovery, bool secrets)
+{
+	if (!discovery->is_said)
+		return;
+	strbuf_add(sb, ",\n  \"discovery\": {");
+	add_chap(sb, "", "chap", &discovery->chap, secrets);
+	add_chap(sb, ", ", "mutual_chap", &discovery->mutual_chap, secrets);
 	strbuf_add(sb, "}");
 }
 
@@ -183,8 +193,8 @@ static void add_host(struct strbuf *sb, const struct config_host *host, bool sec
 	for (size_t i = 0; i < host->n_initiators; i++)
 		strbuf_addf(sb, "%s\"%s\"", i ? ", " : "", host->initiators[i]);
 	strbuf_add(sb, "]");
-	add_chap(sb, "chap", &host->chap, secrets);
-	add_chap(sb, "mutual_chap", &host->mutual_chap, secrets);
+	add_chap(sb, ", ", "chap", &host->chap, secrets);
+	add_chap(sb, ", ", "mutual_chap", &host->mutual_chap, secrets);
 	strbuf_add(sb, "}");
 }
 
@@ -243,6 +253,7 @@ char *config_print(const struct config *config, bool secrets)
 
 	strbuf_addf(&sb, "{\n  \"lunward\": 1,\n  \"cluster\": \"%s\"", config->cluster);
 	add_fencing(&sb, &config->fencing, secrets);
+	add_discovery(&sb, &config->discovery, secrets);
 	ADD_SECTION(&sb, "nodes", "{}", config->n_nodes, add_node(&sb, &config->nodes[i], secrets));
 	ADD_SECTION(&sb, "pools", "{}", config->n_pools, add_pool(&sb, &config->pools[i]));
 	ADD_SECTION(&sb, "groups", "{}", config->n_groups, add_group(&sb, config, &config->groups[i]));

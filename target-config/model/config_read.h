@@ -35,7 +35,7 @@ struct config_section {
 int config_read_section(struct reader *r, const struct config_section *section, json_t *value) must_check;
 
 /* Members of the document. */
-reader_fn config_read_fencing, config_read_nodes, config_read_pools, config_read_groups, config_read_volumes;
+reader_fn config_read_fencing, config_read_discovery, config_read_nodes, config_read_pools, config_read_groups, config_read_volumes;
 reader_fn config_read_targets, config_read_hosts, config_read_host_groups, config_read_mappings;
 
 reader_fn config_read_parameters;     /* char *[CONFIG_PARAMETERS] */

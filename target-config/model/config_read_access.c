@@ -209,16 +209,39 @@ static const struct reader_key host_keys[] = {
 	CONFIG_KEY("mutual_chap", read_chap, struct config_host, mutual_chap),
 };
 
-static int finish_host(struct reader *r, void *item)
+static int check_mutual(struct reader *r, const struct config_chap *chap, const struct config_chap *mutual)
 {
-	const struct config_host *host = item;
-
-	if (host->mutual_chap.user && !host->chap.user)
+	if (mutual->user && !chap->user)
 		return reader_refuse_key(r, "mutual_chap",
 					 "the target proves itself only to a host that proves itself; add chap");
 	/* RFC 7143 9.2.1: a reused secret lets an attacker have the other side answer for it. */
-	if (host->mutual_chap.user && strcmp(host->chap.password, host->mutual_chap.password) == 0)
+	if (mutual->user && strcmp(chap->password, mutual->password) == 0)
 		return reader_refuse_key(r, "mutual_chap", "has the same password as chap; choose another");
+	return 0;
+}
+
+static const struct reader_key discovery_keys[] = {
+	CONFIG_KEY("chap", read_chap, struct config_discovery, chap),
+	CONFIG_KEY("mutual_chap", read_chap, struct config_discovery, mutual_chap),
+};
+
+int config_read_discovery(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	struct config_discovery *discovery = where;
+	int rc = reader_object(r, value, CONFIG_KEYS(discovery_keys), where);
+
+	(void)key;
+	discovery->is_said = true;
+	return rc < 0 ? rc : check_mutual(r, &discovery->chap, &discovery->mutual_chap);
+}
+
+static int finish_host(struct reader *r, void *item)
+{
+	const struct config_host *host = item;
+	int rc = check_mutual(r, &host->chap, &host->mutual_chap);
+
+	if (rc < 0)
+		return rc;
 	/* Microsoft's initiator takes secrets of 12 to 16 bytes. */
 	if (host->profile == CONFIG_PROFILE_WINDOWS && host->chap.user &&
 	    (strlen(host->chap.password) > 16 || (host->mutual_chap.user && strlen(host->mutual_chap.password) > 16)))

@@ -350,6 +350,15 @@ static bool np_taken(struct node *nps, const char *name)
 	return search.found;
 }
 
+static void make_discovery_auth(struct node *auth)
+{
+	static const char *const names[] = { "userid", "password", "userid_mutual", "password_mutual" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		attr(auth, names[i], "", 0);
+	attr(auth, "enforce_discovery_auth", "0", 0);
+}
+
 static int make_child(struct fake *fake, struct node *parent, const char *name)
 {
 	static const char *const instance[] = { "sessions" };
@@ -360,7 +369,7 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 	case R_ROOT:
 		if (strcmp(name, "iscsi") != 0)
 			return -EINVAL;
-		new_node(new_node(parent, name, R_ISCSI, false), "discovery_auth", R_PLAIN, true);
+		make_discovery_auth(new_node(new_node(parent, name, R_ISCSI, false), "discovery_auth", R_PLAIN, true));
 		return 0;
 	case R_CORE:
 		if (strncmp(name, "iblock_", 7) != 0 && strncmp(name, "rd_mcp_", 7) != 0)

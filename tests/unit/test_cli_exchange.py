@@ -137,6 +137,23 @@ def test_bad_input_is_refused_with_its_place(text, args, said):
     assert said in done.stderr and done.stderr.startswith("lunward: import: ")
 
 
+@pytest.mark.parametrize("secrets, base, said", [
+    ({"userid": "u", "password": "short"}, {}, "names or passwords that Lunward does not take"),
+    ({"userid": "u"}, {}, "names or passwords that Lunward does not take"),
+    ({"userid": "u", "password": SECRETS[0], "mutual_userid": "m", "mutual_password": SECRETS[0]}, {}, "that Lunward does not take"),
+    ({"userid": "u", "password": SECRETS[0]}, {"discovery": {}}, "the document to add to says otherwise"),
+    ({"userid": "u", "password": SECRETS[0]}, {"discovery": {"chap": {"user": "u", "password": SECRETS[0]}}}, None),
+])
+def test_discovery_is_taken_whole_or_noted(tmp_path, secrets, base, said):
+    document = tmp_path / "base.json"
+    document.write_text(json.dumps({"lunward": 1, "cluster": "c", "nodes": {"n1": {"id": 1}}, **base}))
+    module = {"name": "iscsi", "discovery_enable_auth": True, **{f"discovery_{k}": v for k, v in secrets.items()}}
+    done = lunward("import", "-", "--document", str(document), stdin=json.dumps({"fabric_modules": [module]}))
+    assert json.loads(done.stdout).get("discovery") == base.get("discovery")
+    assert (said in done.stderr and done.returncode == 1) if said else (done.stderr == "" and done.returncode == 0)
+    assert not any(s in done.stderr for s in SECRETS)
+
+
 # --- export ----------------------------------------------------------------------------------------------------------------
 
 def kernel_defaults():
@@ -237,7 +254,7 @@ def test_rtslib_restores_an_export_and_dumps_what_imports_as_the_same_document(r
     assert tpg["attributes"]["authentication"] == 1 and tpg["attributes"]["generate_node_acls"] == 0
     document = json.loads(read(plain))
     base = tmp_path / "base.json"
-    base.write_text(json.dumps(without(document, "volumes", "targets", "hosts", "mappings")))
+    base.write_text(json.dumps(without(document, "volumes", "targets", "hosts", "mappings", "discovery")))
     again = lunward("import", str(dump), "--document", str(base), *maps(document))
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout) == document

@@ -3,6 +3,7 @@
 #include "tests/unit/test_config.h"
 
 #define SHARED CASES "/good/03-shared.json"
+#define DISCOVERY CASES "/good/10-discovery.json"
 #define PARAMETERS CASES "/good/09-parameters.json"
 #define FOUR CASES "/good/04-four-groups.json"
 
@@ -109,6 +110,11 @@ static const struct diff_case cases[] = {
 	{ FOUR, "\"a3\": {\"group\": \"a\", \"pool\": \"ssd\"", "\"a3\": {\"group\": \"a\", \"pool\": \"hdd\"", "~ volume a3: pool ssd -> hdd\n" },
 	{ SHARED, "{\"fast\": {\"vg\": \"VG_fast\"}}", "{\"fast\": {\"vg\": \"VG_fast\"}, \"slow\": {\"vg\": \"slow\"}}",
 	  "+ pool slow (volume group slow)\n" },
+	{ BRIEF, "\"nodes\": {", "\"discovery\": {},\n  \"nodes\": {", "~ discovery: asks for what the kernel has -> nothing\n" },
+	{ DISCOVERY, "\"discovery\": {\"chap\": {\"user\": \"disc\", \"password\": \"only-to-see-targets\"}, \"mutual_chap\": {\"user\": "
+	  "\"lunward\", \"password\": \"we-are-who-we-say\"}},", "", "~ discovery: asks for mutual CHAP -> what the kernel has\n" },
+	{ DISCOVERY, "\"disc\"", "\"other\"", "~ discovery: chap changed\n" },
+	{ DISCOVERY, "we-are-who-we-say", "we-are-somebody-else", "~ discovery: mutual chap changed\n" },
 	{ PARAMETERS, "\"MaxConnections\": 4, ", "", "~ target " T1 ": MaxConnections 4 -> 1 (default)\n" },
 	{ PARAMETERS, "\"InitialR2T\": false", "\"InitialR2T\": true", "~ target " T1 ": InitialR2T No -> Yes\n" },
 	{ PARAMETERS, "\"DataDigest\": \"CRC32C,None\", ", "",

@@ -540,6 +540,35 @@ static void parameters_are_per_target(void **state)
 	fixture_free(config);
 }
 
+/* Said, it is so on every node, also if it says that nothing is asked for; not said, what is there stays. */
+static void discovery_asks_for_what_is_said(void **state)
+{
+	struct config *config = fixture_config(0);
+	struct world *world = new_world(false);
+
+	(void)state;
+	reconcile(world, config, only_1, 1);
+	fake_set(world->fake, "iscsi/discovery_auth/enforce_discovery_auth", "1"); /* another hand */
+	fake_set(world->fake, "iscsi/discovery_auth/userid", "other");
+	assert_settled(world, config, only_1, 1);
+	config->discovery = (struct config_discovery){ .is_said = true,
+						       .chap = { .user = xstrdup("disc"), .password = xstrdup("secret-of-disc") } };
+	reconcile(world, config, only_1, 1);
+	assert_settled(world, config, only_1, 1);
+	assert_string_equal(fake_get(world->fake, "iscsi/discovery_auth/userid"), "disc");
+	assert_string_equal(fake_get(world->fake, "iscsi/discovery_auth/password"), "secret-of-disc");
+	assert_string_equal(fake_get(world->fake, "iscsi/discovery_auth/enforce_discovery_auth"), "1");
+	free(config->discovery.chap.user);
+	free(config->discovery.chap.password);
+	config->discovery = (struct config_discovery){ .is_said = true };
+	reconcile(world, config, only_1, 1);
+	assert_settled(world, config, only_1, 1);
+	assert_string_equal(fake_get(world->fake, "iscsi/discovery_auth/userid"), "NULL");
+	assert_string_equal(fake_get(world->fake, "iscsi/discovery_auth/enforce_discovery_auth"), "0");
+	free_world(world);
+	fixture_free(config);
+}
+
 static int open_portals(struct world *world, const struct config *config, const uint32_t *portals_of, size_t n_portals_of,
 			struct lio_report *ret_report)
 {
@@ -1166,6 +1195,7 @@ int main(void)
 		cmocka_unit_test(a_lost_group_takes_its_siblings_state),
 		cmocka_unit_test(portals_are_adopted_and_given_back),
 		cmocka_unit_test(parameters_are_per_target),
+		cmocka_unit_test(discovery_asks_for_what_is_said),
 		cmocka_unit_test(opening_portals_looks_at_nothing_else),
 		cmocka_unit_test(survives_faults_while_opening_portals),
 		cmocka_unit_test(no_portals_without_a_tree),
