@@ -268,8 +268,7 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 		tree->n_scope = job->n_scope;
 		snprintf(tree->template_path, sizeof(tree->template_path), "%s", job->template_path);
 	}
-	if (!job->adopts)
-		reservations_planned(agent, job->loads, job->reservations, job->n_loads, job->report.is_built);
+	reservations_planned(agent, job->loads, job->reservations, job->n_loads, job->report.is_built);
 	info_touch(agent);
 	free_job(job);
 }

@@ -29,37 +29,34 @@ static const struct fallback of_volumes[] = {
 
 static const struct fallback of_tpgs[] = {
 	{ "authentication", NULL }, { "generate_node_acls", NULL }, { "default_cmdsn_depth", "64" }, { "demo_mode_discovery", "1" },
-	{ "default_erl", "0" }, { "fabric_prot_type", "0" }, { "login_keys_workaround", "1" }, { "login_timeout", "15" },
-	{ "netif_timeout", "2" }, { "t10_pi", "0" }, { NULL, NULL },
+	{ "default_erl", "0" }, { "fabric_prot_type", "0" }, { "login_keys_workaround", "1" }, { "netif_timeout", "2" }, { "t10_pi", "0" },
+	{ NULL, NULL },
 };
 
 static const struct fallback of_parameters[] = {
-	{ "TargetAlias", NULL }, { "AuthMethod", NULL }, { "DataDigest", "CRC32C,None" }, { "DataPDUInOrder", "Yes" },
-	{ "DataSequenceInOrder", "Yes" }, { "DefaultTime2Retain", "20" }, { "DefaultTime2Wait", "2" }, { "ErrorRecoveryLevel", "0" },
-	{ "FirstBurstLength", "65536" }, { "HeaderDigest", "CRC32C,None" }, { "IFMarkInt", "Reject" }, { "IFMarker", "No" },
-	{ "ImmediateData", "Yes" }, { "InitialR2T", "Yes" }, { "MaxBurstLength", "262144" }, { "MaxConnections", "1" },
-	{ "MaxOutstandingR2T", "1" }, { "MaxRecvDataSegmentLength", "8192" }, { "MaxXmitDataSegmentLength", "262144" },
-	{ "OFMarkInt", "Reject" }, { "OFMarker", "No" }, { NULL, NULL },
+	{ "TargetAlias", NULL }, { "AuthMethod", NULL }, { "DataPDUInOrder", "Yes" }, { "DataSequenceInOrder", "Yes" },
+	{ "IFMarkInt", "Reject" }, { "IFMarker", "No" }, { "OFMarkInt", "Reject" }, { "OFMarker", "No" }, { NULL, NULL },
 };
 
 static const struct fallback of_acls[] = {
-	{ "authentication", NULL }, { "dataout_timeout", "3" }, { "dataout_timeout_retries", "5" }, { "default_erl", "0" },
-	{ "nopin_response_timeout", "30" }, { "nopin_timeout", "15" }, { "random_datain_pdu_offsets", "0" },
-	{ "random_datain_seq_offsets", "0" }, { "random_r2t_offsets", "0" }, { NULL, NULL },
+	{ "authentication", NULL }, { "default_erl", "0" }, { "random_datain_pdu_offsets", "0" }, { "random_datain_seq_offsets", "0" },
+	{ "random_r2t_offsets", "0" }, { NULL, NULL },
 };
 
 /* What Lunward will have, where that is not what somebody chose; else NULL. */
 static const char *find_change(const json_t *set, const struct fallback *fallbacks, const char *name, const char *was)
 {
 	const json_t *value = json_object_get(set, name);
-	const char *after = value ? json_string_value(value) : "unknown";
+	const struct config_parameter *parameter = config_parameter_by_name(name);
+	const char *after = value ? json_string_value(value) : "unknown", *fallback;
 
 	while (fallbacks->name && strcmp(fallbacks->name, name) != 0)
 		fallbacks++;
-	if (fallbacks->name && (!fallbacks->value || strcmp(fallbacks->value, was) == 0))
+	fallback = parameter ? parameter->fallback : fallbacks->value;
+	if ((parameter || fallbacks->name) && (!fallback || strcmp(fallback, was) == 0))
 		return NULL;
-	if (fallbacks->name && !value)
-		after = fallbacks->value;
+	if (fallback && !value)
+		after = fallback;
 	return !after || strcmp(after, was) == 0 ? NULL : after;
 }
 

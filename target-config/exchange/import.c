@@ -366,15 +366,11 @@ static void add_portals(struct import *import, const struct foreign_tpg *tpg, co
 			      "it listens at all addresses, and the document names them: say --portal ADDRESS for each");
 }
 
-static size_t number_of(const json_t *parameters, const char *name)
+static json_int_t number_of(const json_t *parameters, const char *name)
 {
-	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
-		const json_t *value = json_object_get(parameters, name);
+	const json_t *value = json_object_get(parameters, name);
 
-		if (strcmp(config_parameter(i)->name, name) == 0)
-			return value ? (size_t)json_integer_value(value) : strtoul(config_parameter(i)->fallback, NULL, 10);
-	}
-	return 0;
+	return value ? json_integer_value(value) : strtoll(config_parameter_by_name(name)->fallback, NULL, 10);
 }
 
 /* What all ACLs of the portal group agree on; NULL: nothing. */
@@ -424,7 +420,7 @@ static json_t *chosen_parameters(struct import *import, const struct foreign_tpg
 			json_object_set_new(chosen, parameter->name, json);
 	}
 	if (number_of(chosen, "FirstBurstLength") > number_of(chosen, "MaxBurstLength")) /* no host may have that: RFC 7143, 13.14 */
-		json_object_set_new(chosen, "FirstBurstLength", json_integer((json_int_t)number_of(chosen, "MaxBurstLength")));
+		json_object_set_new(chosen, "FirstBurstLength", json_integer(number_of(chosen, "MaxBurstLength")));
 	return chosen;
 }
 

@@ -297,10 +297,9 @@ static uint16_t take_rtpi(struct rtpi_map *map, const char *iqn, uint32_t nodeid
 }
 
 /* All of them, so that all nodes have the same, and what leaves the document is the default again. They are of the next login. */
-static void add_parameters(struct lio_tree *tree, const struct config_target *target, enum config_parameter_place place, const char *of,
-			   const char *subdir)
+static void add_parameters(struct lio_tree *tree, const struct config_target *target, enum config_parameter_place place, const char *of)
 {
-	char *dir = xasprintf("%s/%s", of, subdir);
+	char *dir = xasprintf("%s/%s", of, place == CONFIG_PARAMETER_PARAM ? "param" : "attrib");
 
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
 		if (config_parameter(i)->place == place)
@@ -326,8 +325,8 @@ static void build_tpg(struct lio_tree *tree, const struct config *config, const 
 
 	add(tree, LIO_DIR, NULL, xstrdup(dir));
 	add_attr(tree, NULL, dir, "param/TargetAlias", LIO_TARGET_ALIAS, 0);
-	add_parameters(tree, target, CONFIG_PARAMETER_PARAM, dir, "param");
-	add_parameters(tree, target, CONFIG_PARAMETER_TPG_ATTRIB, dir, "attrib");
+	add_parameters(tree, target, CONFIG_PARAMETER_PARAM, dir);
+	add_parameters(tree, target, CONFIG_PARAMETER_TPG_ATTRIB, dir);
 	/* Not per host: unknown initiators must meet the strict default. Hosts without CHAP are let in by their ACL. */
 	add_attr(tree, NULL, attrib, "authentication", chap_on_target(config, target) ? "1" : "0", 0);
 	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
@@ -393,7 +392,7 @@ static void build_acl(struct lio_tree *tree, const struct config_target *target,
 	add(tree, LIO_DIR, NULL, xstrdup(acl));
 	add_credentials(tree, auth, &host->chap, &host->mutual_chap);
 	add_attr(tree, NULL, acl, "attrib/authentication", host->chap.user ? "1" : "0", 0);
-	add_parameters(tree, target, CONFIG_PARAMETER_ACL_ATTRIB, acl, "attrib");
+	add_parameters(tree, target, CONFIG_PARAMETER_ACL_ATTRIB, acl);
 	free(auth);
 }
 

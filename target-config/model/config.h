@@ -213,6 +213,8 @@ const struct config_group *config_group_by_name(const struct config *config, con
 const struct config_volume *config_volume_by_name(const struct config *config, const char *name);
 const struct config_pool *config_pool_by_name(const struct config *config, const char *name);
 const struct config_target *config_target_by_iqn(const struct config *config, const char *iqn);
+const struct config_host *config_host_by_name(const struct config *config, const char *name);
+
 enum config_parameter_place { /* in the kernel's target */
 	CONFIG_PARAMETER_PARAM,	     /* <portal group>/param */
 	CONFIG_PARAMETER_TPG_ATTRIB, /* <portal group>/attrib */
@@ -223,9 +225,10 @@ struct config_parameter {
 	enum config_parameter_place place;
 };
 const struct config_parameter *config_parameter(size_t i); /* i < CONFIG_PARAMETERS */
+const struct config_parameter *config_parameter_by_name(const char *name); /* NULL: none of that name */
 /* The document's, or the default. */
 const char *config_target_parameter(const struct config_target *target, size_t i);
-const struct config_host *config_host_by_name(const struct config *config, const char *name);
+
 /* The words of the document, "storage", "drbd" ... */
 const char *config_role_name(enum config_role role);
 const char *config_backend_name(enum config_backend backend);

@@ -58,6 +58,15 @@ const struct config_parameter *config_parameter(size_t i)
 	return &list[i];
 }
 
+const struct config_parameter *config_parameter_by_name(const char *name)
+{
+	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
+		if (strcmp(config_parameter(i)->name, name) == 0)
+			return config_parameter(i);
+	}
+	return NULL;
+}
+
 const char *config_target_parameter(const struct config_target *target, size_t i)
 {
 	return target->parameters[i] ?: config_parameter(i)->fallback;

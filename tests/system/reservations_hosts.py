@@ -16,6 +16,7 @@ from pr_driver import Said, Storm, extend, login, switch_back_on, talk, tables, 
 
 IQN = {"h1": "iqn.2026-11.lab.lunward:fence-h1", "n3": "iqn.2026-11.lab.lunward:fence-n3"}
 KEY = {"h1": "1a2b0001", "n3": "1a2b0003"}
+BEHIND_THE_KERNELS_OWN = 128  # sectors: tpg_virt_lun0 has 8 pages
 SERIAL = {f"f{i}": f"6a0d3c5e-00f{i}-4222-8333-1c6de04c7a11" for i in (1, 2, 3)}
 MAP = {v: f"/dev/mapper/{host.wwid(s)}" for v, s in SERIAL.items()}
 PORTAL = {f"n{i}": f"10.77.0.{i}:{site.PORT_TCP}" for i in (1, 2)}
@@ -206,9 +207,6 @@ def standby_first(r) -> None:
 def is_wait(answer: dict) -> bool:
     """What a host sends again, or looks at the path for: a unit attention, not ready in transition or in standby."""
     return answer["status"] == "CHECK" and (answer["key"] == 6 or (answer["key"], answer["asc"]) == (2, 4))
-
-
-BEHIND_THE_KERNELS_OWN = 128  # sectors: tpg_virt_lun0 has 8 pages
 
 
 def count_loads(node: Node) -> int:
