@@ -16,6 +16,7 @@
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
@@ -275,8 +276,11 @@ static int run_look(void *ctx, struct err *err)
 {
 	struct look_job *job = ctx;
 	_cleanup_free_ char *holder = NULL, *type = NULL;
-	int rc = lio_reservation(&job->roots, job->volume, &holder, &type);
+	char rest[CPUS_LIST_SIZE];
+	int rc;
 
+	cpus_keep_off(cpus_spare(rest));
+	rc = lio_reservation(&job->roots, job->volume, &holder, &type);
 	if (rc < 0)
 		return err_errno(err, rc, "cannot read the reservation of %s", job->volume);
 	job->has_table = pr_table_is_held(&job->table, holder, type);
@@ -306,7 +310,8 @@ static void looked(void *owner, void *ctx, int result, const struct err *err)
 /*
  * The listing does not tell about the reservation, and of two commands at a time the kernel may write the older state last: a REGISTER
  * would undo a RESERVE that was answered. So a state with another reservation than the agreed one is compared with the kernel's own. In
- * a worker: a PREEMPT that spins for this very command would make the reader spin too, until the limit ends both.
+ * a worker: a PREEMPT that spins for this very command makes the reader spin too, until the limit ends both; on a processor that the rest of the
+ * agent does not need for that (prfs.h).
  */
 static void look(struct reservations *r, struct question *q, const struct rvolume *v)
 {

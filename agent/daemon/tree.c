@@ -14,6 +14,7 @@
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/xalloc.h"
@@ -157,7 +158,9 @@ static bool any_iser(const struct config *config)
 
 static int reconcile(struct tree_job *job, struct err *err)
 {
-	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations };
+	char cpus[CPUS_LIST_SIZE];
+	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations,
+				   cpus_spare(cpus) >= 0 ? cpus : NULL };
 	struct lio_tree *tree = lio_tree_build(job->ref->config, &scope, &job->roots);
 	int rc;
 

@@ -47,6 +47,7 @@ struct lio_scope {
 	size_t n_portals_of;
 	const struct lio_reservations *reservations; /* may be NULL */
 	size_t n_reservations;
+	const char *cpus;          /* where connections of hosts may be worked on, as the kernel writes it ("0-2"); NULL: as it is. See prfs.h */
 };
 
 struct lio_tree;

@@ -148,16 +148,20 @@ static char *lun_dir(const struct config_target *target, uint32_t nodeid, const 
 
 /* --- stages ------------------------------------------------------------------------------------------------------------*/
 
-static void build_groups(struct lio_tree *tree, const struct config *config, uint32_t nodeid)
+static void build_groups(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope)
 {
+	uint32_t nodeid = scope->nodeid;
 	bool any = false;
 
 	for (size_t i = 0; i < config->n_volumes && !any; i++)
 		any = has_copy(&config->volumes[i], nodeid);
 	if (any)
 		add(tree, LIO_DIR, NULL, xstrdup(LIO_HBA));
-	if (config->n_targets > 0)
+	if (config->n_targets > 0) {
 		add(tree, LIO_DIR, NULL, xstrdup("iscsi")); /* the fabric itself; stays when we go, it may be others' too */
+		if (scope->cpus)
+			add_attr(tree, NULL, "iscsi", "cpus_allowed_list", scope->cpus, LIO_OPTIONAL);
+	}
 	for (size_t i = 0; i < config->n_groups; i++) {
 		const struct config_group *group = &config->groups[i];
 		char *dir;
@@ -567,7 +571,7 @@ struct lio_tree *lio_tree_build(const struct config *config, const struct lio_sc
 	struct lio_tree *tree = new_tree(roots);
 
 	tree->stage = LIO_STAGE_HBA;
-	build_groups(tree, config, scope->nodeid);
+	build_groups(tree, config, scope);
 	tree->stage = LIO_STAGE_BACKSTORE;
 	build_volumes(tree, config, scope);
 	tree->stage = LIO_STAGE_ALUA;

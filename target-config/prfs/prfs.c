@@ -25,11 +25,14 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/file.h"
 #include "base/thread.h"
 #include "base/xalloc.h"
 
 #define PREFIX "aptpl_" /* core_scsi3_aptpl: "%s/pr/aptpl_%s" */
+#define CONNECTION_THREAD "iscsi_trx" /* ISCSI_RX_THREAD_NAME; iSER's and SRP's are workers of a processor, which cannot leave it */
+#define COMM_MAX 64 /* a thread's name has at most 15 bytes, those of workqueues more */
 #define NAME_SIZE 256   /* a unit serial number has at most 253 bytes */
 #define NAMES_MAX 8192
 #define NODEID_FIRST (FUSE_ROOT_ID + 1)
@@ -176,6 +179,16 @@ static const char *serial_of(const struct kept *kept, uint64_t nodeid)
 	return nodeid >= NODEID_FIRST && nodeid < NODEID_UNKNOWN ? kept->names[nodeid - NODEID_FIRST] : "";
 }
 
+/* With the first request of each command: it is asleep then, so this works at once. Not for programs that look around here. */
+static void let_run(uint32_t pid)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%u/comm", pid), *name = NULL;
+	size_t size;
+
+	if (file_read(path, COMM_MAX, &name, &size) == 0 && strcmp(name, CONNECTION_THREAD "\n") == 0)
+		cpus_let_run_anywhere((pid_t)pid);
+}
+
 /* Every name of LIO's exists already: so there is no CREATE. */
 static void handle_lookup(struct prfs *prfs, const struct fuse_in_header *in, const char *name, size_t size)
 {
@@ -187,6 +200,7 @@ static void handle_lookup(struct prfs *prfs, const struct fuse_in_header *in, co
 		reply(prfs, in->unique, -ENOENT, NULL, 0);
 		return;
 	}
+	let_run(in->pid);
 	out.nodeid = out.attr.ino = nodeid_of(prfs->kept, name + prefix);
 	reply(prfs, in->unique, 0, &out, sizeof(out));
 }

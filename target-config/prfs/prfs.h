@@ -6,6 +6,12 @@
  * Every request is read into a file of /run (`keep`), so that a successor that gets the descriptor of the mount answers what its
  * predecessor had read and not answered: without that the command, and its connection, would hang for good.
  * There is no content: files are empty to readers, and a write is given on as it came, whole or not.
+ *
+ * While a command of a host waits for its answer, a PREEMPT of that host spins in the kernel until the command is done, with a lock that other
+ * commands for the volume spin for (core_scsi3_pro_preempt(), dev_reservation_lock). iSCSI binds each connection's threads to one processor
+ * (iscsit_thread_get_cpumask()), so the command would never be done if that is where the PREEMPT spins; and with enough commands there is no
+ * processor left for the answer. So the thread that waits is let run anywhere as soon as it is heard of, and the last processor is nobody's who
+ * may spin: lio_scope.cpus, cpus_keep_off().
  */
 #ifndef TARGET_CONFIG_PRFS_H
 #define TARGET_CONFIG_PRFS_H

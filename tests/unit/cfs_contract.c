@@ -266,6 +266,8 @@ static void acl(struct contract *c)
 	reads(c, ACL "/param/MaxBurstLength", "No Active iSCSI Session\n");
 	reads(c, ACL "/fabric_statistics/iscsi_sess_stats/conn_digest_errors", "");
 	reads(c, IQN "/fabric_statistics/iscsi_instance/sessions", "0\n");
+	put(c, "iscsi/cpus_allowed_list", "0", 0);
+	reads(c, "iscsi/cpus_allowed_list", "0\n");
 	put(c, ACL "/auth/userid", "alice", 0);
 	reads(c, ACL "/auth/userid", "alice\n");
 	put(c, ACL "/auth/userid", "NULL", 0);

@@ -369,7 +369,9 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 	case R_ROOT:
 		if (strcmp(name, "iscsi") != 0)
 			return -EINVAL;
-		make_discovery_auth(new_node(new_node(parent, name, R_ISCSI, false), "discovery_auth", R_PLAIN, true));
+		node = new_node(parent, name, R_ISCSI, false);
+		attr(node, "cpus_allowed_list", "0-1", 0);
+		make_discovery_auth(new_node(node, "discovery_auth", R_PLAIN, true));
 		return 0;
 	case R_CORE:
 		if (strncmp(name, "iblock_", 7) != 0 && strncmp(name, "rd_mcp_", 7) != 0)

@@ -540,6 +540,24 @@ static void parameters_are_per_target(void **state)
 	fixture_free(config);
 }
 
+static void connections_are_kept_off_a_processor(void **state)
+{
+	struct config *config = fixture_config(0);
+	struct world *world = new_world(false);
+	struct lio_scope scope = { .nodeid = 1, .portals_of = only_1, .n_portals_of = 1, .cpus = "0" };
+	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
+
+	(void)state;
+	reconcile(world, config, only_1, 1);
+	assert_string_equal(fake_get(world->fake, "iscsi/cpus_allowed_list"), "0-1");
+	assert_int_equal(lio_reconcile(tree, false, 1, NULL, NULL, NULL), 0);
+	assert_string_equal(fake_get(world->fake, "iscsi/cpus_allowed_list"), "0");
+	assert_settled(world, config, only_1, 1); /* what nobody wants otherwise stays */
+	lio_tree_free(tree);
+	config_free(config);
+	free_world(world);
+}
+
 /* Said, it is so on every node, also if it says that nothing is asked for; not said, what is there stays. */
 static void discovery_asks_for_what_is_said(void **state)
 {
@@ -1195,6 +1213,7 @@ int main(void)
 		cmocka_unit_test(a_lost_group_takes_its_siblings_state),
 		cmocka_unit_test(portals_are_adopted_and_given_back),
 		cmocka_unit_test(parameters_are_per_target),
+		cmocka_unit_test(connections_are_kept_off_a_processor),
 		cmocka_unit_test(discovery_asks_for_what_is_said),
 		cmocka_unit_test(opening_portals_looks_at_nothing_else),
 		cmocka_unit_test(survives_faults_while_opening_portals),

@@ -422,6 +422,54 @@ static void only_whole_writes_of_lio_look_like_one(void **unused)
 	prfs_stop(prfs);
 }
 
+static int n_processors(pid_t pid)
+{
+	cpu_set_t set;
+
+	assert_int_equal(sched_getaffinity(pid, sizeof(set), &set), 0);
+	return CPU_COUNT(&set);
+}
+
+/* As LIO's is, to one processor. */
+static struct writer start_bound_writer(const char *thread_name)
+{
+	cpu_set_t before;
+	struct writer writer;
+	char own_name[16];
+
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	prctl(PR_GET_NAME, own_name);
+	prctl(PR_SET_NAME, thread_name);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &(cpu_set_t){ .__bits = { 1 } }), 0);
+	writer = start_writer("aptpl_s1", "x", 2);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	prctl(PR_SET_NAME, own_name);
+	return writer;
+}
+
+static void a_connection_is_not_bound_while_it_waits(void **unused)
+{
+	static const struct {
+		const char *name;
+		bool is_let_run;
+	} cases[] = { { "iscsi_trx", true }, { "iscsi_trx2", false }, { "ls", false } };
+	int n = n_processors(0);
+	struct prfs *prfs;
+
+	(void)unused;
+	NEEDS_MOUNT();
+	prfs = start(mount_it(), LIMIT_MS);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct writer writer = start_bound_writer(cases[i].name);
+		struct seen seen = next_question();
+
+		assert_int_equal(n_processors(writer.pid), cases[i].is_let_run ? n : 1);
+		assert_int_equal(prfs_answer(prfs, seen.ticket, 0), 0);
+		assert_int_equal(result_of(&writer), 0);
+	}
+	prfs_stop(prfs);
+}
+
 static int set_up(void **unused)
 {
 	(void)unused;
@@ -451,6 +499,7 @@ int main(void)
 		cmocka_unit_test_teardown(without_the_mount_no_file_can_be_made, take_down),
 		cmocka_unit_test_teardown(a_dead_mount_is_replaced_and_a_living_one_is_not, take_down),
 		cmocka_unit_test_teardown(only_whole_writes_of_lio_look_like_one, take_down),
+		cmocka_unit_test_teardown(a_connection_is_not_bound_while_it_waits, take_down),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, clean_up);
