@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What tests/bench/target measures of Lunward, without a cluster: run as root on a machine that may lose its kernel target.
+ * What tests/bench/target measures of Lunward, without a cluster: run as root on a machine that may lose its kernel target, and has configfs
+ * and LIO's modules.
  *
  *   target-build gates DOCUMENT                 makes a closed gate for each volume
  *   target-build build DOCUMENT                 makes the kernel's target what the document says of node 1, over these gates
@@ -58,14 +59,10 @@ static int reconcile(const struct config *config, struct err *err)
 {
 	static const uint32_t own[] = { 1 };
 	struct lio_scope scope = { .nodeid = 1, .portals_of = own, .n_portals_of = config->n_targets ? 1 : 0 };
-	struct lio_tree *tree;
+	struct lio_tree *tree = lio_tree_build(config, &scope, &roots);
 	struct lio_report report = { 0 };
-	int rc = lio_prepare(&roots, false, err);
+	int rc = lio_reconcile(tree, false, THREADS, NULL, &report, err);
 
-	if (rc < 0)
-		return rc;
-	tree = lio_tree_build(config, &scope, &roots);
-	rc = lio_reconcile(tree, false, THREADS, NULL, &report, err);
 	lio_tree_free(tree);
 	if (rc == 0)
 		printf("%zu objects, %zu writes, %zu removals\n", report.n_objects, report.n_writes, report.n_removals);

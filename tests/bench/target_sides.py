@@ -3,6 +3,8 @@
 import json
 from typing import Iterable, Sequence
 
+from lab import fio
+
 HOSTS = 4
 TARGET = "iqn.2026-11.lab.lunward:bench"
 SIDES = {  # what builds, what removes
@@ -86,8 +88,8 @@ rmdir $l loopback/naa.500140500000beac core/iblock_9/bench core/iblock_9
 
 
 def iops(text: str) -> float:
-    """Of fio's JSON, before which it may warn."""
-    job = json.loads(text[text.index("{"):])["jobs"][0]
-    if job["error"]:
-        raise RuntimeError(f"fio: error {job['error']}")
-    return job["read"]["iops"] + job["write"]["iops"]
+    """Of fio's JSON."""
+    told = fio.job(text)
+    if told["error"]:
+        raise RuntimeError(f"fio: error {told['error']}")
+    return told["read"]["iops"] + told["write"]["iops"]
