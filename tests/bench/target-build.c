@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What tests/bench/target measures of Lunward, without a cluster: run as root on a machine that may lose its kernel target, and has configfs
- * and LIO's modules.
+ * What tests/bench/target measures of Lunward, without a cluster: run as root on a machine that may lose its kernel target, and has
+ * configfs and LIO's modules.
  *
  *   target-build gates DOCUMENT                 makes a closed gate for each volume
  *   target-build build DOCUMENT                 makes the kernel's target what the document says of node 1, over these gates

@@ -20,8 +20,8 @@ class Verifier:
 
     def start(self) -> None:
         self.host.run("systemctl reset-failed fio 2>/dev/null; systemd-run -q --unit=fio -p KillMode=mixed -p StandardOutput=file:/run/fio.out "
-                      f"fio --name=v --filename={self.device} --direct=1 --ioengine=libaio --iodepth=4 --bs=4k --rw=randwrite --size={self.size_mib}m "
-                      "--loops=1000000 --verify=crc32c --verify_backlog=1024 --verify_fatal=1 --output-format=json", timeout_s=60)
+                      f"fio --name=v --filename={self.device} --direct=1 --ioengine=libaio --iodepth=4 --bs=4k --rw=randwrite "
+                      f"--size={self.size_mib}m --loops=1000000 --verify=crc32c --verify_backlog=1024 --verify_fatal=1 --output-format=json", timeout_s=60)
         self.wait_verified()
 
     def done(self) -> Tuple[int, int]:
