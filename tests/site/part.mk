@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Whole sites in the lab, each in virtual machines of its own; results in $(O)/pacemaker.json, ansible.json and upgrade.json.
-.PHONY: lab-pacemaker lab-ansible lab-upgrade
+# Whole sites in the lab, each in virtual machines of its own; results in $(O)/pacemaker.json, ansible.json, upgrade.json and fabrics.json.
+.PHONY: lab-pacemaker lab-ansible lab-upgrade lab-fabrics
 lab-pacemaker: deb lab-tools lab-image
 	$(Q)tests/site/pacemaker
 
@@ -9,3 +9,6 @@ lab-ansible: deb lab-tools lab-image
 
 lab-upgrade: deb lab-tools lab-image
 	$(Q)tests/site/upgrade
+
+lab-fabrics: deb lab-tools lab-image
+	$(Q)tests/site/fabrics $(FABRICS)

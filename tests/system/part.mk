@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-.PHONY: demo system-check lab-pr
+.PHONY: demo system-check lab-pr lab-suites
 demo: deps deb lab-tools lab-image
 	$(Q)tests/system/demo
 
@@ -11,3 +11,7 @@ system-check: deb lab-tools lab-image
 # Reservations on real kernels.
 lab-pr: deb lab-tools lab-image
 	$(Q)tests/system/pr
+
+# All of libiscsi's tests, with Lunward and without; SUITES="--only Read10" for some.
+lab-suites: deb lab-tools lab-image
+	$(Q)tests/system/suites $(SUITES)

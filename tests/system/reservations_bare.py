@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Lunward beside LIO alone, on the same machine: how long PERSISTENT RESERVE OUT takes, and which of libiscsi's tests pass."""
-import re
 import statistics
 from typing import Dict, List, Tuple
 
 import deployment as site
+import libiscsi_tests
 from pr_driver import PORTALS, Storm, extend, parse, switch_back_on
 from lab.api import Node
 
@@ -65,19 +65,8 @@ def latencies(host: Node, portal: str, target: str, initiator: str) -> List[floa
 
 def run_suites(host: Node, portal: str, target: str, names: str) -> Dict[str, str]:
     """Each of libiscsi's tests of PERSISTENT RESERVE: passed, failed or skipped."""
-    tests = [t for t in host.out("iscsi-test-cu --list 2>&1", timeout_s=60).split() if re.match(r"SCSI\.(Prin|Prout)\w+\.\w+$", t)]
-    if not tests:
-        raise RuntimeError("iscsi-test-cu has no tests of PERSISTENT RESERVE")
-    verdicts = {}
-    for test in tests:
-        done = host.run(f"timeout 120 iscsi-test-cu -d -n -i {names}a -I {names}b -t {test} iscsi://{portal}/{target}/0 2>&1", check=False,
-                        timeout_s=180)
-        ran = re.search(r"^\s*tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", done.out, re.M)
-        verdicts[test] = ("none" if not ran or ran.group(2) == "0" else "failed" if ran.group(4) != "0" else
-                          "skipped" if "[SKIPPED]" in done.out.partition("Suite:")[2] else "passed")
-        if verdicts[test] == "none":
-            verdicts[test] += ": " + " ".join(done.out.split())[-120:]
-    return verdicts
+    said = libiscsi_tests.run(host, [f"iscsi://{portal}/{target}/0"], names, lambda family: family.startswith(("Prin", "Prout")))
+    return {test: s.verdict for test, s in said.items()}
 
 
 def measure(r) -> None:

@@ -32,6 +32,7 @@ class Options(NamedTuple):
     mtu: int = 1500  # of the SAN
     portal_addresses: bool = False  # give n1 and n2 their 10.77.0.N at boot; else that is the agent's work
     data_mib: int = 2048
+    memory_mib: int = 0  # of n1 and n2, if not the usual
     install: bool = True  # install build/deb/*.deb at each boot of a node
     append: str = ""  # more words for the kernel command line
     tsc_khz: int = 0  # of this machine; emulated processors have the same. 0: let the guest measure it
@@ -100,7 +101,7 @@ def qemu_command(machine: Machine, options: Options, image: str, net_fds: dict, 
     """The command that runs `machine`; its working directory is the lab's run directory."""
     n = machine.number
     args = ["qemu-system-x86_64", "-name", machine.name, "-machine", "q35,usb=off,vmport=off,smbus=off", *cpu_model(accel),
-            "-smp", str(machine.cpus), "-m", str(machine.memory_mib),
+            "-smp", str(machine.cpus), "-m", str(options.memory_mib if options.memory_mib and machine.data else machine.memory_mib),
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-kernel", f"{image}/vmlinux", "-initrd", "initrd", "-append", kernel_arguments(machine, options),
             *disk("root", f"{image}/root.sqfs", "root", read_only=True)]
