@@ -24,6 +24,7 @@
 struct health {
 	struct health_rules *rules;
 	bool running;
+	bool looks; /* there was a round since there are portals here */
 	int64_t next_ms;
 	char password[2 * PASSWORD_BYTES + 1];
 	json_t *faults; /* as info has them */
@@ -307,7 +308,7 @@ static void log_fault(json_t *fault, enum log_level level, const char *prefix)
 		  *portal ? ": " : "", text_of(fault, "text", ""));
 }
 
-static void tell(struct agent *agent)
+static void tell(struct agent *agent, bool looks)
 {
 	struct health *health = agent->health;
 	json_t *faults = json_array(), *before = health->faults;
@@ -315,7 +316,7 @@ static void tell(struct agent *agent)
 	size_t i;
 
 	health_rules_faults(health->rules, add_fault, faults);
-	if (json_equal(faults, before)) {
+	if (json_equal(faults, before) && looks == health->looks) {
 		json_decref(faults);
 		return;
 	}
@@ -328,6 +329,7 @@ static void tell(struct agent *agent)
 			log_fault(fault, LOG_LEVEL_NOTICE, "no more: ");
 	}
 	health->faults = faults;
+	health->looks = looks;
 	json_decref(before);
 	info_touch(agent);
 }
@@ -384,7 +386,7 @@ static void round_done(void *owner, void *ctx, int result, const struct err *err
 		note_looking(agent, result, err->text, now_ms);
 	else if (agent->config->version == round->ref->version)
 		note_round(agent, round, now_ms);
-	tell(agent);
+	tell(agent, true);
 	for (size_t i = 0; i < agent->n_groups; i++)
 		give_away(agent->groups[i], now_ms);
 	free_round(round);
@@ -409,7 +411,7 @@ void health_kick(struct agent *agent)
 	if (!view.active || !agent->tree.n_scope) { /* what was seen before is not so any more */
 		health_rules_begin(health->rules);
 		health_rules_end(health->rules);
-		tell(agent);
+		tell(agent, false);
 		return;
 	}
 	if (now_ms < health->next_ms) {
@@ -447,7 +449,7 @@ const char *health_password(const struct agent *agent)
 
 json_t *health_json(const struct agent *agent)
 {
-	return agent->health ? json_incref(agent->health->faults) : json_null();
+	return agent->health && agent->health->looks ? json_incref(agent->health->faults) : json_null();
 }
 
 bool health_gave(const struct agroup *group)

@@ -18,7 +18,7 @@ void health_start(struct agent *agent); /* once; agent->health stays NULL if the
 void health_kick(struct agent *agent);
 /* For the tree; NULL: nobody looks. Lives as long as the agent. */
 const char *health_password(const struct agent *agent);
-/* For info: the faults that last, an array; null: nobody looks. */
+/* For info: the faults that last, an array; null: nobody looks, or there is nothing to look at. */
 json_t *health_json(const struct agent *agent);
 /* This node has given the group away within the last hour, and should not get it back for a like reason. */
 bool health_gave(const struct agroup *group);
