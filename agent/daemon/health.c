@@ -20,6 +20,7 @@
 #define GRACE_MS 2000 /* for the program to say so */
 #define LATE_MS 30000
 #define PASSWORD_BYTES 16
+#define TOLD_MAX 64 /* faults: a node with thousands of groups has them all at once */
 
 struct health {
 	struct health_rules *rules;
@@ -207,7 +208,8 @@ static int run_round(void *ctx, struct err *err)
 		if (!round->looks[i].lingers)
 			json_array_append(looks, round->looks[i].task);
 	}
-	cmd.input = input = json_dumps(round->task, JSON_COMPACT);
+	input = json_dumps(round->task, JSON_COMPACT);
+	cmd.input = input;
 	rc = run_cmd(&cmd, &output, &status, err);
 	if (rc < 0)
 		return rc;
@@ -282,8 +284,11 @@ static void note_round(struct agent *agent, const struct round *round, int64_t n
 
 static void add_fault(void *ctx, const struct health_view *fault)
 {
-	json_t *text = json_string(fault->text);
+	json_t *text;
 
+	if (json_array_size(ctx) >= TOLD_MAX)
+		return;
+	text = json_string(fault->text);
 	json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:s, s:o}", "portal", fault->portal, "target", fault->target, "group", fault->group,
 					     "result", fault->result, "text", text ? text : json_string("?")));
 }
@@ -393,9 +398,11 @@ static void round_done(void *owner, void *ctx, int result, const struct err *err
 }
 
 /* Portals that are to go are left in peace: a look must not be what keeps one busy (docs/decisions/0007). */
-static bool portals_rest(const struct tree *tree)
+static bool portals_rest(const struct agent *agent)
 {
-	return tree->applied_version && !tree->running && tree->n_scope && tree->n_want == tree->n_scope &&
+	const struct tree *tree = &agent->tree;
+
+	return tree->applied_version == agent->config->version && !tree->running && tree->n_scope && tree->n_want == tree->n_scope &&
 	       memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0;
 }
 
@@ -418,7 +425,7 @@ void health_kick(struct agent *agent)
 		agent_turn_by(agent, health->next_ms);
 		return;
 	}
-	if (!portals_rest(&agent->tree)) /* the end of a job is a turn */
+	if (!portals_rest(agent)) /* the end of a job is a turn */
 		return;
 	health->running = true;
 	work_start(agent->loop, "looking at the own portals", now_ms + LATE_MS, run_round, new_round(agent), round_done, NULL, agent);
