@@ -6,6 +6,7 @@
 #include <iscsi/scsi-lowlevel.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/xalloc.h"
@@ -60,9 +61,19 @@ static void drop(struct initiator *initiator)
 	initiator->iscsi = NULL;
 }
 
+/* libiscsi says last that it will not connect again, which is not why. */
+static const char *reason(const struct initiator *initiator, bool is_late)
+{
+	const char *text = iscsi_get_error(initiator->iscsi);
+
+	return is_late ? "no answer in time" : strstr(text, "reconnect") ? "refused, or closed by the target" : text;
+}
+
 static int fail(struct initiator *initiator, const char *step, bool is_late, struct err *err)
 {
-	err_set(err, -ECONNABORTED, "%s: %s", step, is_late ? "no answer in time" : iscsi_get_error(initiator->iscsi));
+	const char *why = reason(initiator, is_late);
+
+	err_set(err, -ECONNABORTED, "%s: %.*s", step, (int)strcspn(why, "\n"), why);
 	drop(initiator);
 	free(initiator);
 	return -ECONNABORTED;
