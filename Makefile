@@ -113,7 +113,7 @@ $(O)/man/%: docs/man/%.scd
 
 # What of PROGRAMS an operator or systemd starts, and what other programs start.
 SBIN_PROGRAMS = $(filter $(addprefix $(BUILD)/,lunwardd lunward lunward-probe),$(PROGRAMS))
-LIBEXEC_PROGRAMS = $(filter $(BUILD)/drbd-fence-peer $(BUILD)/pr-keeper,$(PROGRAMS))
+LIBEXEC_PROGRAMS = $(filter $(BUILD)/drbd-fence-peer $(BUILD)/lunward-health $(BUILD)/pr-keeper,$(PROGRAMS))
 COMPLETION := agent/cli/completion/lunward probe/completion/lunward-probe
 put = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)/)
 install: all man

@@ -500,6 +500,32 @@ static void check_hosts(json_t *facts, struct finding *f)
 		say(f, OK, "", "each host has a session with this node; how its multipath is set cannot be seen from here");
 }
 
+static void check_portals(json_t *facts, struct finding *f)
+{
+	json_t *status = at(facts, "status", NULL), *node, *fault, *health = NULL;
+	bool serves = false;
+	size_t i;
+
+	if (!json_is_object(status)) {
+		say(f, UNKNOWN, "", NO_DOCUMENT);
+		return;
+	}
+	json_array_foreach (at(status, "nodes", NULL), i, node) {
+		if (strcmp(text_at(node, "name", NULL), text_at(facts, "node", NULL)) != 0)
+			continue;
+		health = at(node, "health", NULL);
+		serves = strcmp(text_at(node, "portals_at", NULL), text_at(node, "name", NULL)) == 0;
+	}
+	if (!json_is_array(health) && serves)
+		say(f, WARNING, "take --health off out of /etc/default/lunwardd and restart lunwardd",
+		    "this node does not look at its own portals: that a login or a disk fails there its hosts notice first");
+	json_array_foreach (health, i, fault)
+		say(f, ERROR, "see the problems of lunward status", "%s %s: %s", text_at(fault, "portal", NULL), text_at(fault, "group", NULL),
+		    text_at(fault, "text", NULL));
+	if (f->verdict == OK)
+		say(f, OK, "", json_is_array(health) ? "lunwardd logs in as a host does, and finds nothing that lasts" : "none are served here");
+}
+
 /* At LUN 0 the kernel answers for what is not there, for the moment that a host is led to a stand-in: docs/RESERVATIONS.md. */
 static const char *host_with_lun_0(json_t *facts)
 {
@@ -554,6 +580,7 @@ static const struct {
 	{ "free space", check_space, true },
 	{ "thin pools", check_thin, true },
 	{ "hosts", check_hosts, true },
+	{ "own portals", check_portals, true },
 	{ "reservations", check_reservations, true },
 };
 

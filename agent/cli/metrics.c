@@ -119,6 +119,15 @@ static void node_errors(struct out *out, const char *metric, const json_t *node)
 	sample(out, metric, "node", json_text(node, "name"), NULL, NULL, (double)json_array_size(json_object_get(node, "errors")));
 }
 
+/* A node that does not look has no sample: absence is not health. */
+static void node_health(struct out *out, const char *metric, const json_t *node)
+{
+	const json_t *faults = json_object_get(node, "health");
+
+	if (json_is_array(faults))
+		sample(out, metric, "node", json_text(node, "name"), NULL, NULL, (double)json_array_size(faults));
+}
+
 static void node_portals_away(struct out *out, const char *metric, const json_t *node)
 {
 	if (is(node, "role", "storage"))
@@ -230,6 +239,8 @@ char *metrics_render(const json_t *status, const json_t *counters)
 		for_each(&out, "nodes", "lunward_node_down_unproven", "gauge",
 			 "Whether a node is down without proof that it is off: nothing it served is taken over.", node_unproven);
 		for_each(&out, "nodes", "lunward_node_errors", "gauge", "Errors that a node reports about itself.", node_errors);
+		for_each(&out, "nodes", "lunward_health_faults", "gauge",
+			 "What lasts of what a node finds when it looks at its own portals as a host does.", node_health);
 		for_each(&out, "nodes", "lunward_node_portals_away", "gauge",
 			 "Whether the portals of a storage node are served by another one, or by nobody.", node_portals_away);
 		for_each(&out, "groups", "lunward_group_phase", "gauge", "Phase of a group: 1 for the one it is in.", group_phase);

@@ -93,6 +93,7 @@ struct node_info { /* what a node said last about itself (HA_ACT_INFO) */
 	json_t *info;
 };
 
+struct health; /* health.c */
 struct reservations; /* reservations.c */
 struct sessions; /* sessions.c */
 struct queued_event; /* agent.c */
@@ -115,6 +116,7 @@ struct agent {
 	struct tree tree;
 	struct reservations *reservations;
 	struct sessions *sessions; /* NULL until somebody asks */
+	struct health *health; /* NULL: nobody looks */
 
 	struct drbd_table *drbd;
 	int drbd_fd, drbd_pid;

@@ -70,6 +70,8 @@ static void looked(void *owner, void *ctx, int result, const struct err *err)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < look->n && i < TOLD_MAX; i++) {
+		if (strcmp(look->found[i].address, look->found[i].peer) == 0) /* this node's own (health.h): who adopts its portals cannot reach it */
+			continue;
 		if (i == 0 || by_ends(&look->found[i], &look->found[i - 1]) != 0) /* targets may share a portal */
 			json_array_append_new(list, connection_json(&look->found[i]));
 	}

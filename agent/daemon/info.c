@@ -9,6 +9,7 @@
 
 #include "agent/daemon/agent.h"
 #include "agent/daemon/connections.h"
+#include "agent/daemon/health.h"
 #include "agent/daemon/reservations.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -26,7 +27,8 @@ static json_t *group_info(const struct agent *agent, const struct agroup *group)
 		for (size_t i = 0; i < HA_COPIES_MAX && view.nodes[i]; i++)
 			json_object_set_new(alua, agent_node_name(agent, view.nodes[i]), json_integer(group->alua[i]));
 	}
-	return json_pack("{s:b, s:o, s:o, s:I, s:o, s:s, s:s, s:s, s:s, s:s}", "serving", group->serving, "copy",
+	return json_pack("{s:b, s:b, s:o, s:o, s:I, s:o, s:s, s:s, s:s, s:s, s:s}", "serving", group->serving, "health_gave",
+			 health_gave(group), "copy",
 			 storage_copies_json(agent, group), "alua", alua, "epoch", (json_int_t)group->timeline.epoch,
 			 "timeline", timeline_json(&group->timeline), "late", group->late, "error", group->error,
 			 "storage_error", group->storage_error, "disk_error", storage_disk_error(agent, group), "keeper_error",
@@ -41,9 +43,9 @@ static json_t *own_info(const struct agent *agent)
 		if (agent->groups[i]->has_copy)
 			json_object_set_new(groups, agent->groups[i]->name, group_info(agent, agent->groups[i]));
 	}
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:o, s:o}", "config_applied", (json_int_t)agent->tree.applied_version, "tree_error",
-			 agent->tree.error, "tree_closing", agent->tree.closing, "watchdog_error", agent->watchdog_error, "fence_note", agent->fence_note, "groups", groups,
-			 "connections", connections_json(agent));
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "config_applied", (json_int_t)agent->tree.applied_version, "tree_error",
+			 agent->tree.error, "tree_closing", agent->tree.closing, "watchdog_error", agent->watchdog_error, "fence_note",
+			 agent->fence_note, "groups", groups, "connections", connections_json(agent), "health", health_json(agent));
 }
 
 static void store(struct agent *agent, uint32_t nodeid, json_t *info)

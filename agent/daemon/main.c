@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/health.h"
 #include "agent/daemon/node_watchdog.h"
 #include "agent/daemon/reservations.h"
 #include "agent/daemon/store.h"
@@ -150,6 +151,7 @@ static int run(struct agent *agent, struct err *err)
 	if (rc < 0)
 		return rc;
 	reservations_start(agent);
+	health_start(agent);
 	if (loop_signal_add(agent->loop, SIGTERM, stop, agent->loop) < 0 ||
 	    loop_signal_add(agent->loop, SIGINT, stop, agent->loop) < 0)
 		return err_set(err, -ENOMEM, "cannot watch signals");

@@ -9,6 +9,7 @@
 
 #include "base/compiler.h"
 
+#define HEALTH_PROGRAM LUNWARD_LIBEXECDIR "/lunward-health"
 #define START_WAIT_MAX_S 3600
 /* Shorter than it takes to agree on who is left, and the loss of one node would reset the others. */
 #define WATCHDOG_TIMEOUT_MIN_S 5
@@ -23,6 +24,7 @@ static const char usage[] =
 	"  --run-dir DIR        control socket and run-time files (default /run/lunward)\n"
 	"  --configfs PATH      the kernel target's tree (default /sys/kernel/config/target)\n"
 	"  --fence-dir DIR      where fence agents are (default /usr/sbin)\n"
+	"  --health PROGRAM|off what looks at this node's portals as a host does (default " HEALTH_PROGRAM ")\n"
 	"  --start-wait SECONDS how long after its start nodes that were not seen yet are not fenced (default 60)\n"
 	"  --watchdog-device DEVICE  a watchdog that resets this node when it is cut off, e.g. /dev/watchdog (default: none)\n"
 	"  --watchdog-timeout SECONDS  after which it does, 5 to 600 (default 15)\n"
@@ -68,6 +70,7 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 		OPT_RUN,
 		OPT_CONFIGFS,
 		OPT_FENCE,
+		OPT_HEALTH,
 		OPT_START_WAIT,
 		OPT_WATCHDOG,
 		OPT_WATCHDOG_TIMEOUT,
@@ -79,7 +82,7 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 		{ "log-level", required_argument, NULL, OPT_LEVEL }, { "state-dir", required_argument, NULL, OPT_STATE },
 		{ "run-dir", required_argument, NULL, OPT_RUN },     { "configfs", required_argument, NULL, OPT_CONFIGFS },
 		{ "fence-dir", required_argument, NULL, OPT_FENCE }, { "trace", required_argument, NULL, OPT_TRACE },
-		{ "start-wait", required_argument, NULL, OPT_START_WAIT },
+		{ "health", required_argument, NULL, OPT_HEALTH },   { "start-wait", required_argument, NULL, OPT_START_WAIT },
 		{ "watchdog-device", required_argument, NULL, OPT_WATCHDOG },
 		{ "watchdog-timeout", required_argument, NULL, OPT_WATCHDOG_TIMEOUT },
 		{ "help", no_argument, NULL, OPT_HELP },	     { "version", no_argument, NULL, OPT_VERSION },
@@ -91,6 +94,7 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 				  .run_dir = "/run/lunward",
 				  .configfs = "/sys/kernel/config/target",
 				  .fence_dir = "/usr/sbin",
+				  .health = HEALTH_PROGRAM,
 				  .watchdog_timeout_s = 15,
 				  .log_level = LOG_LEVEL_INFO,
 				  .start_wait_s = 60,
@@ -115,6 +119,11 @@ int settings_parse(struct settings *ret, int argc, char **argv, struct err *err)
 			break;
 		case OPT_FENCE:
 			ret->fence_dir = optarg;
+			break;
+		case OPT_HEALTH:
+			if (strcmp(optarg, "off") != 0 && optarg[0] != '/')
+				return err_set(err, -EINVAL, "--health: neither a path from / on nor off: %s", optarg);
+			ret->health = optarg[0] == '/' ? optarg : NULL;
 			break;
 		case OPT_START_WAIT:
 			if (parse_seconds(optarg, 0, START_WAIT_MAX_S, &ret->start_wait_s) < 0)

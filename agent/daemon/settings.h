@@ -14,6 +14,7 @@ struct settings {
 	const char *run_dir;      /* /run/lunward: control socket, dbroot */
 	const char *configfs;     /* /sys/kernel/config/target */
 	const char *fence_dir;    /* /usr/sbin: where fence agents live */
+	const char *health;       /* the program that looks at the own portals (health.h); NULL: none shall */
 	const char *trace;        /* NULL: none */
 	int start_wait_s;         /* for nodes that may be booting, before they are fenced */
 	const char *watchdog_device; /* NULL: none */

@@ -58,6 +58,51 @@ static const char *role_name(const struct agent *agent, uint32_t nodeid)
 	return node->role == CONFIG_ROLE_STORAGE ? "storage" : "witness";
 }
 
+/* What lasts of what the node's own looks at its portals have found (health.h). */
+static void health_problem(struct report *report, const struct ha_node_view *node, const json_t *fault)
+{
+	static const struct {
+		const char *result, *what, *remedy;
+	} kinds[] = {
+		{ "look", "cannot look at its own portals", "see the journal of lunwardd there; `--health off` if it shall not" },
+		{ "login", "no login at", "no host gets in there either: see the kernel's log there, and `lunward check` on that node" },
+		{ "silent", "commands hang at", "see DRBD and the disks of that node; hosts wait as well" },
+		{ "unready", "not ready at", "`lunward check` on that node; see the kernel's log there" },
+		{ "state", "another ALUA state than it should be at", "`lunward check` on that node: another hand may have changed the target" },
+		{ "identity", "another disk at", "`lunward check` on that node: another hand may have changed the target" },
+		{ "read", "reads fail at", "look at the disks of that node; the group goes to another node by itself if that can have it, once in an hour" },
+	};
+	const char *group = info_string(fault, "group"), *portal = info_string(fault, "portal");
+	char *object = group[0] ? xasprintf("group %s", group) : xasprintf("node %s", node->name), *text;
+	const char *what = "fails at", *remedy = "see the journal of lunwardd there";
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(info_string(fault, "result"), kinds[i].result) == 0) {
+			what = kinds[i].what;
+			remedy = kinds[i].remedy;
+		}
+	}
+	if (portal[0])
+		text = xasprintf("%s portal %s of %s on %s, as hosts see it: %s", what, portal, info_string(fault, "target"), node->name,
+				 info_string(fault, "text"));
+	else
+		text = xasprintf("%s: %s", what, info_string(fault, "text"));
+	problem(report, "error", object, text, remedy);
+	free(object);
+	free(text);
+}
+
+/* An array; null: the node does not look, or does not say. */
+static json_t *health_of(struct report *report, const struct ha_node_view *node)
+{
+	json_t *faults = node->state == HA_NODE_UP ? json_object_get(info_of(report->agent, node->nodeid), "health") : NULL, *fault;
+	size_t i;
+
+	json_array_foreach (faults, i, fault)
+		health_problem(report, node, fault);
+	return json_is_array(faults) ? json_incref(faults) : json_null();
+}
+
 static void node_problems(struct report *report, const struct ha_node_view *node, const json_t *errors)
 {
 	char *object = xasprintf("node %s", node->name), *text, *remedy;
@@ -130,13 +175,13 @@ static json_t *node_json(struct report *report, size_t index)
 	ha_core_node(agent->core, index, &node);
 	errors = node_errors(agent, &node);
 	node_problems(report, &node, errors);
-	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
+	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:o, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
 			 "role", role_name(agent, node.nodeid), "state", ha_node_state_name(node.state), "evidence",
 			 ha_evidence_name(node.evidence), "reason", node.reason, "maintenance", ha_maintenance_name(node.maintenance), "watchdog_ms",
 			 (json_int_t)node.watchdog_ms, "portals_at",
 			 name_or_null(agent, node.portal_holder), "config_applied",
 			 (json_int_t)json_integer_value(json_object_get(info_of(agent, node.nodeid), "config_applied")),
-			 "errors", errors);
+			 "errors", errors, "health", health_of(report, &node));
 }
 
 static json_t *copies_json(struct report *report, const struct ha_group_view *group)

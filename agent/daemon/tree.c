@@ -10,6 +10,7 @@
 
 #include "agent/daemon/agent.h"
 #include "agent/daemon/connections.h"
+#include "agent/daemon/health.h"
 #include "agent/daemon/reservations.h"
 #include "agent/daemon/work.h"
 #include "base/cleanup.h"
@@ -33,6 +34,7 @@ struct tree_job {
 	struct lio_roots roots;
 	char dbroot[256];
 	char template_path[64];
+	const char *health_password; /* the agent's */
 	uint32_t me;
 	uint32_t scope[HA_NODES_MAX];
 	size_t n_scope;
@@ -182,7 +184,7 @@ static int reconcile(struct tree_job *job, struct err *err)
 {
 	char cpus[CPUS_LIST_SIZE];
 	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations,
-				   cpus_spare(cpus) >= 0 ? cpus : NULL, leave, job, CLOSE_LIMIT_MS };
+				   cpus_spare(cpus) >= 0 ? cpus : NULL, job->health_password, leave, job, CLOSE_LIMIT_MS };
 	struct lio_tree *tree = lio_tree_build(job->ref->config, &scope, &job->roots);
 	int rc;
 
@@ -383,6 +385,7 @@ static struct tree_job *new_job(struct agent *agent)
 	job->ref = config_ref_get(agent->config);
 	job->me = agent_me(agent);
 	job->threads = agent->settings.threads;
+	job->health_password = health_password(agent);
 	snprintf(job->dbroot, sizeof(job->dbroot), "%s/lio", agent->settings.run_dir);
 	job->roots = (struct lio_roots){ .configfs = agent->settings.configfs, .dbroot = job->dbroot };
 	snprintf(job->template_path, sizeof(job->template_path), "%s", agent->tree.template_path);

@@ -54,10 +54,18 @@ struct lio_scope {
 	const struct lio_reservations *reservations; /* may be NULL */
 	size_t n_reservations;
 	const char *cpus;          /* where connections of hosts may be worked on, as the kernel writes it ("0-2"); NULL: as it is. See prfs.h */
+	const char *health_password; /* of the agent itself, which looks at what hosts see (lio_health_volume()); NULL: it does not */
 	lio_leave_fn *leave;       /* for the portals of a portal group with iSER, before it is disabled (quiet.c); may be NULL */
 	const void *leave_ctx;
 	int64_t close_limit_ms;    /* how long to wait for a portal group to be disabled; 0: as long as it takes. See lio_closing() */
 };
+
+/*
+ * The agent logs in as CONFIG_HEALTH_INITIATOR with CHAP, in each portal group; of each group of volumes it has one volume, read only, as
+ * the LUN that is the group's lu_gp_id. NULL: the group has none at that target.
+ */
+#define LIO_HEALTH_USER "health"
+const struct config_volume *lio_health_volume(const struct config *config, const struct config_target *target, const struct config_group *group);
 
 struct lio_tree;
 

@@ -317,7 +317,8 @@ int lio_session_read(const struct lio_roots *roots, const char *target, uint32_t
 	return rc;
 }
 
-static int read_tpg(const struct lio_roots *roots, const char *iqn, uint32_t tpgt, struct lio_sessions *sessions)
+/* *n_own: sessions of the agent itself, which is no host. */
+static int read_tpg(const struct lio_roots *roots, const char *iqn, uint32_t tpgt, struct lio_sessions *sessions, size_t *n_own)
 {
 	_cleanup_free_ char *tpg = lio_tpg_dir(iqn, tpgt);
 	_cleanup_free_ char *acls = xasprintf("%s/%s/acls", roots->configfs, tpg);
@@ -331,8 +332,14 @@ static int read_tpg(const struct lio_roots *roots, const char *iqn, uint32_t tpg
 	for (size_t i = 0; i < n; i++) {
 		struct lio_session session;
 
-		if (read_session(roots, iqn, tpgt, names[i], &session) == 0) /* else nobody, or the ACL has just gone */
+		if (read_session(roots, iqn, tpgt, names[i], &session) < 0) /* nobody, or the ACL has just gone */
+			continue;
+		if (strcmp(names[i], CONFIG_HEALTH_INITIATOR) == 0) {
+			(*n_own)++;
+			lio_session_done(&session);
+		} else {
 			*array_push(sessions->items, sessions->n, sessions->cap) = session;
+		}
 	}
 	cfs_names_free(names, n);
 	return 0;
@@ -341,16 +348,17 @@ static int read_tpg(const struct lio_roots *roots, const char *iqn, uint32_t tpg
 static int read_target(const struct lio_roots *roots, const struct config *config, const char *iqn, struct lio_sessions *sessions)
 {
 	_cleanup_free_ char *statistics = xasprintf("iscsi/%s/fabric_statistics/iscsi_instance", iqn);
-	size_t before = sessions->n;
+	size_t before = sessions->n, n_own = 0;
 	uint64_t total = 0;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < config->n_nodes; i++)
-		rc = read_tpg(roots, iqn, config->nodes[i].nodeid, sessions);
+		rc = read_tpg(roots, iqn, config->nodes[i].nodeid, sessions, &n_own);
 	if (rc < 0)
 		return rc;
 	if (read_number(roots, statistics, "sessions", &total) < 0)
-		total = sessions->n - before;
+		total = sessions->n - before + n_own;
+	total -= MIN(total, n_own); /* read a moment later */
 	*array_push(sessions->targets, sessions->n_targets, sessions->cap_targets) =
 		(struct lio_target_sessions){ xstrdup(iqn), total, sessions->n - before };
 	return 0;

@@ -58,7 +58,7 @@ struct lio_session {
 
 struct lio_target_sessions {
 	char *target;
-	size_t n_total; /* as the kernel counts */
+	size_t n_total; /* as the kernel counts, less the agent's own */
 	size_t n_shown;
 };
 
@@ -74,7 +74,7 @@ struct lio_sessions {
 int lio_session_parse(const char *info, struct lio_session *ret) must_check;
 void lio_session_done(struct lio_session *session);
 
-/* All sessions with the document's targets. `details` (may be NULL): for whom the rest is read too. */
+/* All sessions of hosts with the document's targets. `details` (may be NULL): for whom the rest is read too. */
 typedef bool lio_wants_fn(void *ctx, const struct lio_session *session);
 int lio_sessions_read(const struct lio_roots *roots, const struct config *config, lio_wants_fn *details, void *ctx,
 		      struct lio_sessions *ret) must_check;

@@ -417,6 +417,54 @@ static void build_discovery(struct lio_tree *tree, const struct config *config)
 		add_attr(tree, NULL, dir, enforce, "1", 0);
 }
 
+/* --- the agent's own looks ---------------------------------------------------------------------------------------------*/
+
+const struct config_volume *lio_health_volume(const struct config *config, const struct config_target *target, const struct config_group *group)
+{
+	for (size_t i = 0; i < config->n_volumes; i++) {
+		if (config->volumes[i].group == group && volume_on_target(config, &config->volumes[i], target))
+			return &config->volumes[i];
+	}
+	return NULL;
+}
+
+static void build_health_acl(struct lio_tree *tree, const struct lio_scope *scope, const struct config_target *target, uint32_t nodeid)
+{
+	char *acl = lio_acl_dir(target->iqn, nodeid, CONFIG_HEALTH_INITIATOR), *auth = xasprintf("%s/auth", acl);
+
+	next_chain(tree);
+	add(tree, LIO_DIR, NULL, xstrdup(acl));
+	add_credential(tree, auth, "userid", LIO_HEALTH_USER);
+	add_credential(tree, auth, "password", scope->health_password);
+	add_attr(tree, NULL, acl, "attrib/authentication", "1", 0);
+	free(auth);
+	free(acl);
+}
+
+/* Read only: whatever the agent sends, it cannot change what hosts have. */
+static void build_health_luns(struct lio_tree *tree, const struct config *config, const struct config_volume *volume)
+{
+	for (size_t t = 0; t < config->n_targets; t++) {
+		const struct config_target *target = &config->targets[t];
+
+		if (lio_health_volume(config, target, volume->group) != volume)
+			continue;
+		for_each_tpg(config, target, node) {
+			char *acl, *dir;
+
+			if (!has_copy(volume, node->nodeid))
+				continue;
+			acl = lio_acl_dir(target->iqn, node->nodeid, CONFIG_HEALTH_INITIATOR);
+			dir = xasprintf("%s/lun_%u", acl, volume->group->lu_gp_id);
+			add(tree, LIO_DIR, volume->name, xstrdup(dir));
+			add_link(tree, volume->name, xasprintf("%s/%s", dir, volume->name), lun_dir(target, node->nodeid, volume));
+			add_attr(tree, volume->name, dir, "write_protect", "1", 0);
+			free(dir);
+			free(acl);
+		}
+	}
+}
+
 static void build_acls(struct lio_tree *tree, const struct config *config, const struct config_target *target, uint32_t nodeid)
 {
 	for (size_t h = 0; h < config->n_hosts; h++) {
@@ -438,7 +486,8 @@ static void build_acls(struct lio_tree *tree, const struct config *config, const
  * A volume's mapped LUNs are one chain: each link looks for loaded registrations of its own, and two at a time on one device free
  * what the other one is at (__core_scsi3_check_aptpl_registration() drops aptpl_reg_lock inside of list_for_each_entry_safe()).
  */
-static void build_mapped_luns(struct lio_tree *tree, const struct config *config, const struct config_volume *volume)
+static void build_mapped_luns(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope,
+			      const struct config_volume *volume)
 {
 	for (size_t m = 0; m < config->n_mappings; m++) {
 		const struct config_mapping *mapping = &config->mappings[m];
@@ -458,6 +507,8 @@ static void build_mapped_luns(struct lio_tree *tree, const struct config *config
 			}
 		}
 	}
+	if (scope->health_password)
+		build_health_luns(tree, config, volume);
 }
 
 char *lio_portal_name(const struct config_portal *portal)
@@ -510,7 +561,7 @@ static void build_volumes(struct lio_tree *tree, const struct config *config, co
 		else if (tree->stage == LIO_STAGE_LUN)
 			build_luns(tree, config, volume);
 		else
-			build_mapped_luns(tree, config, volume);
+			build_mapped_luns(tree, config, scope, volume);
 	}
 }
 
@@ -535,6 +586,8 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 	switch (tree->stage) {
 	case LIO_STAGE_ACL:
 		build_acls(tree, config, target, nodeid);
+		if (scope->health_password)
+			build_health_acl(tree, scope, target, nodeid);
 		break;
 	case LIO_STAGE_PORTAL:
 		if (serves_portals_of(scope, nodeid))

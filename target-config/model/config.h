@@ -105,6 +105,8 @@ struct config_portal {
 	unsigned int transports; /* default tcp; iser is never without tcp: its listener is a switch on the tcp one */
 };
 
+#define CONFIG_HEALTH_INITIATOR "iqn.2026-11.org.lunward:health" /* the agent itself, which no host can be: target-config/lio */
+
 #define CONFIG_PARAMETERS 18 /* of iSCSI: config_parameter() */
 
 struct config_target {

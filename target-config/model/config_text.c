@@ -172,6 +172,8 @@ const char *config_text_initiator(const char *s)
 	if (starts_with(s, "naa."))
 		return (len == 4 + 16 || len == 4 + 32) && is_made_of(s + 4, HEX) ? NULL :
 			"after \"naa.\" come 16 or 32 hex digits in lower case";
+	if (strcmp(s, CONFIG_HEALTH_INITIATOR) == 0)
+		return "is Lunward itself, which looks at its portals as a host does";
 	return config_text_target(s);
 }
 

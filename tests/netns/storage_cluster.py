@@ -32,6 +32,7 @@ class Agent:
         self.process = None
         self.program = "lunwardd-netns"
         self.options = []
+        self.health = "off"  # there is no target behind the portals to look at
         self.lives = 0
         self.traces = []  # of lives that are not replayed yet
         self.epochs = {}  # group -> the last one seen: they only grow
@@ -49,7 +50,7 @@ class Agent:
         self.traces.append((self.node.path(f"trace-{self.lives}"), REPLAYS[self.program]))
         with open(self.node.path("lunwardd.log"), "a", encoding="utf-8") as log:
             self.process = self.node.popen([self.path("tests/netns", self.program), "--fence-dir", TOOLS, "--start-wait", str(START_WAIT_S),
-                                            "--trace", self.traces[-1][0], *self.options],
+                                            "--health", self.health, "--trace", self.traces[-1][0], *self.options],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env())
 
     def kill(self):

@@ -98,8 +98,7 @@ def data_digest(node: Node, volume: str, size_bytes: int) -> str:
     return node.out(f"head -c {size_bytes} /dev/lunward/lunward-{volume} | sha256sum | cut -d' ' -f1", timeout_s=300)
 
 
-def _load_table(node: Node, volume: str, line: str) -> str:
-    disk = f"lunward-lunward--{volume}"
+def _load_table(node: Node, disk: str, line: str) -> str:
     before = node.out(f"dmsetup table {disk}")
     node.run(f"dmsetup suspend --noflush {disk} && echo '{line.replace('ALL', before.split()[1])}' | dmsetup load {disk} && dmsetup resume {disk}")
     return before
@@ -107,8 +106,13 @@ def _load_table(node: Node, volume: str, line: str) -> str:
 
 def fail_disk(node: Node, volume: str) -> str:
     """From now on the logical volume below DRBD answers with errors. Returns what mend_disk() needs."""
-    return _load_table(node, volume, "0 ALL error")
+    return _load_table(node, f"lunward-lunward--{volume}", "0 ALL error")
 
 
 def mend_disk(node: Node, volume: str, table: str) -> None:
-    _load_table(node, volume, table)
+    _load_table(node, f"lunward-lunward--{volume}", table)
+
+
+def fail_gate(node: Node, volume: str) -> None:
+    """What LIO has answers with errors, and DRBD below knows nothing of it: as a dead path to storage that DRBD is not in front of."""
+    _load_table(node, f"lunward-{volume}", "0 ALL error")

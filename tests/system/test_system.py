@@ -190,6 +190,39 @@ def test_a_group_leaves_a_disk_that_has_failed(serving):
     assert site.group(lab.n3)["owner"] == "n2"
 
 
+def test_health_reads_errors(serving):
+    """The owner's LIO answers TEST UNIT READY with GOOD, and no READ: noticed by a login like a host's, and the group goes to who can read."""
+    lab = serving.lab
+    fenced = len(lab.fence.log())
+    wait_until(lambda: [site.node_of(lab.n3, n)["health"] for n in ("n1", "n2", "n3")] == [[], [], None], 60, "all portals to be well",
+               explain=lambda: site.status(lab.n3)["problems"])
+    begin = serving.writer.clock_ns()
+    site.fail_gate(lab.n1, "v1")
+    site.wait_owner(lab.n3, "n2", deadline_s=240)
+    serving.n_moves += 1
+    serving.writer.wait_going_on()
+    assert "reads fail here, and n2 can have it" in lab.n1.out("journalctl -b -u lunwardd --no-pager -n 200")
+    assert site.group(lab.n3)["current"] == ["n1", "n2"] and len(lab.fence.log()) == fenced
+    said = serving.writer.status()
+    assert said["io_errors"] == 0, said
+    serving.result["dead_path"] = {"pause_s": serving.writer.pause_since(begin)[0]}
+
+
+def test_the_agents_way_in_needs_its_secret(told):
+    """Its name is in the source for all to read: without the secret it is of no use, and with it nothing can be written."""
+    lab = told.lab
+    acl = f"/sys/kernel/config/target/iscsi/{site.TARGET}/tpgt_1/acls/iqn.2026-11.org.lunward:health"
+
+    def knock(who: str):
+        return lab.h1.run(f"timeout 60 iscsi-inq -i iqn.2026-11.org.lunward:health 'iscsi://{who}10.77.0.1:{site.PORT_TCP}/{site.TARGET}/1'",
+                          check=False, timeout_s=90)
+    secret = lab.n1.out(f"cat {acl}/auth/password").strip()
+    assert lab.n1.out(f"cat {acl}/lun_1/write_protect").strip() == "1"
+    assert knock("").code != 0 and knock("health%" + "0" * len(secret) + "@").code != 0
+    done = knock(f"health%{secret}@")
+    assert done.code == 0 and "LIO-ORG" in done.out, done
+
+
 WATCHDOG_S = 30  # in an emulated machine a round takes its time
 WATCHDOG_BOUND_MS = int((2 + 2 * WATCHDOG_S + 1) * 1002)
 FIRST_LOGGED, LOGGED = 8000, 2000  # blocks that nobody else writes

@@ -501,6 +501,7 @@ static int link_mapped(struct fake *fake, struct node *mapped, struct node *lun)
 		return -EINVAL;
 	match_registrations(fake, link_of(lun)->link);
 	mapped->live = true;
+	set_value(attr_named(mapped, "write_protect"), "0"); /* of the link, not of the folder; prod_mode_write_protect is 0 */
 	return 0;
 }
 

@@ -30,7 +30,7 @@ def fake(tmp_path):
 # --- doctor ----------------------------------------------------------------------------------------------------------------
 
 GOOD = {
-    "node": "n1", "role": "storage", "status": {"quorate": True, "active": True},
+    "node": "n1", "role": "storage", "status": {"quorate": True, "active": True, "nodes": [{"name": "n1", "health": []}]},
     "document": {"fencing": {"agent": "fence_ipmilan"}, "nodes": {"n1": {}, "n2": {}, "w": {"role": "witness"}},
                  "groups": {"g1": {"backend": "drbd"}}, "hosts": {"h1": {"initiators": ["iqn.a", "iqn.b"]}}},
     "cmap": {"totem.crypto_cipher": "aes256", "totem.crypto_hash": "sha256", "runtime.config.totem.token": "3000",
@@ -69,7 +69,7 @@ def judge(fake, facts):
 
 def test_doctor_finds_nothing_where_all_is_well(fake):
     findings = judge(fake, GOOD)
-    assert {f["result"] for f in findings.values()} == {"ok"} and len(findings) == 18
+    assert {f["result"] for f in findings.values()} == {"ok"} and len(findings) == 19
 
 
 @pytest.mark.parametrize("change, name, result, text", [
@@ -130,6 +130,12 @@ def test_doctor_finds_nothing_where_all_is_well(fake):
     ({"thin_pools": [{"name": "vg0/t", "data_percent": 97.0, "metadata_percent": 1.0}]}, "thin pools", "error", "97 %"),
     ({"initiators": {}}, "hosts", "warning", "host h1"),
     ({"role": "witness", "initiators": None, "modules": {}}, "hosts", "ok", "witness"),
+    ({"status": {"nodes": [{"name": "n1", "portals_at": "n1", "health": None}, {"name": "n2", "health": []}]}}, "own portals", "warning",
+     "does not look"),
+    ({"status": {"nodes": [{"name": "n1", "portals_at": "n2", "health": None}]}}, "own portals", "ok", "none"),
+    ({"status": {"nodes": [{"name": "n1", "health": [{"portal": "10.0.0.1:3260", "group": "g1", "text": "READ: no"}]}]}}, "own portals", "error",
+     "10.0.0.1:3260 g1: READ: no"),
+    ({"status": None}, "own portals", "unknown", "does not answer"),
 ])
 def test_doctor_finds(fake, change, name, result, text):
     finding = judge(fake, {**copy.deepcopy(GOOD), **change})[name]
@@ -307,6 +313,15 @@ def test_metrics_values(fake):
     families = metrics(fake.start(status={"result": failing}))
     unproven = {dict(l)["node"] for l, v in families["lunward_node_down_unproven"]["samples"].items() if v}
     assert unproven == {n["name"] for n in failing["nodes"] if n["state"] == "down" and n["evidence"] == "none"} != set()
+
+
+def test_a_node_that_does_not_look_is_not_called_healthy(fake):
+    status = state("healthy")
+    fault = {"portal": "10.0.0.1:3260", "target": "iqn.t", "group": "g1", "result": "read", "text": "READ: CHECK CONDITION 02/08/00"}
+    for node, health in zip(status["nodes"], ([], [fault, fault], None)):
+        node["health"] = health
+    samples = metrics(fake.start(status={"result": status}))["lunward_health_faults"]["samples"]
+    assert samples == {(("node", status["nodes"][0]["name"]),): 0, (("node", status["nodes"][1]["name"]),): 2}
 
 
 COUNTERS = {"node": "n1", "targets": [{"target": "iqn.a", "sessions": 4, "shown": 2}, {"target": "iqn.b", "sessions": 1, "shown": 1}],

@@ -386,6 +386,72 @@ static void chap_is_per_host(void **state)
 	fixture_free(config);
 }
 
+static struct lio_report reconcile_health(struct world *world, const struct config *config, const char *password)
+{
+	struct lio_scope scope = { .nodeid = 1, .portals_of = only_1, .n_portals_of = 1, .health_password = password };
+	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
+	struct lio_report report = { 0 };
+	struct strbuf plan = { 0 };
+	struct err err = ERR_INIT;
+
+	assert_int_equal(lio_reconcile(tree, false, 1, &plan, &report, &err), 0);
+	assert_null(strstr(strbuf_str(&plan), "sesame"));
+	strbuf_done(&plan);
+	lio_tree_free(tree);
+	return report;
+}
+
+#define HEALTH(tpgt) T1 "/tpgt_" #tpgt "/acls/" CONFIG_HEALTH_INITIATOR
+
+/* At each portal group, those of other nodes too: they are adopted in a hurry. Of each group one volume, and to read only. */
+static void the_agent_has_an_acl_of_its_own(void **state)
+{
+	struct config *config = fixture_config(FIXTURE_V3);
+	struct world *world = new_world(false);
+
+	(void)state;
+	reconcile_health(world, config, "sesame");
+	for (int i = 0; i < 2; i++) {
+		const char *acl = i ? HEALTH(2) : HEALTH(1);
+		_cleanup_free_ char *password = xasprintf("%s/auth/password", acl), *asked = xasprintf("%s/attrib/authentication", acl);
+		_cleanup_free_ char *lun = xasprintf("%s/lun_%u/write_protect", acl, config->groups[0].lu_gp_id);
+
+		assert_string_equal(fake_get(world->fake, password), "sesame");
+		assert_string_equal(fake_get(world->fake, asked), "1");
+		assert_string_equal(fake_get(world->fake, lun), "1");
+	}
+	assert_ptr_equal(lio_health_volume(config, &config->targets[0], &config->groups[0]), config_volume_by_name(config, "v1"));
+	assert_ptr_equal(lio_health_volume(config, &config->targets[0], &config->groups[1]), config_volume_by_name(config, "v2"));
+	assert_int_equal(reconcile_health(world, config, "sesame").n_writes, 0);
+	assert_int_equal(reconcile_health(world, config, "sesame2").n_writes, 3); /* an agent that was started again, at each portal group */
+	assert_int_equal(reconcile_health(world, config, NULL).n_removals, 3 + 2 * 2 * 2); /* it shall look no more */
+	assert_settled(world, config, only_1, 1);
+	free_world(world);
+	fixture_free(config);
+}
+
+/* Its LUN goes before the volume does, and leads to the next one of the group. */
+static void the_agents_lun_follows_the_document(void **state)
+{
+	struct config *config = fixture_config(0), *less = fixture_config(FIXTURE_NO_V2), *reborn = fixture_config(FIXTURE_REBORN);
+	struct world *world = new_world(false);
+
+	(void)state;
+	reconcile_health(world, config, "sesame");
+	reconcile_health(world, reborn, "sesame");
+	assert_int_equal(reconcile_health(world, reborn, "sesame").n_writes, 0);
+	assert_string_equal(fake_get(world->fake, HEALTH(1) "/lun_1/write_protect"), "1");
+	reconcile_health(world, less, "sesame");
+	assert_null(lio_health_volume(less, &less->targets[0], &less->groups[1]));
+	assert_int_equal(reconcile_health(world, less, "sesame").n_writes, 0);
+	reconcile_health(world, config, "sesame");
+	assert_int_equal(reconcile_health(world, config, "sesame").n_writes, 0);
+	free_world(world);
+	fixture_free(config);
+	fixture_free(less);
+	fixture_free(reborn);
+}
+
 /* --- ALUA --------------------------------------------------------------------------------------------------------------*/
 
 static void one_write_flips_a_group(void **state)
@@ -1302,6 +1368,8 @@ int main(void)
 		cmocka_unit_test(stages_stand_in_order),
 		cmocka_unit_test(a_plan_changes_nothing_and_tells_all),
 		cmocka_unit_test(chap_is_per_host),
+		cmocka_unit_test(the_agent_has_an_acl_of_its_own),
+		cmocka_unit_test(the_agents_lun_follows_the_document),
 		cmocka_unit_test(one_write_flips_a_group),
 		cmocka_unit_test(a_new_volume_in_service_starts_in_standby),
 		cmocka_unit_test(an_unfinished_volume_is_passed_over),

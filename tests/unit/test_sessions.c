@@ -149,7 +149,7 @@ static int set_up(void **state)
 {
 	static const uint32_t mine[] = { 1 };
 	struct world *world = xcalloc(1, sizeof(*world));
-	struct lio_scope scope = { .nodeid = 1, .portals_of = mine, .n_portals_of = 1 };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = mine, .n_portals_of = 1, .health_password = "sesame" };
 	struct lio_report report;
 	struct lio_tree *tree;
 
@@ -271,6 +271,27 @@ static void what_the_kernel_does_not_show_is_counted(void **state)
 	lio_sessions_done(&found);
 }
 
+/* The agent looks at its portals now and then: no host has come for that. */
+static void the_agent_is_no_host(void **state)
+{
+	struct world *world = *state;
+	struct lio_sessions found;
+
+	log_in(world);
+	fake_set(world->fake, T1 "/tpgt_1/acls/" CONFIG_HEALTH_INITIATOR "/info", HEAD("", "9", "TARG_SESS_STATE_LOGGED_IN"));
+	fake_set(world->fake, T1 "/fabric_statistics/iscsi_instance/sessions", "2");
+	found = sessions(world, all);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.items[0].sid, 7);
+	assert_int_equal(found.targets[0].n_total, 1);
+	assert_int_equal(found.targets[0].n_shown, 1);
+	lio_sessions_done(&found);
+	fake_set(world->fake, T1 "/fabric_statistics/iscsi_instance/sessions", "0"); /* both have gone meanwhile */
+	found = sessions(world, NULL);
+	assert_int_equal(found.targets[0].n_total, 0);
+	lio_sessions_done(&found);
+}
+
 /* The n-th operation fails: no crash, no leak, and either an error or what was seen. */
 static void faults_while_reading(void **state)
 {
@@ -336,6 +357,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_is_logged_in, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_session_with_all_its_numbers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_kernel_does_not_show_is_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_agent_is_no_host, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(faults_while_reading, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_session_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_volumes_numbers, set_up, tear_down),

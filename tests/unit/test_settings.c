@@ -67,6 +67,22 @@ static void timeouts_have_bounds(void **state)
 	}
 }
 
+static void who_looks_at_portals(void **state)
+{
+	struct settings settings;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse(&settings, &err, NULL, NULL, NULL), 0);
+	assert_string_equal(settings.health, LUNWARD_LIBEXECDIR "/lunward-health");
+	assert_int_equal(parse(&settings, &err, "--health", "off", NULL), 0);
+	assert_null(settings.health);
+	assert_int_equal(parse(&settings, &err, "--health", "/opt/look", NULL), 0);
+	assert_string_equal(settings.health, "/opt/look");
+	assert_int_equal(parse(&settings, &err, "--health", "on", NULL), -EINVAL);
+	assert_non_null(strstr(err.text, "--health"));
+}
+
 static void strangers_are_refused(void **state)
 {
 	struct settings settings;
@@ -83,6 +99,7 @@ int main(void)
 		cmocka_unit_test(without_a_device_there_is_no_watchdog),
 		cmocka_unit_test(watchdog_is_read),
 		cmocka_unit_test(timeouts_have_bounds),
+		cmocka_unit_test(who_looks_at_portals),
 		cmocka_unit_test(strangers_are_refused),
 	};
 
