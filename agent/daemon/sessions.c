@@ -513,7 +513,7 @@ static int drop_initiator(struct drop *drop, const char *initiator, struct err *
 			continue;
 		for (size_t i = 0; i < config->n_nodes; i++) {
 			/* One that cannot be dropped does not spare the others. */
-			int rc = drop_at(drop, config->targets[t].iqn, config->nodes[i].nodeid, initiator, result ? NULL : err);
+			int rc = drop_at(drop, config->targets[t].name, config->nodes[i].nodeid, initiator, result ? NULL : err);
 
 			result = result ? result : rc;
 		}
@@ -562,7 +562,7 @@ void sessions_drop(struct agent *agent, struct ctl_request *request, const char 
 	else if (sessions->dropping)
 		err_set(&err, -EBUSY, "sessions are being dropped already");
 	else if (find_host(config, host ? host : "", &found.host, &found.initiator, &err) == 0 && target) {
-		found.target = config_target_by_iqn(config, target);
+		found.target = config_target_by_name(config, target);
 		if (!found.target)
 			err_set(&err, -ENOENT, "no target \"%.64s\" in the document", target);
 	}

@@ -102,7 +102,7 @@ static json_t *portals(const struct export *export, const struct config_target *
 							     !!(portal->transports & CONFIG_TRANSPORT_ISER), "offload", 0));
 	}
 	if (others)
-		note_changed(export->notes, target->iqn, "portals of other nodes are not in it");
+		note_changed(export->notes, target->name, "portals of other nodes are not in it");
 	return out;
 }
 
@@ -117,7 +117,7 @@ static json_t *mapped_luns(const struct export *export, const struct config_targ
 		if (mapping->host != host || mapping->target != target || !is_here(export, mapping->volume))
 			continue;
 		if (mapping->lun > RTSLIB_LUN_MAX)
-			note_left_out(export->notes, host->name, "LUN %u of %.223s: rtslib takes LUNs up to %d", mapping->lun, target->iqn,
+			note_left_out(export->notes, host->name, "LUN %u of %.223s: rtslib takes LUNs up to %d", mapping->lun, target->name,
 				      RTSLIB_LUN_MAX);
 		else
 			json_array_append_new(out, json_pack("{s:i, s:i, s:b}", "index", (int)mapping->lun, "tpg_lun",
@@ -146,7 +146,7 @@ static json_t *fabric_module(const struct config_discovery *discovery)
 static json_t *node_acl(const struct export *export, const struct config_target *target, const struct config_host *host,
 			const char *initiator, const json_t *mapped)
 {
-	_cleanup_free_ char *dir = xasprintf("iscsi/%s/tpgt_%u/acls/%s/attrib", target->iqn, export->node->nodeid, initiator);
+	_cleanup_free_ char *dir = xasprintf("iscsi/%s/tpgt_%u/acls/%s/attrib", target->name, export->node->nodeid, initiator);
 	json_t *acl = json_pack("{s:s, s:s, s:o, s:o}", "node_wwn", initiator, "tag", host->name, "mapped_luns", json_deep_copy(mapped),
 				"attributes", attributes(json_object_get(export->settings.others, dir)));
 
@@ -171,8 +171,8 @@ static json_t *node_acls(const struct export *export, const struct config_target
 
 static json_t *target_object(const struct export *export, const struct config_target *target)
 {
-	_cleanup_free_ char *attrib = xasprintf("iscsi/%s/tpgt_%u/attrib", target->iqn, export->node->nodeid);
-	_cleanup_free_ char *param = xasprintf("iscsi/%s/tpgt_%u/param", target->iqn, export->node->nodeid);
+	_cleanup_free_ char *attrib = xasprintf("iscsi/%s/tpgt_%u/attrib", target->name, export->node->nodeid);
+	_cleanup_free_ char *param = xasprintf("iscsi/%s/tpgt_%u/param", target->name, export->node->nodeid);
 	struct lun_list luns = { 0 };
 	json_t *acls = node_acls(export, target, &luns), *lun_array = json_array();
 
@@ -182,7 +182,7 @@ static json_t *target_object(const struct export *export, const struct config_ta
 		json_array_append_new(lun_array, json_pack("{s:i, s:s}", "index", (int)i, "storage_object", path));
 	}
 	free(luns.list);
-	return json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:o, s:o, s:o, s:o}]}", "wwn", target->iqn, "fabric", "iscsi", "tpgs", "tag",
+	return json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:o, s:o, s:o, s:o}]}", "wwn", target->name, "fabric", "iscsi", "tpgs", "tag",
 			 (int)export->node->nodeid, "enable", 1, "luns", lun_array, "portals", portals(export, target), "node_acls", acls,
 			 "attributes", attributes(json_object_get(export->settings.others, attrib)), "parameters",
 			 parameters(json_object_get(export->settings.others, param)));
@@ -227,7 +227,7 @@ static bool has_own_portal(const struct export *export, const struct config_targ
 		if (target->portals[i].nodeid == export->node->nodeid)
 			return true;
 	}
-	note_left_out(export->notes, target->iqn, "the target has no portal on node %s", export->node->name);
+	note_left_out(export->notes, target->name, "the target has no portal on node %s", export->node->name);
 	return false;
 }
 

@@ -113,7 +113,7 @@ static void each_portal(struct strbuf *sb, const struct config *config, const st
 		const struct config_target *target = &config->targets[t];
 
 		for (size_t p = 0; p < target->n_portals && has_target(config, host, target); p++)
-			fn(sb, host, target->iqn, &target->portals[p]);
+			fn(sb, host, target->name, &target->portals[p]);
 	}
 }
 

@@ -363,7 +363,7 @@ int lio_sessions_read(const struct lio_roots *roots, const struct config *config
 	int rc = 0;
 
 	for (size_t t = 0; rc == 0 && t < config->n_targets; t++)
-		rc = read_target(roots, config, config->targets[t].iqn, &sessions);
+		rc = read_target(roots, config, config->targets[t].name, &sessions);
 	for (size_t i = 0; rc == 0 && details && i < sessions.n; i++) {
 		if (details(ctx, &sessions.items[i]))
 			read_details(roots, &sessions.items[i]);

@@ -143,7 +143,7 @@ char *lio_acl_dir(const char *iqn, uint32_t tpgt, const char *initiator)
 /* The TPG's own LUN number; hosts see mapping.lun. A volume keeps its minor for life. */
 static char *lun_dir(const struct config_target *target, uint32_t nodeid, const struct config_volume *volume)
 {
-	return xasprintf("iscsi/%s/tpgt_%u/lun/lun_%u", target->iqn, nodeid, config_volume_lun(volume));
+	return xasprintf("iscsi/%s/tpgt_%u/lun/lun_%u", target->name, nodeid, config_volume_lun(volume));
 }
 
 /* --- stages ------------------------------------------------------------------------------------------------------------*/
@@ -323,7 +323,7 @@ static void build_tpg(struct lio_tree *tree, const struct config *config, const 
 		{ "default_cmdsn_depth", "128" },   /* new ACLs take it: open-iscsi's node.session.cmds_max */
 		{ "tpg_enabled_sendtargets", "1" }, /* shadow TPGs are not advertised */
 	};
-	char *dir = lio_tpg_dir(target->iqn, nodeid);
+	char *dir = lio_tpg_dir(target->name, nodeid);
 	char *attrib = xasprintf("%s/attrib", dir);
 	char text[16];
 
@@ -424,7 +424,7 @@ static void build_acls(struct lio_tree *tree, const struct config *config, const
 		if (!host_on_target(config, host, target))
 			continue;
 		for (size_t i = 0; i < host->n_initiators; i++) {
-			char *acl = lio_acl_dir(target->iqn, nodeid, host->initiators[i]);
+			char *acl = lio_acl_dir(target->name, nodeid, host->initiators[i]);
 
 			next_chain(tree);
 			build_acl(tree, target, host, acl);
@@ -448,7 +448,7 @@ static void build_mapped_luns(struct lio_tree *tree, const struct config *config
 			if (!has_copy(volume, node->nodeid))
 				continue;
 			for (size_t i = 0; i < mapping->host->n_initiators; i++) {
-				char *acl = lio_acl_dir(mapping->target->iqn, node->nodeid, mapping->host->initiators[i]);
+				char *acl = lio_acl_dir(mapping->target->name, node->nodeid, mapping->host->initiators[i]);
 
 				add(tree, LIO_DIR, volume->name, xasprintf("%s/lun_%u", acl, mapping->lun));
 				add_link(tree, volume->name, xasprintf("%s/lun_%u/%s", acl, mapping->lun, volume->name),
@@ -470,7 +470,7 @@ static void build_portals(struct lio_tree *tree, const struct lio_scope *scope, 
 		if (portal->nodeid != nodeid || (nodeid != scope->nodeid && !portal->prefix_len))
 			continue;
 		next_chain(tree);
-		np = xasprintf("iscsi/%s/tpgt_%u/np/%s%s%s:%u", target->iqn, nodeid, ipv6 ? "[" : "", portal->address,
+		np = xasprintf("iscsi/%s/tpgt_%u/np/%s%s%s:%u", target->name, nodeid, ipv6 ? "[" : "", portal->address,
 			       ipv6 ? "]" : "", portal->port);
 		add(tree, LIO_DIR, NULL, xstrdup(np))->flags = LIO_SOFT;
 		add_attr(tree, NULL, np, "iser", portal->transports & CONFIG_TRANSPORT_ISER ? "1" : "0",
@@ -515,9 +515,9 @@ static void build_targets(struct lio_tree *tree, const struct config *config)
 		const struct config_target *target = &config->targets[t];
 
 		next_chain(tree);
-		add(tree, LIO_DIR, NULL, xasprintf("iscsi/%s", target->iqn));
+		add(tree, LIO_DIR, NULL, xasprintf("iscsi/%s", target->name));
 		for_each_tpg(config, target, node)
-			build_tpg(tree, config, target, node->nodeid, take_rtpi(map, target->iqn, node->nodeid));
+			build_tpg(tree, config, target, node->nodeid, take_rtpi(map, target->name, node->nodeid));
 	}
 	free(map);
 }
@@ -536,7 +536,7 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 	case LIO_STAGE_ENABLE:
 		next_chain(tree);
 		if (serves_portals_of(scope, nodeid)) {
-			char *dir = lio_tpg_dir(target->iqn, nodeid);
+			char *dir = lio_tpg_dir(target->name, nodeid);
 
 			add_attr(tree, NULL, dir, "enable", "1", 0);
 			free(dir);

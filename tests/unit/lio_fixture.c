@@ -54,7 +54,7 @@ static struct config_target *add_target(struct config *config, const char *iqn, 
 {
 	struct config_target *target = &config->targets[config->n_targets++];
 
-	target->iqn = xstrdup(iqn);
+	target->name = xstrdup(iqn);
 	target->portals = xcalloc(3, sizeof(*target->portals));
 	for (uint32_t nodeid = 1; nodeid <= 3; nodeid++)
 		add_portal(target, nodeid, port, transports);
@@ -161,7 +161,7 @@ static void free_targets(struct config *config)
 		for (size_t j = 0; j < config->targets[i].n_portals; j++)
 			free(config->targets[i].portals[j].address);
 		free(config->targets[i].portals);
-		free(config->targets[i].iqn);
+		free(config->targets[i].name);
 	}
 	free(config->targets);
 }

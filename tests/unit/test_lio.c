@@ -519,8 +519,8 @@ static void parameters_are_per_target(void **state)
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
 		static const char *const places[] = { "param", "attrib", "acls/iqn.1993-08.org.debian:h1/attrib" };
 		const struct config_parameter *parameter = config_parameter(i);
-		_cleanup_free_ char *own = xasprintf("iscsi/%s/tpgt_2/%s/%s", target->iqn, places[parameter->place], parameter->name);
-		_cleanup_free_ char *others = xasprintf("iscsi/%s/tpgt_2/%s/%s", config->targets[1].iqn, places[parameter->place],
+		_cleanup_free_ char *own = xasprintf("iscsi/%s/tpgt_2/%s/%s", target->name, places[parameter->place], parameter->name);
+		_cleanup_free_ char *others = xasprintf("iscsi/%s/tpgt_2/%s/%s", config->targets[1].name, places[parameter->place],
 							parameter->name);
 
 		assert_string_equal(fake_get(world->fake, own), target->parameters[i]);
@@ -531,7 +531,7 @@ static void parameters_are_per_target(void **state)
 	reconcile(world, config, both, 2);
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
 		if (config_parameter(i)->place == CONFIG_PARAMETER_PARAM) {
-			_cleanup_free_ char *path = xasprintf("iscsi/%s/tpgt_1/param/%s", target->iqn, config_parameter(i)->name);
+			_cleanup_free_ char *path = xasprintf("iscsi/%s/tpgt_1/param/%s", target->name, config_parameter(i)->name);
 
 			assert_string_equal(fake_get(world->fake, path), config_parameter(i)->fallback);
 		}
