@@ -77,6 +77,10 @@ struct tree {
 	size_t n_scope, n_want;
 	int64_t retry_ms;
 	char error[ERR_TEXT_SIZE];
+	char lacks[ERR_TEXT_SIZE]; /* an SRP port that this node has not got; all else is in place */
+	bool refused;              /* ... because the kernel would not have it */
+	bool stale;                /* what ports there are has changed since */
+	int64_t look_ms;           /* at the ports, again */
 	char template_path[64];
 };
 

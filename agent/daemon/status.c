@@ -104,6 +104,8 @@ static json_t *node_errors(const struct agent *agent, const struct ha_node_view 
 		return errors;
 	if (info_string(info, "tree_error")[0])
 		json_array_append_new(errors, json_sprintf("target: %s", info_string(info, "tree_error")));
+	if (info_string(info, "tree_lacks")[0])
+		json_array_append_new(errors, json_string(info_string(info, "tree_lacks")));
 	if (info_string(info, "watchdog_error")[0])
 		json_array_append_new(errors, json_sprintf("watchdog: %s", info_string(info, "watchdog_error")));
 	json_object_foreach (json_object_get(info, "groups"), name, group) {

@@ -82,6 +82,7 @@ static struct world *new_world(bool has_rtpi)
 	world->roots.dbroot = "/nowhere";
 	world->roots.cfs = fake_cfs(world->fake);
 	fake_on_change(world->fake, check, world);
+	fake_srp_port(world->fake, FIXTURE_SRP_WWN);
 	return world;
 }
 
@@ -100,7 +101,8 @@ static const uint32_t both[] = { 1, 2 };
 static int reconcile_as(struct world *world, const struct config *config, const uint32_t *portals_of, size_t n_portals_of,
 			struct lio_report *ret_report, struct strbuf *ret_plan, struct err *err)
 {
-	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n_portals_of };
+	static const char *const gids[] = { FIXTURE_GID };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n_portals_of, .gids = gids, .n_gids = 1 };
 	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
 	int rc = lio_reconcile(tree, false, 1, ret_plan, ret_report, err);
 
@@ -696,7 +698,7 @@ static void documents_change(void **state)
 {
 	static const unsigned int variants[] = {
 		0, FIXTURE_V3, FIXTURE_H2, FIXTURE_T2, FIXTURE_NO_V2, FIXTURE_SWAP, FIXTURE_REBORN, FIXTURE_V3 | FIXTURE_NO_V2,
-		FIXTURE_H2 | FIXTURE_T2 | FIXTURE_SWAP, FIXTURE_ISER,
+		FIXTURE_H2 | FIXTURE_T2 | FIXTURE_SWAP, FIXTURE_ISER, FIXTURE_SRP, FIXTURE_SRP | FIXTURE_T2 | FIXTURE_V3 | FIXTURE_REBORN,
 	};
 
 	(void)state;
@@ -1150,6 +1152,8 @@ static void survives_faults_while_changing(void **state)
 	survive_each_fault(0, FIXTURE_SWAP | FIXTURE_V3, both, 2);
 	survive_each_fault(FIXTURE_V3 | FIXTURE_H2, FIXTURE_NO_V2 | FIXTURE_REBORN, only_1, 1);
 	survive_each_fault(FIXTURE_T2, FIXTURE_V3, only_1, 1);
+	survive_each_fault(FIXTURE_SRP, FIXTURE_SRP | FIXTURE_REBORN, only_1, 1);
+	survive_each_fault(FIXTURE_SRP, FIXTURE_V3, both, 2);
 }
 
 /* Half a picture is none: an unreadable folder or link takes nothing out of service. */
