@@ -169,6 +169,7 @@ bool groups_ready(const struct agroup *group);
 
 /* tree.c */
 void tree_kick(struct agent *agent);
+void tree_srp_cut(struct agent *agent); /* SRP ports were taken down to cut hosts off: they come up again */
 /* Dry reconcile of this node in a worker; `done` gets the steps (borrowed text) and counts. */
 void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects,
 						  const struct err *err),

@@ -167,9 +167,11 @@ static int reconcile(struct tree_job *job, struct err *err)
 	char cpus[CPUS_LIST_SIZE];
 	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations,
 				   cpus_spare(cpus) >= 0 ? cpus : NULL, (const char *const *)job->gids, job->n_gids };
-	struct lio_tree *tree = lio_tree_build(job->ref->config, &scope, &job->roots);
+	struct lio_tree *tree;
 	int rc;
 
+	reservations_word(job->loads, job->n_loads, job->ref->config, &scope);
+	tree = lio_tree_build(job->ref->config, &scope, &job->roots);
 	reservations_observe(job->loads, job->n_loads, &job->roots, false);
 	rc = lio_reconcile(tree, job->check_only, job->threads, &job->plan, &job->report, err);
 	reservations_observe(job->loads, job->n_loads, &job->roots, true);
@@ -426,6 +428,12 @@ static void look_again(struct agent *agent)
 	job->looks = true;
 	tree->running = true;
 	work_start(agent->loop, "RDMA ports", clock_now_ms() + DEADLINE_MS, run_job, job, looked, NULL, agent);
+}
+
+void tree_srp_cut(struct agent *agent)
+{
+	if (agent->config && lio_srp_wanted(agent->config->config, agent_me(agent)))
+		agent->tree.stale = true;
 }
 
 void tree_kick(struct agent *agent)

@@ -114,6 +114,11 @@ int lio_prepare(const struct lio_roots *roots, bool want_iser, bool want_srp, st
 /* The first GID of each RDMA port that ib_srpt may have, as the document writes it; none if ib_srpt is not loaded. sysfs: "/sys". To be freed with
  * cfs_names_free(). */
 void lio_gids_read(const char *sysfs, char ***ret_gids, size_t *ret_n);
+/* How kernels call the port with that GID, and the target that stands in for it where it is not; allocated. */
+char *lio_srp_wwn(const char *gid) must_check;
+char *lio_srp_standin(const char *gid) must_check;
+/* Takes the port out of service, which cuts its hosts off; until the next lio_reconcile(). One that is not here: nothing. */
+int lio_srp_disable(const struct lio_roots *roots, const char *gid, struct err *err) must_check;
 /* Whether the document has SRP ports of the node at all. */
 bool lio_srp_wanted(const struct config *config, uint32_t nodeid);
 /* Which SRP port of the scope's node is not there, for people; "": all are. */

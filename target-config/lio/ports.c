@@ -7,11 +7,14 @@
  * has: any other, of another node or one that is missing here, is stood in for by an iSCSI portal group that is never enabled. What REPORT TARGET
  * PORT GROUPS says of a port (group, identifier) names no fabric, and reservations made through it can be held there. See docs/decisions/0010.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/xalloc.h"
+#include "target-config/lio/cfs.h"
 #include "target-config/lio/tree.h"
 
 char *lio_tpg_dir(const char *iqn, uint32_t tpgt)
@@ -34,6 +37,27 @@ char *lio_srp_wwn(const char *gid)
 			*to++ = *from;
 	*to = '\0';
 	return wwn;
+}
+
+char *lio_srp_standin(const char *gid)
+{
+	return xasprintf("%s%s", LIO_SRP_STANDIN, gid);
+}
+
+static char *srp_tpg(const char *gid)
+{
+	_cleanup_free_ char *wwn = lio_srp_wwn(gid);
+
+	return xasprintf("srpt/%s/%s", wwn, LIO_SRP_TPG);
+}
+
+int lio_srp_disable(const struct lio_roots *roots, const char *gid, struct err *err)
+{
+	_cleanup_free_ char *tpg = srp_tpg(gid), *path = xasprintf("%s/%s/enable", roots->configfs, tpg);
+	struct cfs *cfs = lio_cfs(roots);
+	int rc = cfs->ops->write(cfs, path, "0");
+
+	return rc < 0 && rc != -ENOENT ? err_errno(err, rc, "cannot write 0 to %s", path) : 0;
 }
 
 static bool has_gid(const struct lio_scope *scope, const char *gid)
@@ -101,11 +125,8 @@ static void add_srp(struct lio_ports *ports, const struct lio_scope *scope, cons
 
 	port->name = portal->address;
 	if (here) {
-		char *wwn = lio_srp_wwn(portal->address);
-
-		port->wwn = xasprintf("srpt/%s", wwn);
-		port->tpg = xasprintf("%s/%s", port->wwn, LIO_SRP_TPG);
-		free(wwn);
+		port->tpg = srp_tpg(portal->address);
+		port->wwn = xasprintf("%.*s", (int)(strrchr(port->tpg, '/') - port->tpg), port->tpg);
 	} else {
 		port->wwn = xasprintf("iscsi/%s%s", LIO_SRP_STANDIN, portal->address);
 		port->tpg = xasprintf("%s/tpgt_%u", port->wwn, portal->nodeid);

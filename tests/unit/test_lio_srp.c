@@ -133,6 +133,26 @@ static void ports_are_not_adopted(void **state)
 	fixture_free(config);
 }
 
+/* As when a host must not hear GOOD. */
+static void a_port_is_cut_and_comes_back(void **state)
+{
+	struct config *config = fixture_config(FIXTURE_SRP);
+	struct fake *fake = fake_new(false);
+	struct lio_roots roots = { .configfs = FAKE_ROOT, .dbroot = "/nowhere", .cfs = fake_cfs(fake) };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	fake_srp_port(fake, FIXTURE_SRP_WWN);
+	assert_int_equal(lio_srp_disable(&roots, FIXTURE_GID, &err), 0); /* none there: nobody to cut */
+	reconcile(fake, config, 1, only_1, 1, true, NULL);
+	assert_int_equal(lio_srp_disable(&roots, FIXTURE_GID, &err), 0);
+	assert_string_equal(fake_get(fake, OWN "/enable"), "0");
+	reconcile(fake, config, 1, only_1, 1, true, NULL);
+	assert_string_equal(fake_get(fake, OWN "/enable"), "1");
+	fake_free(fake);
+	fixture_free(config);
+}
+
 /* In the plan: identifiers as they are written, and groups in the order in which a volume's LUNs are linked. */
 static void collect(const char *plan, const char *text, struct strbuf *out)
 {
@@ -290,6 +310,7 @@ int main(void)
 		cmocka_unit_test(the_fake_keeps_the_kernels_contract),
 		cmocka_unit_test(makes_exactly_this),
 		cmocka_unit_test(ports_are_not_adopted),
+		cmocka_unit_test(a_port_is_cut_and_comes_back),
 		cmocka_unit_test(all_nodes_show_the_same_ports),
 		cmocka_unit_test(a_port_that_is_missing_is_stood_in_for),
 		cmocka_unit_test(a_port_that_is_refused_stops_nothing_else),
