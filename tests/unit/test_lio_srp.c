@@ -14,6 +14,7 @@
 #include "base/run_cmd.h"
 #include "base/xalloc.h"
 #include "target-config/lio/lio.h"
+#include "target-config/lio/sessions.h"
 #include "target-config/lio/tree.h"
 #include "tests/unit/cfs_contract.h"
 #include "tests/unit/fake_configfs.h"
@@ -149,6 +150,35 @@ static void a_port_is_cut_and_comes_back(void **state)
 	assert_string_equal(fake_get(fake, OWN "/enable"), "0");
 	reconcile(fake, config, 1, only_1, 1, true, NULL);
 	assert_string_equal(fake_get(fake, OWN "/enable"), "1");
+	fake_free(fake);
+	fixture_free(config);
+}
+
+static void sessions_are_there_or_not(void **state)
+{
+	struct config *config = fixture_config(FIXTURE_SRP);
+	struct fake *fake = fake_new(false);
+	struct lio_roots roots = { .configfs = FAKE_ROOT, .dbroot = "/nowhere", .cfs = fake_cfs(fake) };
+	struct lio_sessions sessions = { 0 };
+
+	(void)state;
+	fake_srp_port(fake, FIXTURE_SRP_WWN);
+	reconcile(fake, config, 1, only_1, 1, true, NULL);
+	assert_int_equal(lio_sessions_read(&roots, config, NULL, NULL, &sessions), 0);
+	assert_int_equal(sessions.n, 0);
+	lio_sessions_done(&sessions);
+	fake_set(fake, OWN "/acls/" FIXTURE_PORT_ID "/lun_0/statistics/scsi_att_intr_port/indx", "1");
+	fake_set(fake, OWN "/acls/" FIXTURE_PORT_ID "/lun_0/statistics/scsi_auth_intr/num_cmds", "7");
+	assert_int_equal(lio_sessions_read(&roots, config, NULL, NULL, &sessions), 0);
+	assert_int_equal(sessions.n, 1);
+	assert_string_equal(sessions.items[0].target, "srp.t1");
+	assert_string_equal(sessions.items[0].initiator, FIXTURE_PORT_ID);
+	assert_string_equal(sessions.items[0].portals[0], FIXTURE_GID);
+	assert_int_equal(sessions.items[0].tpgt, 1);
+	assert_int_equal(sessions.items[0].n_luns, 1);
+	assert_string_equal(sessions.items[0].luns[0].volume, "v1");
+	assert_int_equal(sessions.items[0].luns[0].commands, 7);
+	lio_sessions_done(&sessions);
 	fake_free(fake);
 	fixture_free(config);
 }
@@ -311,6 +341,7 @@ int main(void)
 		cmocka_unit_test(makes_exactly_this),
 		cmocka_unit_test(ports_are_not_adopted),
 		cmocka_unit_test(a_port_is_cut_and_comes_back),
+		cmocka_unit_test(sessions_are_there_or_not),
 		cmocka_unit_test(all_nodes_show_the_same_ports),
 		cmocka_unit_test(a_port_that_is_missing_is_stood_in_for),
 		cmocka_unit_test(a_port_that_is_refused_stops_nothing_else),
