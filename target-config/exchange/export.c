@@ -143,6 +143,25 @@ static json_t *fabric_module(const struct config_discovery *discovery)
 	return module;
 }
 
+/* "0x5054...", "fe80:0000:..." -> "ib.5054...", as rtslib's SRPTFabricModule has them. */
+static char *rtslib_wwn(const char *name)
+{
+	char *wwn = xasprintf("ib.%s", strncmp(name, "0x", 2) == 0 ? name + 2 : name), *to = wwn;
+
+	for (const char *from = wwn; *from; from++)
+		if (*from != ':')
+			*to++ = *from;
+	*to = '\0';
+	return wwn;
+}
+
+static json_t *srp_acl(const struct config_host *host, const char *initiator, const json_t *mapped)
+{
+	_cleanup_free_ char *wwn = rtslib_wwn(initiator);
+
+	return json_pack("{s:s, s:s, s:o, s:{}}", "node_wwn", wwn, "tag", host->name, "mapped_luns", json_deep_copy(mapped), "attributes");
+}
+
 static json_t *node_acl(const struct export *export, const struct config_target *target, const struct config_host *host,
 			const char *initiator, const json_t *mapped)
 {
@@ -163,10 +182,46 @@ static json_t *node_acls(const struct export *export, const struct config_target
 		const struct config_host *host = &export->config->hosts[h];
 		json_auto_t *mapped = mapped_luns(export, target, host, luns);
 
-		for (size_t i = 0; i < host->n_initiators && json_array_size(mapped); i++)
-			json_array_append_new(out, node_acl(export, target, host, host->initiators[i], mapped));
+		for (size_t i = 0; i < host->n_initiators && json_array_size(mapped); i++) {
+			if (!config_target_takes(target, host->initiators[i]))
+				continue;
+			json_array_append_new(out, config_target_is_srp(target) ? srp_acl(host, host->initiators[i], mapped) :
+								  node_acl(export, target, host, host->initiators[i], mapped));
+		}
 	}
 	return out;
+}
+
+static json_t *lun_array_of(const struct lun_list *luns)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < luns->n; i++) {
+		_cleanup_free_ char *path = xasprintf("/backstores/block/%s", luns->list[i]->name);
+
+		json_array_append_new(array, json_pack("{s:i, s:s}", "index", (int)i, "storage_object", path));
+	}
+	return array;
+}
+
+/* rtslib has a target for each port. */
+static void add_srp_targets(const struct export *export, const struct config_target *target, json_t *targets)
+{
+	for (size_t i = 0; i < target->n_portals; i++) {
+		_cleanup_free_ char *wwn = rtslib_wwn(target->portals[i].address);
+		struct lun_list luns = { 0 };
+		json_t *acls;
+
+		if (target->portals[i].nodeid != export->node->nodeid)
+			continue;
+		acls = node_acls(export, target, &luns);
+		json_array_append_new(targets, json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:[], s:o, s:{}, s:{}}]}", "wwn", wwn, "fabric", "srpt",
+							 "tpgs", "tag", 1, "enable", 1, "luns", lun_array_of(&luns), "portals", "node_acls",
+							 acls, "attributes", "parameters"));
+		free(luns.list);
+	}
+	note_changed(export->notes, target->name, "ports of other nodes are not in it, nor where ib_srpt listens for RDMA/CM (its parameter "
+		     "rdma_cm_port)");
 }
 
 static json_t *target_object(const struct export *export, const struct config_target *target)
@@ -174,13 +229,8 @@ static json_t *target_object(const struct export *export, const struct config_ta
 	_cleanup_free_ char *attrib = xasprintf("iscsi/%s/tpgt_%u/attrib", target->name, export->node->nodeid);
 	_cleanup_free_ char *param = xasprintf("iscsi/%s/tpgt_%u/param", target->name, export->node->nodeid);
 	struct lun_list luns = { 0 };
-	json_t *acls = node_acls(export, target, &luns), *lun_array = json_array();
+	json_t *acls = node_acls(export, target, &luns), *lun_array = lun_array_of(&luns);
 
-	for (size_t i = 0; i < luns.n; i++) {
-		_cleanup_free_ char *path = xasprintf("/backstores/block/%s", luns.list[i]->name);
-
-		json_array_append_new(lun_array, json_pack("{s:i, s:s}", "index", (int)i, "storage_object", path));
-	}
 	free(luns.list);
 	return json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:o, s:o, s:o, s:o}]}", "wwn", target->name, "fabric", "iscsi", "tpgs", "tag",
 			 (int)export->node->nodeid, "enable", 1, "luns", lun_array, "portals", portals(export, target), "node_acls", acls,
@@ -247,7 +297,11 @@ int exchange_export_targetcli(const struct config *config, const char *node, cha
 			json_array_append_new(json_object_get(root, "storage_objects"), storage_object(&export, &config->volumes[i]));
 	}
 	for (size_t i = 0; i < config->n_targets; i++) {
-		if (has_own_portal(&export, &config->targets[i]))
+		if (!has_own_portal(&export, &config->targets[i]))
+			continue;
+		if (config_target_is_srp(&config->targets[i]))
+			add_srp_targets(&export, &config->targets[i], json_object_get(root, "targets"));
+		else
 			json_array_append_new(json_object_get(root, "targets"), target_object(&export, &config->targets[i]));
 	}
 	note_losses(&export);
