@@ -118,8 +118,11 @@ static void session_lines(struct page *page, const json_t *session)
 	page_add(page, 2, PAGE_BOLD, lead, " %s%s%s", json_text(session, "initiator"), alias[0] ? ", alias " : "", alias);
 	page_add(page, 4, PAGE_PLAIN, "  with", "%s, port of %s (%s)", json_text(session, "target"), json_text(session, "port_of"),
 		 strbuf_str(&portals));
-	page_add(page, 4, strcmp(state, "LOGGED_IN") == 0 ? PAGE_PLAIN : PAGE_WARN, "   ", "session %lld, ISID %s, TSIH %lld, %s",
-		 number(session, "session_id"), json_text(session, "isid"), number(session, "tsih"), state);
+	if (json_text(session, "isid")[0])
+		page_add(page, 4, strcmp(state, "LOGGED_IN") == 0 ? PAGE_PLAIN : PAGE_WARN, "   ", "session %lld, ISID %s, TSIH %lld, %s",
+			 number(session, "session_id"), json_text(session, "isid"), number(session, "tsih"), state);
+	else
+		page_add(page, 4, PAGE_PLAIN, "   ", "by SRP, %s", state);
 	if (since[0])
 		page_add(page, 4, PAGE_PLAIN, "    seen since", "%s", since);
 	connections(page, session);

@@ -387,11 +387,17 @@ static void check_modules(json_t *facts, struct finding *f)
 static void check_rdma(json_t *facts, struct finding *f)
 {
 	json_t *wanted = at(facts, "iser_interfaces", NULL), *item;
+	const char *gid;
 	size_t i;
 
-	if (json_array_size(wanted) == 0) {
+	if (json_array_size(wanted) + json_object_size(at(facts, "srp_ports", NULL)) == 0) {
 		say(f, OK, "", "no iSER portal on this node");
 		return;
+	}
+	json_object_foreach (at(facts, "srp_ports", NULL), gid, item) {
+		if (!json_is_true(item))
+			say(f, ERROR, "cat /sys/class/infiniband/*/ports/*/gids/0, and put the right one into the document",
+			    "no RDMA port of this node has GID %s, by which hosts would come over SRP", gid);
 	}
 	json_array_foreach (wanted, i, item) {
 		if (!json_is_true(at(at(facts, "rdma_gids", NULL), json_string_value(item), NULL)))
@@ -399,7 +405,7 @@ static void check_rdma(json_t *facts, struct finding *f)
 			    json_string_value(item));
 	}
 	if (f->verdict == OK)
-		say(f, OK, "", "each interface with an iSER portal has a GID");
+		say(f, OK, "", "each interface with an iSER portal has a GID, each SRP port is here");
 }
 
 static void check_mtu(json_t *facts, struct finding *f)

@@ -242,7 +242,7 @@ static bool document_has(json_t *groups, const char *backend)
 	return false;
 }
 
-static json_t *modules(bool drbd, bool iser)
+static json_t *modules(bool drbd, bool iser, bool srp)
 {
 	static const char *const always[] = { "target_core_mod", "target_core_iblock", "iscsi_target_mod", "dm_mod", "loop" };
 	json_t *object = json_object();
@@ -253,6 +253,8 @@ static json_t *modules(bool drbd, bool iser)
 		json_object_set_new(object, "drbd", json_boolean(module_is_there("drbd")));
 	if (iser)
 		json_object_set_new(object, "ib_isert", json_boolean(module_is_there("ib_isert")));
+	if (srp)
+		json_object_set_new(object, "ib_srpt", json_boolean(module_is_there("ib_srpt")));
 	return object;
 }
 
@@ -304,6 +306,29 @@ static json_t *iser_interfaces(json_t *targets, const char *me)
 		}
 	}
 	return array;
+}
+
+/* {"fe80:0000:...": true}: SRP ports of this node by their GIDs, and whether they are here. */
+static json_t *srp_ports(json_t *targets, const char *me)
+{
+	json_auto_t *paths = files_matching("/sys/class/infiniband/*/ports/*/gids/0");
+	json_t *object = json_object(), *target, *portal, *path;
+	const char *name;
+	size_t i;
+
+	json_object_foreach (targets, name, target) {
+		json_array_foreach (json_object_get(target, "portals"), i, portal) {
+			if (strcmp(string_at(portal, "node"), me) == 0 && string_at(portal, "gid")[0])
+				json_object_set_new(object, string_at(portal, "gid"), json_false());
+		}
+	}
+	json_array_foreach (paths, i, path) {
+		_cleanup_free_ char *gid = text_of(json_string_value(path));
+
+		if (gid && json_object_get(object, gid))
+			json_object_set_new(object, gid, json_true());
+	}
+	return object;
 }
 
 /* {"san0": true}: interfaces that a GID of an RDMA device belongs to. */
@@ -370,6 +395,23 @@ static json_t *mtu_probes(json_t *nodes, const char *me)
 }
 
 /* {"iqn...": true}: who has a session with this node. */
+/* The kernel gives the index of the session, if there is one. */
+static void add_srp_initiators(json_t *object)
+{
+	json_auto_t *paths = files_matching(TARGET_DIR "/srpt/*/*/acls/*/lun_*/statistics/scsi_att_intr_port/indx");
+	json_t *path;
+	size_t i;
+
+	json_array_foreach (paths, i, path) {
+		_cleanup_free_ char *index = text_of(json_string_value(path));
+		_cleanup_free_ char *name = xstrdup(strstr(json_string_value(path), "/acls/") + strlen("/acls/"));
+
+		name[strcspn(name, "/")] = '\0';
+		if (index)
+			json_object_set_new(object, name, json_true());
+	}
+}
+
 static json_t *initiators(void)
 {
 	json_auto_t *paths = files_matching(TARGET_DIR "/iscsi/*/tpgt_*/acls/*/info");
@@ -387,6 +429,7 @@ static json_t *initiators(void)
 		if (info && strncmp(info, "No active", 9) != 0)
 			json_object_set_new(object, strrchr(name, '/') + 1, json_true());
 	}
+	add_srp_initiators(object);
 	return object;
 }
 
@@ -471,6 +514,7 @@ json_t *doctor_facts(json_t *status, json_t *document)
 	json_t *nodes = json_object_get(document, "nodes");
 	const char *role = string_at(json_object_get(nodes, me), "role");
 	json_t *facts = json_object(), *iser = iser_interfaces(json_object_get(document, "targets"), me);
+	json_t *srp = srp_ports(json_object_get(document, "targets"), me);
 	bool drbd = document_has(json_object_get(document, "groups"), "drbd");
 
 #define FACT(key, value) json_object_set_new(facts, key, value)
@@ -486,12 +530,13 @@ json_t *doctor_facts(json_t *status, json_t *document)
 	FACT("clock_synchronised", clock_synchronised());
 	FACT("cpu_pressure", cpu_pressure());
 	FACT("virtual", virtualisation());
-	FACT("modules", modules(drbd, json_array_size(iser) > 0));
+	FACT("modules", modules(drbd, json_array_size(iser) > 0, json_object_size(srp) > 0));
 	FACT("drbd", drbd_version());
 	FACT("rival_units", rival_units());
 	FACT("reservations_kept", reservations_kept());
 	FACT("iser_interfaces", iser);
 	FACT("rdma_gids", rdma_gids());
+	FACT("srp_ports", srp);
 	FACT("mtu", document ? mtu_probes(nodes, me) : json_null());
 	FACT("state_free_bytes", state_free_bytes());
 	FACT("pools", pools(json_object_get(document, "pools")));

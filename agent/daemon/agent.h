@@ -79,6 +79,10 @@ struct tree {
 	int64_t retry_ms;
 	char error[ERR_TEXT_SIZE];
 	char closing[ERR_TEXT_SIZE]; /* lio_closing() */
+	char lacks[ERR_TEXT_SIZE]; /* an SRP port that this node has not got; all else is in place */
+	bool refused;              /* ... because the kernel would not have it */
+	bool stale;                /* what ports there are has changed since */
+	int64_t look_ms;           /* at the ports, again */
 	char template_path[64];
 };
 
@@ -169,6 +173,7 @@ bool groups_ready(const struct agroup *group);
 
 /* tree.c */
 void tree_kick(struct agent *agent);
+void tree_srp_cut(struct agent *agent); /* SRP ports were taken down to cut hosts off: they come up again */
 /* Dry reconcile of this node in a worker; `done` gets the steps (borrowed text) and counts. */
 void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects,
 						  const struct err *err),

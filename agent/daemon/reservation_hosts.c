@@ -8,8 +8,9 @@
 #include "target-config/portal/cut.h"
 
 struct end {
-	char *address;
+	char *address; /* SRP: the GID */
 	uint16_t port;
+	bool is_srp;
 };
 
 struct way { /* on which the hosts of a volume come */
@@ -39,6 +40,7 @@ static void add_ends(struct way *way, const struct config_target *target)
 
 		end->address = xstrdup(target->portals[i].address);
 		end->port = target->portals[i].port;
+		end->is_srp = config_target_is_srp(target);
 	}
 }
 
@@ -62,6 +64,14 @@ void hosts_publish(struct reservations *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* The connections of a port cannot be told apart, or cut one by one: the port goes down. The tree puts it back: tree_srp_cut(). */
+static int cut_end(const struct reservations *r, const struct end *end, struct err *err)
+{
+	const struct lio_roots roots = { .configfs = r->agent->settings.configfs };
+
+	return end->is_srp ? lio_srp_disable(&roots, end->address, err) : portal_cut(end->address, end->port, NULL, err);
+}
+
 /* Any thread. No serial: prfs could not tell whose it is, so everybody; a host that hears GOOD is worse than many that connect again. A
  * serial that is in no document is another's, who keeps his reservations in the same folder: none of our hosts. */
 int hosts_cut(struct reservations *r, const char *serial, struct err *err)
@@ -73,7 +83,7 @@ int hosts_cut(struct reservations *r, const char *serial, struct err *err)
 		const struct way *way = &r->ways[i];
 
 		for (size_t k = 0; rc == 0 && k < way->n_ends && (!*serial || strcmp(way->serial, serial) == 0); k++)
-			rc = portal_cut(way->ends[k].address, way->ends[k].port, NULL, err);
+			rc = cut_end(r, &way->ends[k], err);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return rc;

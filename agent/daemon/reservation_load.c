@@ -64,12 +64,26 @@ static void add_load(const struct reservations *r, const struct rvolume *v, stru
 					   .anew = v->checked && is_due(r, v, clock_now_ms()) };
 	pr_table_copy(&v->cluster, &load->table);
 	load->lines = xcalloc(load->table.n + 1, sizeof(*load->lines));
-	for (size_t i = 0; i < load->table.n; i++) {
-		_cleanup_strbuf_ struct strbuf line = { 0 };
+}
 
-		pr_registration_load(&load->table, &load->table.registrations[i], &line);
-		load->lines[i] = strbuf_steal(&line);
+void reservations_word(struct reservation_load *loads, size_t n, const struct config *config, const struct lio_scope *scope)
+{
+	size_t n_ports;
+	struct pr_srp_port *ports = srp_ports(config, scope, &n_ports);
+
+	for (size_t k = 0; k < n; k++) {
+		_cleanup_pr_table_ struct pr_table table = { 0 };
+
+		pr_table_copy(&loads[k].table, &table);
+		pr_table_to_kernel(&table, ports, n_ports);
+		for (size_t i = 0; i < table.n; i++) {
+			_cleanup_strbuf_ struct strbuf line = { 0 };
+
+			pr_registration_load(&table, &table.registrations[i], &line);
+			loads[k].lines[i] = strbuf_steal(&line);
+		}
 	}
+	srp_ports_free(ports, n_ports);
 }
 
 struct reservation_load *reservations_plan(struct agent *agent, size_t *ret_n, struct lio_reservations **ret_specs, size_t *ret_n_specs)

@@ -90,11 +90,14 @@ int rvolume_parse(const void *data, size_t size, struct pr_table *ret, struct er
 
 void rvolume_request(struct reservations *r, const struct rvolume *v, const struct pr_table *table, uint64_t request_id)
 {
+	_cleanup_pr_table_ struct pr_table written = { 0 };
 	_cleanup_strbuf_ struct strbuf text = { 0 };
 	struct ha_core_view view;
 
 	ha_core_view(r->agent->core, &view);
-	pr_table_print(table, &text);
+	pr_table_copy(table, &written);
+	pr_table_seen_by_all(&written);
+	pr_table_print(&written, &text);
 	agent_step(r->agent, &(struct ha_event){ .type = HA_EV_REQUEST, .request = HA_REQ_RECORD, .group = v->group, .text = v->serial,
 						 .data = strbuf_str(&text), .size = text.len, .base_version = view.committed,
 						 .request_id = request_id });
@@ -113,6 +116,7 @@ bool rvolume_read_record(struct reservations *r, struct rvolume *v)
 		log_err("volume %s: the cluster's table of reservations cannot be read here: %s", v->name, err.text);
 		return false;
 	}
+	pr_table_seen_from(&table, agent_me(r->agent));
 	pr_table_done(&v->cluster);
 	v->cluster = table;
 	v->changed = record.changed;

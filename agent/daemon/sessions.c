@@ -503,6 +503,16 @@ static int drop_at(struct drop *drop, const char *target, uint32_t tpgt, const c
 	}
 }
 
+static int drop_at_srp(const struct drop *drop, const struct config_target *target, const char *initiator, struct err *err)
+{
+	for (size_t i = 0; i < target->n_portals; i++) {
+		if (lio_srp_logged_in(&drop->roots, target->portals[i].address, initiator))
+			return err_set(err, -EPROTONOSUPPORT, "%s is logged in at %s over SRP, and only it can end that (on Linux: write 1 to the "
+				       "delete file of its port in /sys/class/srp_remote_ports)", initiator, target->name);
+	}
+	return 0;
+}
+
 static int drop_initiator(struct drop *drop, const char *initiator, struct err *err)
 {
 	const struct config *config = drop->ref->config;
@@ -511,9 +521,15 @@ static int drop_initiator(struct drop *drop, const char *initiator, struct err *
 	for (size_t t = 0; t < config->n_targets; t++) {
 		if (drop->target && &config->targets[t] != drop->target)
 			continue;
+		if (config_target_is_srp(&config->targets[t])) {
+			int rc = drop_at_srp(drop, &config->targets[t], initiator, result ? NULL : err);
+
+			result = result ? result : rc;
+			continue;
+		}
 		for (size_t i = 0; i < config->n_nodes; i++) {
 			/* One that cannot be dropped does not spare the others. */
-			int rc = drop_at(drop, config->targets[t].iqn, config->nodes[i].nodeid, initiator, result ? NULL : err);
+			int rc = drop_at(drop, config->targets[t].name, config->nodes[i].nodeid, initiator, result ? NULL : err);
 
 			result = result ? result : rc;
 		}
@@ -562,7 +578,7 @@ void sessions_drop(struct agent *agent, struct ctl_request *request, const char 
 	else if (sessions->dropping)
 		err_set(&err, -EBUSY, "sessions are being dropped already");
 	else if (find_host(config, host ? host : "", &found.host, &found.initiator, &err) == 0 && target) {
-		found.target = config_target_by_iqn(config, target);
+		found.target = config_target_by_name(config, target);
 		if (!found.target)
 			err_set(&err, -ENOENT, "no target \"%.64s\" in the document", target);
 	}

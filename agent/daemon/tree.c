@@ -20,6 +20,7 @@
 #include "base/parallel.h"
 #include "base/xalloc.h"
 #include "target-config/gate/gate.h"
+#include "target-config/lio/cfs.h"
 #include "target-config/lio/lio.h"
 #include "target-config/portal/cut.h"
 #include "target-config/portal/portal.h"
@@ -27,6 +28,7 @@
 #define RETRY_MS 5000
 #define DEADLINE_MS 60000
 #define CLOSE_LIMIT_MS 10000 /* connections end in milliseconds, or never */
+#define LOOK_MS 10000 /* at RDMA ports: they come and go by themselves */
 #define ANNOUNCEMENTS 3
 
 struct tree_job {
@@ -44,6 +46,10 @@ struct tree_job {
 	bool is_in_place; /* result: the portals in scope are served as far as they can be had, and no others */
 	bool adopts;   /* in_place, and portals of other nodes are to be opened: that alone, since their hosts wait for it */
 	int64_t took_ms;
+	bool looks;    /* only which RDMA ports there are */
+	char **gids;
+	size_t n_gids;
+	char lacks[ERR_TEXT_SIZE];
 	struct reservation_load *loads;
 	size_t n_loads;
 	struct lio_reservations *reservations;
@@ -184,15 +190,30 @@ static int reconcile(struct tree_job *job, struct err *err)
 {
 	char cpus[CPUS_LIST_SIZE];
 	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations,
-				   cpus_spare(cpus) >= 0 ? cpus : NULL, job->health_password, leave, job, CLOSE_LIMIT_MS };
-	struct lio_tree *tree = lio_tree_build(job->ref->config, &scope, &job->roots);
+				   cpus_spare(cpus) >= 0 ? cpus : NULL, job->health_password, leave, job, CLOSE_LIMIT_MS,
+				   (const char *const *)job->gids, job->n_gids };
+	struct lio_tree *tree;
 	int rc;
 
+	reservations_word(job->loads, job->n_loads, job->ref->config, &scope);
+	tree = lio_tree_build(job->ref->config, &scope, &job->roots);
 	reservations_observe(job->loads, job->n_loads, &job->roots, false);
 	rc = lio_reconcile(tree, job->check_only, job->threads, &job->plan, &job->report, err);
 	reservations_observe(job->loads, job->n_loads, &job->roots, true);
 	lio_tree_free(tree);
 	return rc;
+}
+
+static void look(struct tree_job *job)
+{
+	struct lio_scope scope = { .nodeid = job->me };
+
+	if (!lio_srp_wanted(job->ref->config, job->me))
+		return;
+	lio_gids_read("/sys", &job->gids, &job->n_gids);
+	scope.gids = (const char *const *)job->gids;
+	scope.n_gids = job->n_gids;
+	lio_srp_lacks(job->ref->config, &scope, job->lacks);
 }
 
 static int adopt(struct tree_job *job, struct err *err)
@@ -211,7 +232,7 @@ static int adopt(struct tree_job *job, struct err *err)
 /* What the tree stands on. It takes processes, so only where something may be missing. */
 static int prepare(struct tree_job *job, struct err *err)
 {
-	int rc = lio_prepare(&job->roots, any_iser(job->ref->config), err);
+	int rc = lio_prepare(&job->roots, any_iser(job->ref->config), lio_srp_wanted(job->ref->config, job->me), err);
 
 	if (rc == 0)
 		rc = gate_template_ensure(job->template_path, err);
@@ -224,6 +245,7 @@ static int apply(struct tree_job *job, struct err *err)
 {
 	int rc = job->in_place ? 0 : prepare(job, err), soft = 0;
 
+	look(job);
 	if (rc == 0)
 		rc = each_portal(job, true, address_add, err); /* before the listener: iSER cannot bind without it */
 	if (rc == 0)
@@ -246,8 +268,12 @@ static int run_job(void *ctx, struct err *err)
 {
 	struct tree_job *job = ctx;
 	int64_t from_ms = clock_now_ms();
-	int rc = job->check_only ? reconcile(job, err) : job->adopts ? adopt(job, err) : apply(job, err);
+	int rc = 0;
 
+	if (job->looks || job->check_only)
+		look(job);
+	if (!job->looks)
+		rc = job->check_only ? reconcile(job, err) : job->adopts ? adopt(job, err) : apply(job, err);
 	job->took_ms = clock_now_ms() - from_ms;
 	return rc;
 }
@@ -255,6 +281,7 @@ static int run_job(void *ctx, struct err *err)
 static void free_job(struct tree_job *job)
 {
 	strbuf_done(&job->plan);
+	cfs_names_free(job->gids, job->n_gids);
 	config_ref_put(job->ref);
 	free(job);
 }
@@ -286,6 +313,35 @@ static void note_closing(struct tree *tree)
 	snprintf(tree->closing, sizeof(tree->closing), "%s", tpg ?: "");
 }
 
+static void note_lacks(struct tree *tree, const struct tree_job *job)
+{
+	const char *lacks = job->lacks[0] ? job->lacks : job->report.apart.text;
+
+	tree->refused = !job->lacks[0] && *lacks;
+	tree->stale = false;
+	tree->look_ms = clock_now_ms() + LOOK_MS;
+	if (strcmp(tree->lacks, lacks) == 0)
+		return;
+	if (*lacks)
+		log_warning("target: %s", lacks);
+	else
+		log_notice("target: all SRP ports of this node are here");
+	snprintf(tree->lacks, sizeof(tree->lacks), "%s", lacks);
+}
+
+static void looked(void *owner, void *ctx, int result, const struct err *err)
+{
+	struct agent *agent = owner;
+	struct tree_job *job = ctx;
+	struct tree *tree = &agent->tree;
+
+	(void)result, (void)err;
+	tree->running = false;
+	tree->look_ms = clock_now_ms() + LOOK_MS;
+	tree->stale = tree->refused || strcmp(job->lacks, tree->lacks) != 0;
+	free_job(job);
+}
+
 static void job_done(void *owner, void *ctx, int result, const struct err *err)
 {
 	struct agent *agent = owner;
@@ -300,6 +356,8 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 	if (result < 0 && strcmp(tree->error, err->text) != 0) /* said once, tried again and again */
 		log_err("target: %s", err->text);
 	snprintf(tree->error, sizeof(tree->error), "%s", result < 0 ? err->text : "");
+	if (!job->adopts)
+		note_lacks(tree, job);
 	if (result < 0) {
 		tree->retry_ms = clock_now_ms() + RETRY_MS;
 	} else {
@@ -405,6 +463,30 @@ static bool is_scope_wanted(const struct tree *tree)
 	return tree->n_want == tree->n_scope && memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0;
 }
 
+/* An RDMA port that was not there, or no longer is, changes the tree. */
+static void look_again(struct agent *agent)
+{
+	struct tree *tree = &agent->tree;
+	struct tree_job *job;
+
+	if (!lio_srp_wanted(agent->config->config, agent_me(agent)))
+		return;
+	if (clock_now_ms() < tree->look_ms) {
+		agent_turn_by(agent, tree->look_ms);
+		return;
+	}
+	job = new_job(agent);
+	job->looks = true;
+	tree->running = true;
+	work_start(agent->loop, "RDMA ports", clock_now_ms() + DEADLINE_MS, run_job, job, looked, NULL, agent);
+}
+
+void tree_srp_cut(struct agent *agent)
+{
+	if (agent->config && lio_srp_wanted(agent->config->config, agent_me(agent)))
+		agent->tree.stale = true;
+}
+
 void tree_kick(struct agent *agent)
 {
 	struct tree *tree = &agent->tree;
@@ -428,7 +510,10 @@ void tree_kick(struct agent *agent)
 	is_served = !tree->is_torn && is_scope_wanted(tree);
 	if (is_served)
 		tell_portals_down(agent, &view);
-	if (is_served && tree->applied_version == agent->config->version && !tree->error[0] && !reservations_due(agent))
+	if (is_served && tree->applied_version == agent->config->version && !tree->error[0] && !tree->stale && !reservations_due(agent)) {
+		look_again(agent);
+		return;
+	}
 		return;
 	if (withdraws_too_early(agent)) /* the end of a job is a turn */
 		return;
@@ -439,7 +524,7 @@ void tree_kick(struct agent *agent)
 	job = new_job(agent);
 	memcpy(job->scope, tree->want, sizeof(job->scope));
 	job->n_scope = tree->n_want;
-	job->in_place = tree->applied_version == agent->config->version && !tree->error[0];
+	job->in_place = tree->applied_version == agent->config->version && !tree->error[0] && !tree->stale;
 	job->adopts = job->in_place && only_adopts(tree);
 	if (!job->adopts)
 		job->loads = reservations_plan(agent, &job->n_loads, &job->reservations, &job->n_reservations);

@@ -102,7 +102,7 @@ static json_t *portals(const struct export *export, const struct config_target *
 							     !!(portal->transports & CONFIG_TRANSPORT_ISER), "offload", 0));
 	}
 	if (others)
-		note_changed(export->notes, target->iqn, "portals of other nodes are not in it");
+		note_changed(export->notes, target->name, "portals of other nodes are not in it");
 	return out;
 }
 
@@ -117,7 +117,7 @@ static json_t *mapped_luns(const struct export *export, const struct config_targ
 		if (mapping->host != host || mapping->target != target || !is_here(export, mapping->volume))
 			continue;
 		if (mapping->lun > RTSLIB_LUN_MAX)
-			note_left_out(export->notes, host->name, "LUN %u of %.223s: rtslib takes LUNs up to %d", mapping->lun, target->iqn,
+			note_left_out(export->notes, host->name, "LUN %u of %.223s: rtslib takes LUNs up to %d", mapping->lun, target->name,
 				      RTSLIB_LUN_MAX);
 		else
 			json_array_append_new(out, json_pack("{s:i, s:i, s:b}", "index", (int)mapping->lun, "tpg_lun",
@@ -143,10 +143,29 @@ static json_t *fabric_module(const struct config_discovery *discovery)
 	return module;
 }
 
+/* "0x5054...", "fe80:0000:..." -> "ib.5054...", as rtslib's SRPTFabricModule has them. */
+static char *rtslib_wwn(const char *name)
+{
+	char *wwn = xasprintf("ib.%s", strncmp(name, "0x", 2) == 0 ? name + 2 : name), *to = wwn;
+
+	for (const char *from = wwn; *from; from++)
+		if (*from != ':')
+			*to++ = *from;
+	*to = '\0';
+	return wwn;
+}
+
+static json_t *srp_acl(const struct config_host *host, const char *initiator, const json_t *mapped)
+{
+	_cleanup_free_ char *wwn = rtslib_wwn(initiator);
+
+	return json_pack("{s:s, s:s, s:o, s:{}}", "node_wwn", wwn, "tag", host->name, "mapped_luns", json_deep_copy(mapped), "attributes");
+}
+
 static json_t *node_acl(const struct export *export, const struct config_target *target, const struct config_host *host,
 			const char *initiator, const json_t *mapped)
 {
-	_cleanup_free_ char *dir = xasprintf("iscsi/%s/tpgt_%u/acls/%s/attrib", target->iqn, export->node->nodeid, initiator);
+	_cleanup_free_ char *dir = xasprintf("iscsi/%s/tpgt_%u/acls/%s/attrib", target->name, export->node->nodeid, initiator);
 	json_t *acl = json_pack("{s:s, s:s, s:o, s:o}", "node_wwn", initiator, "tag", host->name, "mapped_luns", json_deep_copy(mapped),
 				"attributes", attributes(json_object_get(export->settings.others, dir)));
 
@@ -163,26 +182,57 @@ static json_t *node_acls(const struct export *export, const struct config_target
 		const struct config_host *host = &export->config->hosts[h];
 		json_auto_t *mapped = mapped_luns(export, target, host, luns);
 
-		for (size_t i = 0; i < host->n_initiators && json_array_size(mapped); i++)
-			json_array_append_new(out, node_acl(export, target, host, host->initiators[i], mapped));
+		for (size_t i = 0; i < host->n_initiators && json_array_size(mapped); i++) {
+			if (!config_target_takes(target, host->initiators[i]))
+				continue;
+			json_array_append_new(out, config_target_is_srp(target) ? srp_acl(host, host->initiators[i], mapped) :
+								  node_acl(export, target, host, host->initiators[i], mapped));
+		}
 	}
 	return out;
 }
 
+static json_t *lun_array_of(const struct lun_list *luns)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < luns->n; i++) {
+		_cleanup_free_ char *path = xasprintf("/backstores/block/%s", luns->list[i]->name);
+
+		json_array_append_new(array, json_pack("{s:i, s:s}", "index", (int)i, "storage_object", path));
+	}
+	return array;
+}
+
+/* rtslib has a target for each port. */
+static void add_srp_targets(const struct export *export, const struct config_target *target, json_t *targets)
+{
+	for (size_t i = 0; i < target->n_portals; i++) {
+		_cleanup_free_ char *wwn = rtslib_wwn(target->portals[i].address);
+		struct lun_list luns = { 0 };
+		json_t *acls;
+
+		if (target->portals[i].nodeid != export->node->nodeid)
+			continue;
+		acls = node_acls(export, target, &luns);
+		json_array_append_new(targets, json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:[], s:o, s:{}, s:{}}]}", "wwn", wwn, "fabric", "srpt",
+							 "tpgs", "tag", 1, "enable", 1, "luns", lun_array_of(&luns), "portals", "node_acls",
+							 acls, "attributes", "parameters"));
+		free(luns.list);
+	}
+	note_changed(export->notes, target->name, "ports of other nodes are not in it, nor where ib_srpt listens for RDMA/CM (its parameter "
+		     "rdma_cm_port)");
+}
+
 static json_t *target_object(const struct export *export, const struct config_target *target)
 {
-	_cleanup_free_ char *attrib = xasprintf("iscsi/%s/tpgt_%u/attrib", target->iqn, export->node->nodeid);
-	_cleanup_free_ char *param = xasprintf("iscsi/%s/tpgt_%u/param", target->iqn, export->node->nodeid);
+	_cleanup_free_ char *attrib = xasprintf("iscsi/%s/tpgt_%u/attrib", target->name, export->node->nodeid);
+	_cleanup_free_ char *param = xasprintf("iscsi/%s/tpgt_%u/param", target->name, export->node->nodeid);
 	struct lun_list luns = { 0 };
-	json_t *acls = node_acls(export, target, &luns), *lun_array = json_array();
+	json_t *acls = node_acls(export, target, &luns), *lun_array = lun_array_of(&luns);
 
-	for (size_t i = 0; i < luns.n; i++) {
-		_cleanup_free_ char *path = xasprintf("/backstores/block/%s", luns.list[i]->name);
-
-		json_array_append_new(lun_array, json_pack("{s:i, s:s}", "index", (int)i, "storage_object", path));
-	}
 	free(luns.list);
-	return json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:o, s:o, s:o, s:o}]}", "wwn", target->iqn, "fabric", "iscsi", "tpgs", "tag",
+	return json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:o, s:o, s:o, s:o}]}", "wwn", target->name, "fabric", "iscsi", "tpgs", "tag",
 			 (int)export->node->nodeid, "enable", 1, "luns", lun_array, "portals", portals(export, target), "node_acls", acls,
 			 "attributes", attributes(json_object_get(export->settings.others, attrib)), "parameters",
 			 parameters(json_object_get(export->settings.others, param)));
@@ -227,7 +277,7 @@ static bool has_own_portal(const struct export *export, const struct config_targ
 		if (target->portals[i].nodeid == export->node->nodeid)
 			return true;
 	}
-	note_left_out(export->notes, target->iqn, "the target has no portal on node %s", export->node->name);
+	note_left_out(export->notes, target->name, "the target has no portal on node %s", export->node->name);
 	return false;
 }
 
@@ -247,7 +297,11 @@ int exchange_export_targetcli(const struct config *config, const char *node, cha
 			json_array_append_new(json_object_get(root, "storage_objects"), storage_object(&export, &config->volumes[i]));
 	}
 	for (size_t i = 0; i < config->n_targets; i++) {
-		if (has_own_portal(&export, &config->targets[i]))
+		if (!has_own_portal(&export, &config->targets[i]))
+			continue;
+		if (config_target_is_srp(&config->targets[i]))
+			add_srp_targets(&export, &config->targets[i], json_object_get(root, "targets"));
+		else
 			json_array_append_new(json_object_get(root, "targets"), target_object(&export, &config->targets[i]));
 	}
 	note_losses(&export);

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
+#include "target-config/lio/lio.h"
 
 /*
  * What hosts have to outlast. Fencing that takes longer adds to the second; Linux hosts are told to wait 120 s for it (implicit_trans_secs).
@@ -112,8 +114,8 @@ static void each_portal(struct strbuf *sb, const struct config *config, const st
 	for (size_t t = 0; t < config->n_targets; t++) {
 		const struct config_target *target = &config->targets[t];
 
-		for (size_t p = 0; p < target->n_portals && has_target(config, host, target); p++)
-			fn(sb, host, target->iqn, &target->portals[p]);
+		for (size_t p = 0; p < target->n_portals && !config_target_is_srp(target) && has_target(config, host, target); p++)
+			fn(sb, host, target->name, &target->portals[p]);
 	}
 }
 
@@ -166,6 +168,48 @@ static void add_chap(struct strbuf *sb, const struct config_chap *chap, const ch
 		strbuf_addf(sb, "# node.session.auth.password%s: with --secrets it is here\n", suffix);
 }
 
+/* The first half of its port id; it has one, or no such mapping. */
+static const char *initiator_ext(const struct config_host *host)
+{
+	return host->initiators[0] + strlen("0x"); /* ascending: before names of iSCSI */
+}
+
+/*
+ * What a login needs beside the GID only the node knows: id_ext and ioc_guid are ib_srpt's srpt_service_guid. In a native fabric srp_daemon asks
+ * each port for it.
+ */
+static void add_srp_login(struct strbuf *sb, const struct config *config, const struct config_host *host, const struct config_portal *portal)
+{
+	const char *node = config_node_name(config, portal->nodeid);
+	_cleanup_free_ char *wwn = lio_srp_wwn(portal->address);
+
+	strbuf_addf(sb, "# Port %s of %s", portal->address, node);
+	if (config->srp_rdma_cm_port)
+		strbuf_addf(sb, ". GUID: /sys/module/ib_srpt/parameters/srpt_service_guid there, ADDRESS: an address of its port\n"
+				"echo id_ext=GUID,ioc_guid=GUID,initiator_ext=%.16s,dest=ADDRESS:%u > /sys/class/infiniband_srp/srp-DEVICE-PORT/add_target\n",
+			    initiator_ext(host), config->srp_rdma_cm_port);
+	else
+		strbuf_addf(sb, "\nsrp_daemon -oc | grep dgid=%s | sed 's/$/,initiator_ext=%.16s/' > /sys/class/infiniband_srp/srp-DEVICE-PORT/add_target\n",
+			    wwn + strlen("0x"), initiator_ext(host));
+}
+
+static void add_srp(struct strbuf *sb, const struct config *config, const struct config_host *host)
+{
+	bool any = false;
+
+	for (size_t t = 0; t < config->n_targets; t++) {
+		const struct config_target *target = &config->targets[t];
+
+		if (!config_target_is_srp(target) || !has_target(config, host, target))
+			continue;
+		if (!any)
+			strbuf_add(sb, "# SRP. DEVICE-PORT: the port whose GUID is the last 16 digits of the host's port id.\nmodprobe ib_srp\n");
+		any = true;
+		for (size_t p = 0; p < target->n_portals; p++)
+			add_srp_login(sb, config, host, &target->portals[p]);
+	}
+}
+
 static void add_comment(struct strbuf *sb, const char *lines)
 {
 	while (*lines) {
@@ -210,6 +254,7 @@ static void make_linux(const struct config *config, const struct config_host *ho
 	begin_file(&sb, host, "Once the files are there:\n");
 	strbuf_add(&sb, "systemctl restart iscsid && systemctl reload multipathd && udevadm control --reload\n");
 	each_portal(&sb, config, host, add_linux_login);
+	add_srp(&sb, config, host);
 	add_file(ret, "commands", 0644, &sb);
 }
 

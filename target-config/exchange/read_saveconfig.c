@@ -487,7 +487,8 @@ static int read_target(struct source *s, json_t *item, void *ctx)
 	object = xasprintf("/%s/%s", fabric, at.iqn);
 	note_unknown(s, object, item, known);
 	if (strcmp(fabric, "iscsi") != 0) {
-		note_left_out(s->foreign->notes, object, "the document has iSCSI and iSER targets only");
+		note_left_out(s->foreign->notes, object, strcmp(fabric, "srpt") == 0 ? "SRP targets are not imported: add it by hand (lunward.json(5))" :
+						"the document has iSCSI, iSER and SRP targets only");
 		return 0;
 	}
 	if (config_text_target(at.iqn)) {

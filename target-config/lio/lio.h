@@ -58,6 +58,8 @@ struct lio_scope {
 	lio_leave_fn *leave;       /* for the portals of a portal group with iSER, before it is disabled (quiet.c); may be NULL */
 	const void *leave_ctx;
 	int64_t close_limit_ms;    /* how long to wait for a portal group to be disabled; 0: as long as it takes. See lio_closing() */
+	const char *const *gids;   /* of the RDMA ports that this node has, as the document writes them: lio_gids_read() */
+	size_t n_gids;
 };
 
 /*
@@ -84,6 +86,7 @@ struct lio_report {
 	size_t n_removals;
 	bool is_built;     /* all of the tree, portals perhaps excepted */
 	size_t n_deferred; /* attributes that differ but are refused while exported; they wait for the next build */
+	struct err apart;  /* code 0, or why an SRP port of this node is not there; nothing else waits for it */
 };
 
 /* Makes the kernel equal to the tree. plan_only: changes nothing, *ret_plan (may be NULL) gets one line per step either way,
@@ -126,7 +129,21 @@ int lio_reservation(const struct lio_roots *roots, const char *volume, char **re
 int lio_forget_reservations(const struct lio_roots *roots, const struct config *config, const struct lio_scope *scope, const char *volume,
 			    struct err *err) must_check;
 
-/* Modules, configfs mount and dbroot (which must be set before the first backstore). Idempotent. */
-int lio_prepare(const struct lio_roots *roots, bool want_iser, struct err *err) must_check;
+/* Modules, configfs mount and dbroot (which must be set before the first backstore). Idempotent. That there is no ib_srpt is no error:
+ * lio_srp_lacks() tells. */
+int lio_prepare(const struct lio_roots *roots, bool want_iser, bool want_srp, struct err *err) must_check;
+
+/* The first GID of each RDMA port that ib_srpt may have, as the document writes it; none if ib_srpt is not loaded. sysfs: "/sys". To be freed with
+ * cfs_names_free(). */
+void lio_gids_read(const char *sysfs, char ***ret_gids, size_t *ret_n);
+/* How kernels call the port with that GID, and the target that stands in for it where it is not; allocated. */
+char *lio_srp_wwn(const char *gid) must_check;
+char *lio_srp_standin(const char *gid) must_check;
+/* Takes the port out of service, which cuts its hosts off; until the next lio_reconcile(). One that is not here: nothing. */
+int lio_srp_disable(const struct lio_roots *roots, const char *gid, struct err *err) must_check;
+/* Whether the document has SRP ports of the node at all. */
+bool lio_srp_wanted(const struct config *config, uint32_t nodeid);
+/* Which SRP port of the scope's node is not there, for people; "": all are. */
+void lio_srp_lacks(const struct config *config, const struct lio_scope *scope, char ret_text[ERR_TEXT_SIZE]);
 
 #endif

@@ -257,6 +257,35 @@ static bool is_of_chain(const void *ctx, size_t index)
 	return stage->objects[index].chain == stage->objects[index - 1].chain;
 }
 
+/* "srpt/<port>/..." -> "srpt/<port>" */
+static void lose_port(struct lio_run *run, const char *path, const struct err *err)
+{
+	size_t fabric = strcspn(path, "/"), len = path[fabric] ? fabric + 1 + strcspn(path + fabric + 1, "/") : fabric;
+	_cleanup_free_ char *port = xasprintf("%.*s", (int)len, path);
+
+	pthread_mutex_lock(&run->lock);
+	if (!run->report.apart.code)
+		run->report.apart = *err;
+	name_set_add(&run->lost, port);
+	pthread_mutex_unlock(&run->lock);
+}
+
+static bool is_lost(struct lio_run *run, const struct lio_object *object)
+{
+	bool lost = false;
+
+	if (!(object->flags & LIO_APART))
+		return false;
+	pthread_mutex_lock(&run->lock);
+	for (size_t i = 0; i < run->lost.n && !lost; i++) {
+		size_t len = strlen(run->lost.names[i]);
+
+		lost = strncmp(object->path, run->lost.names[i], len) == 0 && (object->path[len] == '/' || object->path[len] == '\0');
+	}
+	pthread_mutex_unlock(&run->lock);
+	return lost;
+}
+
 static int run_chain(void *ctx, size_t start, size_t end, struct err *err)
 {
 	struct stage *stage = ctx;
@@ -265,10 +294,14 @@ static int run_chain(void *ctx, size_t start, size_t end, struct err *err)
 	for (size_t i = start; i < end; i++) {
 		const struct lio_object *object = &stage->objects[i];
 		struct err own = ERR_INIT;
-		int rc = ensure(run, object, &own);
+		int rc = is_lost(run, object) ? 0 : ensure(run, object, &own);
 
 		if (rc == 0)
 			continue;
+		if (object->flags & LIO_APART) { /* others of the chain are no part of that port */
+			lose_port(run, object->path, &own);
+			continue;
+		}
 		if (!(object->flags & LIO_SOFT)) {
 			if (err)
 				*err = own;
@@ -408,6 +441,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	name_set_done(&run.exported);
 	name_set_done(&run.stale);
 	name_set_done(&run.gone);
+	name_set_done(&run.lost);
 	free(run.by_path);
 	return rc;
 }

@@ -30,6 +30,7 @@ struct lio_run {
 	struct strbuf *plan;
 	struct lio_report report;
 	struct err soft_err;
+	struct name_set lost;              /* "srpt/<port>" of which something could not be had: the rest of it is left too */
 	int observe_rc; /* something could not be looked at: then nothing is taken away on the strength of the rest */
 };
 

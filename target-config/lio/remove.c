@@ -107,6 +107,19 @@ static bool has_step(const struct lio_removal *removal, enum removal_stage stage
 
 /* --- whose is it? ------------------------------------------------------------------------------------------------------*/
 
+/* Folders of fabrics; what is a TPG in them. */
+static const char *const fabrics[] = { "iscsi", "srpt" };
+
+static bool is_srp(const char *target)
+{
+	return strncmp(target, "srpt/", 5) == 0;
+}
+
+static bool is_tpg(const char *target, const char *name) /* fabric_statistics is none */
+{
+	return is_srp(target) ? strcmp(name, LIO_SRP_TPG) == 0 : strncmp(name, "tpgt_", 5) == 0;
+}
+
 static bool is_ours(struct lio_run *run, const char *target)
 {
 	_cleanup_names_ struct names tpgs = { 0 };
@@ -117,18 +130,20 @@ static bool is_ours(struct lio_run *run, const char *target)
 	for (size_t i = 0; i < tpgs.n; i++) {
 		_cleanup_free_ char *tpg = xasprintf("%s/%s", target, tpgs.names[i]);
 
-		if (attr_is(run, tpg, "param/TargetAlias", LIO_TARGET_ALIAS))
+		if (is_srp(target) ? is_tpg(target, tpgs.names[i]) : attr_is(run, tpg, "param/TargetAlias", LIO_TARGET_ALIAS))
 			return true;
 	}
 	return false;
 }
 
-static void for_each_our_tpg(struct lio_run *run, void *ctx, void (*fn)(struct lio_run *run, void *ctx, const char *tpg))
-{
-	_cleanup_names_ struct names iqns = list(run, "iscsi", CFS_DIR);
+typedef void tpg_fn(struct lio_run *run, void *ctx, const char *tpg);
 
-	for (size_t i = 0; i < iqns.n; i++) {
-		_cleanup_free_ char *target = xasprintf("iscsi/%s", iqns.names[i]);
+static void for_each_our_tpg_of(struct lio_run *run, const char *fabric, void *ctx, tpg_fn *fn)
+{
+	_cleanup_names_ struct names targets = list(run, fabric, CFS_DIR);
+
+	for (size_t i = 0; i < targets.n; i++) {
+		_cleanup_free_ char *target = xasprintf("%s/%s", fabric, targets.names[i]);
 		_cleanup_names_ struct names tpgs = { 0 };
 
 		if (!is_ours(run, target))
@@ -137,10 +152,16 @@ static void for_each_our_tpg(struct lio_run *run, void *ctx, void (*fn)(struct l
 		for (size_t j = 0; j < tpgs.n; j++) {
 			_cleanup_free_ char *tpg = xasprintf("%s/%s", target, tpgs.names[j]);
 
-			if (strncmp(tpgs.names[j], "tpgt_", 5) == 0) /* not fabric_statistics */
+			if (is_tpg(target, tpgs.names[j]))
 				fn(run, ctx, tpg);
 		}
 	}
+}
+
+static void for_each_our_tpg(struct lio_run *run, void *ctx, tpg_fn *fn)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fabrics); i++)
+		for_each_our_tpg_of(run, fabrics[i], ctx, fn);
 }
 
 /* Where it leads to, NULL if it cannot be read. */
@@ -349,12 +370,12 @@ static void find_in_tpg(struct lio_run *run, void *ctx, const char *tpg)
 		step(removal, REMOVE_TPG, tpg);
 }
 
-static void find_targets(struct lio_run *run, struct lio_removal *removal)
+static void find_targets(struct lio_run *run, struct lio_removal *removal, const char *fabric)
 {
-	_cleanup_names_ struct names iqns = list(run, "iscsi", CFS_DIR);
+	_cleanup_names_ struct names names = list(run, fabric, CFS_DIR);
 
-	for (size_t i = 0; i < iqns.n; i++) {
-		_cleanup_free_ char *target = xasprintf("iscsi/%s", iqns.names[i]);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *target = xasprintf("%s/%s", fabric, names.names[i]);
 
 		if (!is_wanted(run, target) && is_ours(run, target))
 			step(removal, REMOVE_TARGET, target);
@@ -434,7 +455,8 @@ int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size
 	name_set_sort(&run->exported);
 	find_stale(run);
 	for_each_our_tpg(run, removal, find_in_tpg);
-	find_targets(run, removal);
+	for (size_t i = 0; i < ARRAY_SIZE(fabrics); i++)
+		find_targets(run, removal, fabrics[i]);
 	find_backstores(run, removal);
 	find_lu_gps(run, removal);
 	rc = check_observed(run, removal, err);

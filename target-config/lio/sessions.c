@@ -345,6 +345,69 @@ static int read_tpg(const struct lio_roots *roots, const char *iqn, uint32_t tpg
 	return 0;
 }
 
+static char *srp_acl_dir(const char *gid, const char *initiator)
+{
+	_cleanup_free_ char *wwn = lio_srp_wwn(gid);
+
+	return xasprintf("srpt/%s/" LIO_SRP_TPG "/acls/%s", wwn, initiator);
+}
+
+/* target_stat_iport_indx_show(): ENODEV if there is none. Any mapped LUN tells. */
+bool lio_srp_logged_in(const struct lio_roots *roots, const char *gid, const char *initiator)
+{
+	_cleanup_free_ char *acl = srp_acl_dir(gid, initiator), *path = lio_path(roots->configfs, acl);
+	struct cfs *cfs = lio_cfs(roots);
+	bool found = false;
+	char **dirs;
+	size_t n;
+
+	if (cfs->ops->list(cfs, path, CFS_DIR, &dirs, &n) < 0)
+		return false;
+	for (size_t i = 0; i < n && !found; i++) {
+		_cleanup_free_ char *port = xasprintf("%s/%s/statistics/scsi_att_intr_port", acl, dirs[i]);
+		uint64_t index;
+
+		found = strncmp(dirs[i], "lun_", strlen("lun_")) == 0 && read_number(roots, port, "indx", &index) == 0;
+	}
+	cfs_names_free(dirs, n);
+	return found;
+}
+
+static void add_srp_session(const struct lio_roots *roots, const struct config_target *target, const struct config_portal *portal,
+			    const char *initiator, struct lio_sessions *sessions)
+{
+	_cleanup_free_ char *acl = srp_acl_dir(portal->address, initiator);
+	struct lio_session *session = array_push(sessions->items, sessions->n, sessions->cap);
+
+	*session = (struct lio_session){
+		.target = xstrdup(target->name), .tpgt = portal->nodeid, .initiator = xstrdup(initiator), .alias = xstrdup(""),
+		.isid = xstrdup(""), .state = xstrdup("LOGGED_IN"), .header_digest = xstrdup(""), .data_digest = xstrdup(""),
+		.portals = xcalloc(1, sizeof(*session->portals)), .n_portals = 1 };
+	session->portals[0] = xstrdup(portal->address);
+	read_luns(roots, acl, session);
+}
+
+static void read_srp_target(const struct lio_roots *roots, const struct config_target *target, struct lio_sessions *sessions)
+{
+	struct cfs *cfs = lio_cfs(roots);
+
+	for (size_t i = 0; i < target->n_portals; i++) {
+		const struct config_portal *portal = &target->portals[i];
+		_cleanup_free_ char *acls = srp_acl_dir(portal->address, ""), *path = lio_path(roots->configfs, acls);
+		char **names;
+		size_t n;
+
+		path[strlen(path) - 1] = '\0';
+		if (cfs->ops->list(cfs, path, CFS_DIR, &names, &n) < 0) /* a port that is not here */
+			continue;
+		for (size_t k = 0; k < n; k++) {
+			if (lio_srp_logged_in(roots, portal->address, names[k]))
+				add_srp_session(roots, target, portal, names[k], sessions);
+		}
+		cfs_names_free(names, n);
+	}
+}
+
 static int read_target(const struct lio_roots *roots, const struct config *config, const char *iqn, struct lio_sessions *sessions)
 {
 	_cleanup_free_ char *statistics = xasprintf("iscsi/%s/fabric_statistics/iscsi_instance", iqn);
@@ -370,10 +433,14 @@ int lio_sessions_read(const struct lio_roots *roots, const struct config *config
 	struct lio_sessions sessions = { 0 };
 	int rc = 0;
 
-	for (size_t t = 0; rc == 0 && t < config->n_targets; t++)
-		rc = read_target(roots, config, config->targets[t].iqn, &sessions);
+	for (size_t t = 0; rc == 0 && t < config->n_targets; t++) {
+		if (config_target_is_srp(&config->targets[t]))
+			read_srp_target(roots, &config->targets[t], &sessions);
+		else
+			rc = read_target(roots, config, config->targets[t].name, &sessions);
+	}
 	for (size_t i = 0; rc == 0 && details && i < sessions.n; i++) {
-		if (details(ctx, &sessions.items[i]))
+		if (sessions.items[i].isid[0] && details(ctx, &sessions.items[i]))
 			read_details(roots, &sessions.items[i]);
 	}
 	if (rc < 0)

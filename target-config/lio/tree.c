@@ -41,6 +41,7 @@ static struct lio_object *add(struct lio_tree *tree, enum lio_kind kind, const c
 	object->chain = tree->chain;
 	object->volume = xstrdup(volume);
 	object->path = path;
+	object->flags = strncmp(path, "srpt", 4) == 0 ? LIO_APART : 0;
 	return object;
 }
 
@@ -50,7 +51,7 @@ static struct lio_object *add_attr(struct lio_tree *tree, const char *volume, co
 	struct lio_object *object = add(tree, LIO_ATTR, volume, xasprintf("%s/%s", dir, name));
 
 	object->value = xstrdup(value);
-	object->flags = flags;
+	object->flags |= flags;
 	return object;
 }
 
@@ -78,15 +79,6 @@ static void next_chain(struct lio_tree *tree)
 static bool has_copy(const struct config_volume *volume, uint32_t nodeid)
 {
 	return config_group_has_node(volume->group, nodeid);
-}
-
-static bool target_has_node(const struct config_target *target, uint32_t nodeid)
-{
-	for (size_t i = 0; i < target->n_portals; i++) {
-		if (target->portals[i].nodeid == nodeid)
-			return true;
-	}
-	return false;
 }
 
 static bool volume_on_target(const struct config *config, const struct config_volume *volume,
@@ -131,23 +123,38 @@ static char *backstore_dir(const struct config_volume *volume)
 	return xasprintf("%s/%s", LIO_HBA, volume->name);
 }
 
-char *lio_tpg_dir(const char *iqn, uint32_t tpgt)
-{
-	return xasprintf("iscsi/%s/tpgt_%u", iqn, tpgt);
-}
-
-char *lio_acl_dir(const char *iqn, uint32_t tpgt, const char *initiator)
-{
-	return xasprintf("iscsi/%s/tpgt_%u/acls/%s", iqn, tpgt, initiator);
-}
-
 /* The TPG's own LUN number; hosts see mapping.lun. A volume keeps its minor for life. */
-static char *lun_dir(const struct config_target *target, uint32_t nodeid, const struct config_volume *volume)
+static char *lun_dir(const struct lio_port *port, const struct config_volume *volume)
 {
-	return xasprintf("iscsi/%s/tpgt_%u/lun/lun_%u", target->iqn, nodeid, config_volume_lun(volume));
+	return xasprintf("%s/lun/lun_%u", port->tpg, config_volume_lun(volume));
 }
+
+static char *acl_dir(const struct lio_port *port, const char *initiator)
+{
+	return xasprintf("%s/acls/%s", port->tpg, initiator);
+}
+
+/* Calls fn for each port of the target, those of nodes in ascending order of their ids. */
+#define for_each_port(tree, config, target, port)                                                                      \
+	for (const struct lio_port *port = (tree)->ports.list + (tree)->ports.starts[(target) - (config)->targets],     \
+				   *const end_ = (tree)->ports.list + (tree)->ports.starts[(target) - (config)->targets + 1]; \
+	     port < end_; port++)
 
 /* --- stages ------------------------------------------------------------------------------------------------------------*/
+
+/* The fabric and its listener, where there is a port for it. */
+static void build_srp(struct lio_tree *tree, const struct config *config)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < tree->ports.n && !any; i++)
+		any = tree->ports.list[i].kind == LIO_PORT_SRP;
+	if (!any)
+		return;
+	next_chain(tree);
+	add(tree, LIO_DIR, NULL, xstrdup("srpt"));
+	add_attr_u32(tree, NULL, "srpt/discovery_auth", "rdma_cm_port", config->srp_rdma_cm_port, LIO_OPTIONAL);
+}
 
 static void build_groups(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope)
 {
@@ -163,6 +170,7 @@ static void build_groups(struct lio_tree *tree, const struct config *config, con
 		if (scope->cpus)
 			add_attr(tree, NULL, "iscsi", "cpus_allowed_list", scope->cpus, LIO_OPTIONAL);
 	}
+	build_srp(tree, config);
 	for (size_t i = 0; i < config->n_groups; i++) {
 		const struct config_group *group = &config->groups[i];
 		char *dir;
@@ -271,12 +279,12 @@ static void build_alua(struct lio_tree *tree, const struct config_volume *volume
 	free(dir);
 }
 
-static uint32_t hash_port(const char *iqn, uint32_t nodeid) /* FNV-1a */
+static uint32_t hash_port(const char *name, uint32_t nodeid) /* FNV-1a */
 {
 	uint32_t h = 2166136261u;
 
-	for (; *iqn; iqn++)
-		h = (h ^ (unsigned char)*iqn) * 16777619u;
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
 	for (int i = 0; i < 4; i++)
 		h = (h ^ (nodeid >> (8 * i) & 0xff)) * 16777619u;
 	return h;
@@ -285,15 +293,15 @@ static uint32_t hash_port(const char *iqn, uint32_t nodeid) /* FNV-1a */
 /*
  * Relative target port identifier of a TPG for kernels that let us choose (6.4 and later): it has to differ from every other
  * TPG's on this host, enabled or not, and be the same on all nodes, whatever else is configured. So it is a hash of its name,
- * and the next free one if that is taken. Ports in the order of config->targets, then portals.
+ * and the next free one if that is taken. Ports in their order (lio_ports).
  */
 struct rtpi_map {
 	bool taken[65536];
 };
 
-static uint16_t take_rtpi(struct rtpi_map *map, const char *iqn, uint32_t nodeid)
+static uint16_t take_rtpi(struct rtpi_map *map, const struct lio_port *port)
 {
-	uint32_t rtpi = hash_port(iqn, nodeid) % 65535 + 1; /* 1..65535: 0 is no port */
+	uint32_t rtpi = hash_port(port->name, port->nodeid) % 65535 + 1; /* 1..65535: 0 is no port */
 
 	while (map->taken[rtpi])
 		rtpi = rtpi % 65535 + 1;
@@ -313,8 +321,15 @@ static void add_parameters(struct lio_tree *tree, const struct config_target *ta
 	free(dir);
 }
 
-static void build_tpg(struct lio_tree *tree, const struct config *config, const struct config_target *target, uint32_t nodeid,
-		      uint16_t rtpi)
+static void add_rtpi(struct lio_tree *tree, const char *tpg, uint16_t rtpi)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "0x%x", rtpi); /* as it is read back */
+	add_attr(tree, NULL, tpg, "rtpi", text, LIO_OPTIONAL | LIO_WHILE_DISABLED);
+}
+
+static void build_iscsi_tpg(struct lio_tree *tree, const struct config *config, const struct config_target *target, const char *dir)
 {
 	static const struct {
 		const char *name, *value;
@@ -324,32 +339,30 @@ static void build_tpg(struct lio_tree *tree, const struct config *config, const 
 		{ "default_cmdsn_depth", "128" },   /* new ACLs take it: open-iscsi's node.session.cmds_max */
 		{ "tpg_enabled_sendtargets", "1" }, /* shadow TPGs are not advertised */
 	};
-	char *dir = lio_tpg_dir(target->iqn, nodeid);
 	char *attrib = xasprintf("%s/attrib", dir);
-	char text[16];
 
-	add(tree, LIO_DIR, NULL, xstrdup(dir));
-	add_attr(tree, NULL, dir, "param/TargetAlias", LIO_TARGET_ALIAS, 0);
 	add_parameters(tree, target, CONFIG_PARAMETER_PARAM, dir);
 	add_parameters(tree, target, CONFIG_PARAMETER_TPG_ATTRIB, dir);
 	/* Not per host: unknown initiators must meet the strict default. Hosts without CHAP are let in by their ACL. */
 	add_attr(tree, NULL, attrib, "authentication", chap_on_target(config, target) ? "1" : "0", 0);
 	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
 		add_attr(tree, NULL, attrib, attribs[i].name, attribs[i].value, 0);
-	snprintf(text, sizeof(text), "0x%x", rtpi); /* as it is read back */
-	add_attr(tree, NULL, dir, "rtpi", text, LIO_OPTIONAL | LIO_WHILE_DISABLED);
 	free(attrib);
-	free(dir);
 }
 
-/* Calls fn for each TPG of the target: the nodes that have portals on it, ascending by id. */
-#define for_each_tpg(config, target, node)                                                                            \
-	for (const struct config_node *node = (config)->nodes; node < (config)->nodes + (config)->n_nodes; node++)     \
-		if (target_has_node((target), node->nodeid))
+static void build_tpg(struct lio_tree *tree, const struct config *config, const struct lio_port *port, uint16_t rtpi)
+{
+	add(tree, LIO_DIR, NULL, xstrdup(port->tpg));
+	if (port->kind != LIO_PORT_SRP)
+		add_attr(tree, NULL, port->tpg, "param/TargetAlias", LIO_TARGET_ALIAS, 0);
+	if (port->kind == LIO_PORT_ISCSI)
+		build_iscsi_tpg(tree, config, port->target, port->tpg);
+	add_rtpi(tree, port->tpg, rtpi);
+}
 
 /*
  * On 6.1 a LUN gets its RTPI by the order of links on its device (core_alloc_rtpi). A volume's links are one chain, in an order that
- * all nodes share: target, then node id.
+ * all nodes share: that of the ports.
  */
 static void build_luns(struct lio_tree *tree, const struct config *config, const struct config_volume *volume)
 {
@@ -358,13 +371,13 @@ static void build_luns(struct lio_tree *tree, const struct config *config, const
 
 		if (!volume_on_target(config, volume, target))
 			continue;
-		for_each_tpg(config, target, node) {
+		for_each_port(tree, config, target, port) {
 			char *dir, group[24];
 
-			if (!has_copy(volume, node->nodeid))
+			if (!has_copy(volume, port->nodeid))
 				continue;
-			dir = lun_dir(target, node->nodeid, volume);
-			snprintf(group, sizeof(group), "node%u", node->nodeid);
+			dir = lun_dir(port, volume);
+			snprintf(group, sizeof(group), "node%u", port->nodeid);
 			add(tree, LIO_DIR, volume->name, xstrdup(dir));
 			add_link(tree, volume->name, xasprintf("%s/%s", dir, volume->name), backstore_dir(volume));
 			add_attr(tree, volume->name, dir, "alua_tg_pt_gp", group, 0)->form = LIO_FORM_GROUP_ALIAS;
@@ -390,11 +403,10 @@ static void add_credentials(struct lio_tree *tree, const char *auth, const struc
 }
 
 /* Names and secrets come before attrib/authentication; until that is written the ACL inherits the TPG's, which is strict. */
-static void build_acl(struct lio_tree *tree, const struct config_target *target, const struct config_host *host, const char *acl)
+static void build_iscsi_acl(struct lio_tree *tree, const struct config_target *target, const struct config_host *host, const char *acl)
 {
 	char *auth = xasprintf("%s/auth", acl);
 
-	add(tree, LIO_DIR, NULL, xstrdup(acl));
 	add_credentials(tree, auth, &host->chap, &host->mutual_chap);
 	add_attr(tree, NULL, acl, "attrib/authentication", host->chap.user ? "1" : "0", 0);
 	add_parameters(tree, target, CONFIG_PARAMETER_ACL_ATTRIB, acl);
@@ -428,9 +440,9 @@ const struct config_volume *lio_health_volume(const struct config *config, const
 	return NULL;
 }
 
-static void build_health_acl(struct lio_tree *tree, const struct lio_scope *scope, const struct config_target *target, uint32_t nodeid)
+static void build_health_acl(struct lio_tree *tree, const struct lio_scope *scope, const struct lio_port *port)
 {
-	char *acl = lio_acl_dir(target->iqn, nodeid, CONFIG_HEALTH_INITIATOR), *auth = xasprintf("%s/auth", acl);
+	char *acl = acl_dir(port, CONFIG_HEALTH_INITIATOR), *auth = xasprintf("%s/auth", acl);
 
 	next_chain(tree);
 	add(tree, LIO_DIR, NULL, xstrdup(acl));
@@ -449,15 +461,15 @@ static void build_health_luns(struct lio_tree *tree, const struct config *config
 
 		if (lio_health_volume(config, target, volume->group) != volume)
 			continue;
-		for_each_tpg(config, target, node) {
+		for_each_port(tree, config, target, port) {
 			char *acl, *dir;
 
-			if (!has_copy(volume, node->nodeid))
+			if (port->kind != LIO_PORT_ISCSI || !has_copy(volume, port->nodeid))
 				continue;
-			acl = lio_acl_dir(target->iqn, node->nodeid, CONFIG_HEALTH_INITIATOR);
+			acl = acl_dir(port, CONFIG_HEALTH_INITIATOR);
 			dir = xasprintf("%s/lun_%u", acl, volume->group->lu_gp_id);
 			add(tree, LIO_DIR, volume->name, xstrdup(dir));
-			add_link(tree, volume->name, xasprintf("%s/%s", dir, volume->name), lun_dir(target, node->nodeid, volume));
+			add_link(tree, volume->name, xasprintf("%s/%s", dir, volume->name), lun_dir(port, volume));
 			add_attr(tree, volume->name, dir, "write_protect", "1", 0);
 			free(dir);
 			free(acl);
@@ -465,18 +477,23 @@ static void build_health_luns(struct lio_tree *tree, const struct config *config
 	}
 }
 
-static void build_acls(struct lio_tree *tree, const struct config *config, const struct config_target *target, uint32_t nodeid)
+static void build_acls(struct lio_tree *tree, const struct config *config, const struct lio_port *port)
 {
 	for (size_t h = 0; h < config->n_hosts; h++) {
 		const struct config_host *host = &config->hosts[h];
 
-		if (!host_on_target(config, host, target))
+		if (!host_on_target(config, host, port->target))
 			continue;
 		for (size_t i = 0; i < host->n_initiators; i++) {
-			char *acl = lio_acl_dir(target->iqn, nodeid, host->initiators[i]);
+			char *acl;
 
+			if (!config_target_takes(port->target, host->initiators[i]))
+				continue;
+			acl = acl_dir(port, host->initiators[i]);
 			next_chain(tree);
-			build_acl(tree, target, host, acl);
+			add(tree, LIO_DIR, NULL, xstrdup(acl));
+			if (port->kind == LIO_PORT_ISCSI)
+				build_iscsi_acl(tree, port->target, host, acl);
 			free(acl);
 		}
 	}
@@ -494,15 +511,18 @@ static void build_mapped_luns(struct lio_tree *tree, const struct config *config
 
 		if (mapping->volume != volume)
 			continue;
-		for_each_tpg(config, mapping->target, node) {
-			if (!has_copy(volume, node->nodeid))
+		for_each_port(tree, config, mapping->target, port) {
+			if (!has_copy(volume, port->nodeid))
 				continue;
 			for (size_t i = 0; i < mapping->host->n_initiators; i++) {
-				char *acl = lio_acl_dir(mapping->target->iqn, node->nodeid, mapping->host->initiators[i]);
+				char *acl;
 
+				if (!config_target_takes(mapping->target, mapping->host->initiators[i]))
+					continue;
+				acl = acl_dir(port, mapping->host->initiators[i]);
 				add(tree, LIO_DIR, volume->name, xasprintf("%s/lun_%u", acl, mapping->lun));
 				add_link(tree, volume->name, xasprintf("%s/lun_%u/%s", acl, mapping->lun, volume->name),
-					 lun_dir(mapping->target, node->nodeid, volume));
+					 lun_dir(port, volume));
 				free(acl);
 			}
 		}
@@ -519,17 +539,19 @@ char *lio_portal_name(const struct config_portal *portal)
 }
 
 /* An address that Lunward does not manage stays with its node: nobody else can listen at it. */
-static void build_portals(struct lio_tree *tree, const struct lio_scope *scope, const struct config_target *target, uint32_t nodeid)
+static void build_portals(struct lio_tree *tree, const struct lio_scope *scope, const struct lio_port *port)
 {
-	for (size_t i = 0; i < target->n_portals; i++) {
-		const struct config_portal *portal = &target->portals[i];
+	uint32_t nodeid = port->nodeid;
+
+	for (size_t i = 0; i < port->target->n_portals; i++) {
+		const struct config_portal *portal = &port->target->portals[i];
 		_cleanup_free_ char *name = lio_portal_name(portal);
 		char *np;
 
 		if (portal->nodeid != nodeid || (nodeid != scope->nodeid && !portal->prefix_len))
 			continue;
 		next_chain(tree);
-		np = xasprintf("iscsi/%s/tpgt_%u/np/%s", target->iqn, nodeid, name);
+		np = xasprintf("%s/np/%s", port->tpg, name);
 		add(tree, LIO_DIR, NULL, xstrdup(np))->flags = LIO_SOFT;
 		add_attr(tree, NULL, np, "iser", portal->transports & CONFIG_TRANSPORT_ISER ? "1" : "0",
 			 LIO_SOFT | LIO_OPTIONAL);
@@ -573,62 +595,61 @@ static void build_targets(struct lio_tree *tree, const struct config *config)
 		const struct config_target *target = &config->targets[t];
 
 		next_chain(tree);
-		add(tree, LIO_DIR, NULL, xasprintf("iscsi/%s", target->iqn));
-		for_each_tpg(config, target, node)
-			build_tpg(tree, config, target, node->nodeid, take_rtpi(map, target->iqn, node->nodeid));
+		if (!config_target_is_srp(target)) /* also if it has no portals */
+			add(tree, LIO_DIR, NULL, xasprintf("iscsi/%s", target->name));
+		for_each_port(tree, config, target, port) {
+			if (port->kind != LIO_PORT_ISCSI)
+				add(tree, LIO_DIR, NULL, xstrdup(port->wwn));
+			build_tpg(tree, config, port, take_rtpi(map, port));
+		}
 	}
 	free(map);
 }
 
 static void build_tpg_stage(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope,
-			    const struct config_target *target, uint32_t nodeid)
+			    const struct lio_port *port)
 {
+	bool serves = serves_portals_of(scope, port->nodeid) && port->kind != LIO_PORT_STANDIN;
+
 	switch (tree->stage) {
 	case LIO_STAGE_ACL:
-		build_acls(tree, config, target, nodeid);
-		if (scope->health_password)
-			build_health_acl(tree, scope, target, nodeid);
+		build_acls(tree, config, port);
+		if (scope->health_password && port->kind == LIO_PORT_ISCSI)
+			build_health_acl(tree, scope, port);
 		break;
 	case LIO_STAGE_PORTAL:
-		if (serves_portals_of(scope, nodeid))
-			build_portals(tree, scope, target, nodeid);
+		if (serves && port->kind == LIO_PORT_ISCSI)
+			build_portals(tree, scope, port);
 		break;
 	case LIO_STAGE_ENABLE:
 		next_chain(tree);
-		if (serves_portals_of(scope, nodeid)) {
-			char *dir = lio_tpg_dir(target->iqn, nodeid);
-
-			add_attr(tree, NULL, dir, "enable", "1", 0);
-			free(dir);
-		}
+		if (serves)
+			add_attr(tree, NULL, port->tpg, "enable", "1", 0);
 		break;
 	default:
 		break;
 	}
 }
 
-static struct lio_tree *new_tree(const struct lio_roots *roots)
+static struct lio_tree *new_tree(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots)
 {
 	struct lio_tree *tree = xcalloc(1, sizeof(*tree));
 
 	tree->root = xstrdup(roots->configfs);
 	tree->cfs = lio_cfs(roots);
+	lio_ports_init(&tree->ports, config, scope);
 	return tree;
 }
 
 static void build_tpgs(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope)
 {
-	for (size_t t = 0; t < config->n_targets; t++) {
-		const struct config_target *target = &config->targets[t];
-
-		for_each_tpg(config, target, node)
-			build_tpg_stage(tree, config, scope, target, node->nodeid);
-	}
+	for (size_t i = 0; i < tree->ports.n; i++)
+		build_tpg_stage(tree, config, scope, &tree->ports.list[i]);
 }
 
 struct lio_tree *lio_tree_build(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots)
 {
-	struct lio_tree *tree = new_tree(roots);
+	struct lio_tree *tree = new_tree(config, scope, roots);
 
 	tree->leave = scope->leave;
 	tree->leave_ctx = scope->leave_ctx;
@@ -655,7 +676,7 @@ struct lio_tree *lio_tree_build(const struct config *config, const struct lio_sc
 
 struct lio_tree *lio_tree_build_portals(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots)
 {
-	struct lio_tree *tree = new_tree(roots);
+	struct lio_tree *tree = new_tree(config, scope, roots);
 
 	for (tree->stage = LIO_STAGE_PORTAL; tree->stage <= LIO_STAGE_ENABLE; tree->stage++)
 		build_tpgs(tree, config, scope);
@@ -671,6 +692,7 @@ void lio_tree_free(struct lio_tree *tree)
 		free(tree->objects[i].value);
 		free(tree->objects[i].volume);
 	}
+	lio_ports_done(&tree->ports);
 	free(tree->objects);
 	free(tree->root);
 	free(tree);

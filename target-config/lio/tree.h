@@ -8,6 +8,8 @@
 #define LIO_HBA "core/iblock_7731" /* one hba carries all devices: it is a name and a counter, no queue */
 #define LIO_STANDINS "core/rd_mcp_7731" /* there only while there are stand-ins: standin.c */
 #define LIO_STANDIN_LUN (1ul << 20)      /* a stand-in's LUN in its TPG is the volume's and this: minors have 20 bits */
+#define LIO_SRP_TPG "lunward" /* marks a TPG as ours: srpt takes any name, and has no alias */
+#define LIO_SRP_STANDIN "iqn.2026-11.org.lunward.port:srpt." /* and the GID */
 #define LIO_LU_GPS "core/alua/lu_gps"
 #define LIO_LU_GP_PREFIX "lunward."
 #define LIO_TARGET_ALIAS "lunward" /* marks a TPG as ours; hosts see it as TargetAlias */
@@ -54,6 +56,7 @@ enum lio_flag {
 	LIO_SOFT = 1 << 7,          /* its failure is reported, but does not keep the others from being served */
 	LIO_ANEW = 1 << 9,          /* with LIO_DIR: a backstore that is torn down and built anew; the value is its size in bytes */
 	LIO_LOAD = 1 << 10,         /* with LIO_BEFORE_ENABLE: adds up; what a build that was broken off has added must not stay */
+	LIO_APART = 1 << 11,        /* of an SRP port, which the node may lack: its failure is reported, all else is built and served */
 	LIO_LOCKED = 1 << 8,        /* moves a volume between lu_gps: under lio_alua_lock() */
 };
 
@@ -68,11 +71,33 @@ struct lio_object {
 	char *volume; /* NULL unless it hangs on one */
 };
 
+enum lio_port_kind {
+	LIO_PORT_ISCSI,   /* the portal group of a node */
+	LIO_PORT_SRP,     /* an RDMA port that is here */
+	LIO_PORT_STANDIN, /* an RDMA port that is not: a portal group of iSCSI, never enabled */
+};
+struct lio_port {
+	enum lio_port_kind kind;
+	const struct config_target *target;
+	uint32_t nodeid;
+	const char *name; /* with the node: the same on all nodes, of this port alone */
+	char *wwn, *tpg;  /* directories below the root */
+};
+struct lio_ports { /* in the order of the document's targets, then nodes, then portals */
+	struct lio_port *list;
+	size_t n, cap;
+	const struct config_target *targets;
+	size_t *starts; /* of the ports of targets[i], and where the last ones end */
+};
+void lio_ports_init(struct lio_ports *ports, const struct config *config, const struct lio_scope *scope);
+void lio_ports_done(struct lio_ports *ports);
+
 struct lio_tree {
 	struct lio_object *objects; /* in building order */
 	size_t n, cap;
 	struct cfs *cfs;
 	char *root;
+	struct lio_ports ports;
 	enum lio_stage stage; /* while building */
 	unsigned int chain;
 	lio_leave_fn *leave; /* may be NULL */

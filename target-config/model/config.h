@@ -96,9 +96,13 @@ struct config_volume {
 
 enum config_transport { CONFIG_TRANSPORT_TCP = 1, CONFIG_TRANSPORT_ISER = 2 }; /* bit mask */
 
+#define CONFIG_GID_SIZE 40 /* "fe80:0000:0000:0000:5054:00ff:fe12:3456", as sysfs writes it, and a NUL */
+#define CONFIG_SRP_PREFIX "srp."
+
+/* iSCSI: an address and port of a node. SRP: one of its RDMA ports, which nobody else can serve. */
 struct config_portal {
 	uint32_t nodeid;
-	char *address;      /* numeric IP without prefix length */
+	char *address;      /* numeric IP without prefix length; SRP: GID, and nothing of what follows */
 	uint8_t prefix_len; /* from "10.77.0.1/24"; 0: the address is not managed by Lunward */
 	char *interface;    /* where the address belongs; NULL only if not managed */
 	uint16_t port;      /* default 3260 */
@@ -110,7 +114,7 @@ struct config_portal {
 #define CONFIG_PARAMETERS 18 /* of iSCSI: config_parameter() */
 
 struct config_target {
-	char *iqn;
+	char *name; /* IQN, or "srp.<name>": config_fabric_of_target() */
 	struct config_portal *portals; /* ascending nodeid, address, port */
 	size_t n_portals;
 	char *parameters[CONFIG_PARAMETERS]; /* in LIO's words; NULL: not said, config_target_parameter() */
@@ -123,7 +127,7 @@ struct config_chap {
 struct config_host {
 	char *name;
 	enum config_profile profile;
-	char **initiators; /* IQN, eui. or naa. names, ascending */
+	char **initiators; /* IQN, eui. or naa. names, "0x" and an SRP port id; ascending */
 	size_t n_initiators;
 	struct config_chap chap;        /* the host proves itself; user NULL: no CHAP */
 	struct config_chap mutual_chap; /* the target proves itself; needs chap */
@@ -166,6 +170,7 @@ struct config {
 	char *cluster;
 	struct config_fencing fencing;
 	struct config_discovery discovery;
+	uint16_t srp_rdma_cm_port; /* where each node with SRP targets listens for RDMA/CM; 0: by native InfiniBand only */
 	struct config_node *nodes;       size_t n_nodes;    /* ascending nodeid */
 	struct config_pool *pools;       size_t n_pools;    /* this and the following: ascending name */
 	struct config_group *groups;     size_t n_groups;
@@ -214,8 +219,23 @@ const struct config_node *config_node_by_name(const struct config *config, const
 const struct config_group *config_group_by_name(const struct config *config, const char *name);
 const struct config_volume *config_volume_by_name(const struct config *config, const char *name);
 const struct config_pool *config_pool_by_name(const struct config *config, const char *name);
-const struct config_target *config_target_by_iqn(const struct config *config, const char *iqn);
+const struct config_target *config_target_by_name(const struct config *config, const char *name);
 const struct config_host *config_host_by_name(const struct config *config, const char *name);
+
+enum config_fabric_id { CONFIG_FABRIC_ISCSI, CONFIG_FABRIC_SRP };
+struct config_fabric {
+	const char *name;
+	enum config_fabric_id id;
+	const char *portal_key; /* what a portal of it is named by */
+	const char *(*check_target)(const char *name); /* of config_text.h */
+	const char *(*check_initiator)(const char *name);
+};
+const struct config_fabric *config_fabric_of_target(const char *name); /* by how the name begins; never NULL */
+const struct config_fabric *config_fabric_of_initiator(const char *name);
+bool config_target_is_srp(const struct config_target *target);
+/* Whether that initiator can log in to it at all. A host may have initiators of several fabrics. */
+bool config_target_takes(const struct config_target *target, const char *initiator);
+bool config_host_fits(const struct config_host *host, const struct config_target *target); /* any of its initiators */
 
 enum config_parameter_place { /* in the kernel's target */
 	CONFIG_PARAMETER_PARAM,	     /* <portal group>/param */

@@ -115,20 +115,23 @@ static int check_replication_families(const struct config *config, struct err *e
 static int check_same_address(const struct config *config, const struct config_target *target,
 			      const struct config_portal *first, const struct config_portal *portal, struct err *err)
 {
+	if (config_target_is_srp(target)) /* the kernel has one target for it */
+		return config_refuse(err, "targets", target->name, "portals", "GID %s is another target's too; a GID is of one target",
+				     portal->address);
 	if (first->nodeid != portal->nodeid)
 		return config_refuse(
-			err, "targets", target->iqn, "portals",
+			err, "targets", target->name, "portals",
 			"address %s is on node %s here, but on node %s elsewhere; an address is on one node",
 			portal->address, config_node_name(config, portal->nodeid),
 			config_node_name(config, first->nodeid));
 	if (first->prefix_len != portal->prefix_len)
 		return config_refuse(
-			err, "targets", target->iqn, "portals",
+			err, "targets", target->name, "portals",
 			"address %s is written with prefix length %u here, but %u elsewhere (0: none); write it the same everywhere",
 			portal->address, portal->prefix_len, first->prefix_len);
 	if (strcmp(first->interface ?: "", portal->interface ?: "") != 0)
 		return config_refuse(
-			err, "targets", target->iqn, "portals",
+			err, "targets", target->name, "portals",
 			"address %s is on interface %s here, but on %s elsewhere; write it the same everywhere",
 			portal->address, portal->interface ?: "(none)", first->interface ?: "(none)");
 	return 0;
@@ -145,7 +148,7 @@ static int compare_placed(const void *a, const void *b)
 	int rc = strcmp(x->portal->address, y->portal->address);
 
 	if (!rc)
-		rc = strcmp(x->target->iqn, y->target->iqn);
+		rc = strcmp(x->target->name, y->target->name);
 	return rc ? rc : (int)x->portal->port - (int)y->portal->port;
 }
 
@@ -194,7 +197,7 @@ static int check_replication_stays(const struct config *config, struct err *err)
 				return config_refuse(
 					err, "nodes", node->name, "replication_address",
 					"is also a portal of target %s that moves to another node in a takeover; use another address",
-					config->targets[i].iqn);
+					config->targets[i].name);
 			if (node && portal->nodeid != node->nodeid)
 				return config_refuse(err, "nodes", node->name, "replication_address",
 						     "is also a portal on node %s; an address is on one node",
@@ -224,6 +227,18 @@ static int check_ports_against_portals(const struct config *config, struct err *
 					group->port, node->name);
 		}
 	}
+	return 0;
+}
+
+/* iSER and SRP listen for connections of one kind, and SRP at all addresses of the node. */
+static int check_rdma_cm_port(const struct config *config, struct err *err)
+{
+	for (size_t i = 0; i < config->n_targets; i++)
+		for (size_t j = 0; j < config->targets[i].n_portals; j++)
+			if (config->targets[i].portals[j].transports & CONFIG_TRANSPORT_ISER &&
+			    config->targets[i].portals[j].port == config->srp_rdma_cm_port)
+				return err_set(err, -EINVAL, "srp.rdma_cm_port: %u is also an iser portal's port, of target %.223s; choose another",
+					       config->srp_rdma_cm_port, config->targets[i].name);
 	return 0;
 }
 
@@ -269,6 +284,8 @@ int config_check_rules(const struct config *config, struct err *err)
 		rc = check_portal_addresses(config, err);
 	if (rc == 0)
 		rc = check_replication_stays(config, err);
+	if (rc == 0)
+		rc = check_rdma_cm_port(config, err);
 	if (rc == 0)
 		rc = check_initiators(config, err);
 	if (rc == 0)

@@ -361,14 +361,23 @@ static void change_volume(struct diff *diff, const void *x, const void *y)
 
 /* --- targets ---*/
 
+static void add_portal(struct strbuf *line, const struct config *config, const struct config_portal *portal)
+{
+	strbuf_add(line, portal->address);
+	if (portal->port) /* else a GID */
+		strbuf_addf(line, ":%u", portal->port);
+	strbuf_addf(line, " on %s", config_node_name(config, portal->nodeid));
+}
+
 static void describe_target(struct strbuf *line, const struct config *config, const void *item)
 {
 	const struct config_target *target = item;
 
-	strbuf_addf(line, "target %s (", target->iqn);
-	for (size_t i = 0; i < target->n_portals; i++)
-		strbuf_addf(line, "%s%s:%u on %s", i ? ", " : "", target->portals[i].address, target->portals[i].port,
-			    config_node_name(config, target->portals[i].nodeid));
+	strbuf_addf(line, "target %s (", target->name);
+	for (size_t i = 0; i < target->n_portals; i++) {
+		strbuf_add(line, i ? ", " : "");
+		add_portal(line, config, &target->portals[i]);
+	}
 	strbuf_add(line, target->n_portals ? "" : "no portals");
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++)
 		if (target->parameters[i])
@@ -393,8 +402,11 @@ static const struct config_portal *find_portal(const struct config_target *targe
 static void change_portal(struct changes *changes, const char *what, const struct config *config,
 			  const struct config_portal *portal)
 {
-	strbuf_addf(next_change(changes), "portal %s:%u on %s %s", portal->address, portal->port,
-		    config_node_name(config, portal->nodeid), what);
+	struct strbuf *line = next_change(changes);
+
+	strbuf_add(line, "portal ");
+	add_portal(line, config, portal);
+	strbuf_addf(line, " %s", what);
 }
 
 /* Said and not said differ, though it is the same today. */
@@ -408,7 +420,7 @@ static void change_parameter(struct changes *changes, const struct config_parame
 static void change_target(struct diff *diff, const void *x, const void *y)
 {
 	const struct config_target *old = x, *target = y;
-	struct changes changes = { .diff = diff, .kind = "target", .name = target->iqn };
+	struct changes changes = { .diff = diff, .kind = "target", .name = target->name };
 
 	for (size_t i = 0; i < old->n_portals; i++)
 		if (!find_portal(target, &old->portals[i]))
@@ -532,7 +544,7 @@ static int compare_mappings(const void *a, const void *b)
 	int rc = strcmp(x->host->name, y->host->name);
 
 	if (!rc)
-		rc = strcmp(x->target->iqn, y->target->iqn);
+		rc = strcmp(x->target->name, y->target->name);
 	if (!rc)
 		rc = x->lun < y->lun ? -1 : x->lun > y->lun;
 	return rc;
@@ -544,7 +556,7 @@ static void describe_mapping(struct strbuf *line, const struct config *config, c
 
 	(void)config;
 	strbuf_addf(line, "mapping of volume %s to host %s (LUN %u, target %s)", mapping->volume->name,
-		    mapping->host->name, mapping->lun, mapping->target->iqn);
+		    mapping->host->name, mapping->lun, mapping->target->name);
 }
 
 static const char *group_name(const struct config_mapping *mapping)
@@ -571,6 +583,14 @@ static void change_mapping(struct diff *diff, const void *x, const void *y)
 	add_line(diff, '+', &kind, diff->new_config, mapping);
 }
 
+static void diff_srp(struct diff *diff)
+{
+	struct changes changes = { .diff = diff, .kind = "srp", .name = "" };
+
+	change_number(&changes, "rdma_cm_port", diff->old ? diff->old->srp_rdma_cm_port : 0, diff->new_config->srp_rdma_cm_port);
+	end_changes(&changes);
+}
+
 size_t config_diff(const struct config *old, const struct config *new_config, struct strbuf *ret_lines)
 {
 	static const struct kind node = { sizeof(struct config_node), compare_nodes, describe_node, change_node };
@@ -593,6 +613,7 @@ size_t config_diff(const struct config *old, const struct config *new_config, st
 	diff_cluster(&diff);
 	diff_fencing(&diff);
 	diff_discovery(&diff);
+	diff_srp(&diff);
 	DIFF_LISTS(&diff, &node, nodes);
 	DIFF_LISTS(&diff, &pool, pools);
 	DIFF_LISTS(&diff, &group, groups);

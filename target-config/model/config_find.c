@@ -59,9 +59,9 @@ const struct config_volume *config_volume_by_name(const struct config *config, c
 	return FIND(config, volumes, name);
 }
 
-const struct config_target *config_target_by_iqn(const struct config *config, const char *iqn)
+const struct config_target *config_target_by_name(const struct config *config, const char *name)
 {
-	return FIND(config, targets, iqn);
+	return FIND(config, targets, name);
 }
 
 const struct config_host *config_host_by_name(const struct config *config, const char *name)
@@ -148,7 +148,7 @@ static void free_target(struct config_target *target)
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++)
 		free(target->parameters[i]);
 	free(target->portals);
-	free(target->iqn);
+	free(target->name);
 }
 
 static void free_host(struct config_host *host)

@@ -23,6 +23,7 @@ static const struct reader_key document_keys[] = {
 	CONFIG_KEY("cluster", reader_text, struct config, cluster, .example = "\"demo\"", .check = config_text_name),
 	CONFIG_KEY("fencing", config_read_fencing, struct config, fencing),
 	CONFIG_KEY("discovery", config_read_discovery, struct config, discovery),
+	{ .name = "srp", .read = config_read_srp },
 	{ .name = "nodes", .read = config_read_nodes, .example = "{\"n1\": {\"id\": 1}}" },
 	{ .name = "pools", .read = config_read_pools },
 	{ .name = "groups", .read = config_read_groups },

@@ -140,8 +140,13 @@ static void add_volume(struct strbuf *sb, const struct config_volume *volume)
 	strbuf_add(sb, "}");
 }
 
-static void add_portal(struct strbuf *sb, const struct config *config, const struct config_portal *portal)
+static void add_portal(struct strbuf *sb, const struct config *config, const struct config_target *target,
+		       const struct config_portal *portal)
 {
+	if (config_target_is_srp(target)) {
+		strbuf_addf(sb, "{\"node\": \"%s\", \"gid\": \"%s\"}", config_node_name(config, portal->nodeid), portal->address);
+		return;
+	}
 	strbuf_addf(sb, "{\"node\": \"%s\", \"address\": \"%s", config_node_name(config, portal->nodeid),
 		    portal->address);
 	if (portal->prefix_len)
@@ -155,10 +160,10 @@ static void add_portal(struct strbuf *sb, const struct config *config, const str
 
 static void add_target(struct strbuf *sb, const struct config *config, const struct config_target *target)
 {
-	strbuf_addf(sb, "\"%s\": {\"portals\": [", target->iqn);
+	strbuf_addf(sb, "\"%s\": {\"portals\": [", target->name);
 	for (size_t i = 0; i < target->n_portals; i++) {
 		strbuf_add(sb, i ? ",\n      " : "\n      ");
-		add_portal(sb, config, &target->portals[i]);
+		add_portal(sb, config, target, &target->portals[i]);
 	}
 	strbuf_add(sb, "]");
 	config_print_parameters(sb, target);
@@ -218,7 +223,7 @@ static void add_mapping(struct strbuf *sb, const struct config_mapping *mapping)
 		strbuf_addf(sb, "{\"host_group\": \"%s\"", mapping->host_group->name);
 	else
 		strbuf_addf(sb, "{\"host\": \"%s\"", mapping->host->name);
-	strbuf_addf(sb, ", \"volume\": \"%s\", \"target\": \"%s\", \"lun\": %u}", mapping->volume->name, mapping->target->iqn,
+	strbuf_addf(sb, ", \"volume\": \"%s\", \"target\": \"%s\", \"lun\": %u}", mapping->volume->name, mapping->target->name,
 		    mapping->lun);
 }
 
@@ -254,6 +259,8 @@ char *config_print(const struct config *config, bool secrets)
 	strbuf_addf(&sb, "{\n  \"lunward\": 1,\n  \"cluster\": \"%s\"", config->cluster);
 	add_fencing(&sb, &config->fencing, secrets);
 	add_discovery(&sb, &config->discovery, secrets);
+	if (config->srp_rdma_cm_port)
+		strbuf_addf(&sb, ",\n  \"srp\": {\"rdma_cm_port\": %u}", config->srp_rdma_cm_port);
 	ADD_SECTION(&sb, "nodes", "{}", config->n_nodes, add_node(&sb, &config->nodes[i], secrets));
 	ADD_SECTION(&sb, "pools", "{}", config->n_pools, add_pool(&sb, &config->pools[i]));
 	ADD_SECTION(&sb, "groups", "{}", config->n_groups, add_group(&sb, config, &config->groups[i]));

@@ -36,7 +36,7 @@ int config_read_section(struct reader *r, const struct config_section *section, 
 
 /* Members of the document. */
 reader_fn config_read_fencing, config_read_discovery, config_read_nodes, config_read_pools, config_read_groups, config_read_volumes;
-reader_fn config_read_targets, config_read_hosts, config_read_host_groups, config_read_mappings;
+reader_fn config_read_srp, config_read_targets, config_read_hosts, config_read_host_groups, config_read_mappings;
 
 reader_fn config_read_parameters;     /* char *[CONFIG_PARAMETERS] */
 int config_check_parameters(struct reader *r, const struct config_target *target) must_check;

@@ -76,10 +76,32 @@ static const struct reader_key portal_keys[] = {
 	CONFIG_KEY("transports", read_transports, struct config_portal, transports),
 };
 
-static int read_portal(struct reader *r, json_t *value, struct config_portal *portal)
+static int read_gid(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	const char *text = reader_expect_text(r, value), *wrong;
+	char gid[CONFIG_GID_SIZE];
+
+	(void)key;
+	if (!text)
+		return -EINVAL;
+	wrong = config_text_gid(text, gid);
+	if (wrong)
+		return reader_refuse(r, -EINVAL, "%s", wrong);
+	*(char **)where = xstrdup(gid);
+	return 0;
+}
+
+static const struct reader_key srp_portal_keys[] = {
+	CONFIG_KEY("node", config_read_node_reference, struct config_portal, nodeid, .example = "\"n1\""),
+	CONFIG_KEY("gid", read_gid, struct config_portal, address, .example = "\"fe80:0000:0000:0000:5054:00ff:fe12:3456\""),
+};
+
+static int read_portal(struct reader *r, json_t *value, const struct config_target *target, struct config_portal *portal)
 {
 	int rc;
 
+	if (config_target_is_srp(target))
+		return reader_object(r, value, CONFIG_KEYS(srp_portal_keys), portal);
 	portal->port = 3260;
 	portal->transports = CONFIG_TRANSPORT_TCP;
 	rc = reader_object(r, value, CONFIG_KEYS(portal_keys), portal);
@@ -118,15 +140,17 @@ static int read_portals(struct reader *r, const struct reader_key *key, json_t *
 		struct config_portal *portal = &target->portals[target->n_portals++];
 		size_t mark = reader_enter_index(r, i);
 
-		rc = read_portal(r, member, portal);
+		rc = read_portal(r, member, target, portal);
 		if (rc < 0)
 			return rc;
 		for (size_t j = 0; j < i; j++)
 			if (portal->port == target->portals[j].port &&
 			    strcmp(portal->address, target->portals[j].address) == 0)
-				return reader_refuse(r, -EINVAL,
-						     "address %s port %u is portals[%zu] already; remove one of them",
-						     portal->address, portal->port, j);
+				return config_target_is_srp(target) ?
+					       reader_refuse(r, -EINVAL, "GID %s is portals[%zu] already; remove one of them",
+							     portal->address, j) :
+					       reader_refuse(r, -EINVAL, "address %s port %u is portals[%zu] already; remove one of them",
+							     portal->address, portal->port, j);
 		reader_leave(r, mark);
 	}
 	qsort(target->portals, target->n_portals, sizeof(*target->portals), compare_portals);
@@ -140,13 +164,28 @@ static const struct reader_key target_keys[] = {
 
 static int finish_target(struct reader *r, void *item)
 {
-	return config_check_parameters(r, item);
+	const struct config_target *target = item;
+
+	for (size_t i = 0; config_target_is_srp(target) && i < CONFIG_PARAMETERS; i++)
+		if (target->parameters[i])
+			return reader_refuse_key(r, "parameters", "are of iSCSI, and this is an SRP target; remove them");
+	return config_check_parameters(r, target);
+}
+
+static const struct reader_key srp_keys[] = {
+	CONFIG_KEY("rdma_cm_port", reader_u16, struct config, srp_rdma_cm_port, .example = "5555", .min = 1, .max = 65535),
+};
+
+int config_read_srp(struct reader *r, const struct reader_key *key, json_t *value, void *where)
+{
+	(void)key;
+	return reader_object(r, value, CONFIG_KEYS(srp_keys), where);
 }
 
 int config_read_targets(struct reader *r, const struct reader_key *key, json_t *value, void *where)
 {
 	static const struct config_section section = {
-		CONFIG_SECTION_OF(targets),        .max = 4096, .check_name = config_text_target, .keys = target_keys,
+		CONFIG_SECTION_OF(targets),        .max = 4096, .check_name = config_text_any_target, .keys = target_keys,
 		.n_keys = ARRAY_SIZE(target_keys), .finish = finish_target,
 	};
 
@@ -163,7 +202,7 @@ static int compare_texts(const void *a, const void *b)
 
 static int read_initiators(struct reader *r, const struct reader_key *key, json_t *value, void *where)
 {
-	const struct reader_key text = { .check = config_text_initiator };
+	const struct reader_key text = { .check = config_text_any_initiator };
 	struct config_host *host = where; /* offset 0 */
 	int rc = reader_expect_array(r, value, INITIATORS_MAX);
 	json_t *member;
@@ -242,6 +281,9 @@ static int finish_host(struct reader *r, void *item)
 
 	if (rc < 0)
 		return rc;
+	/* Ascending: "0x" comes before all names of iSCSI. */
+	if (host->chap.user && config_fabric_of_initiator(host->initiators[host->n_initiators - 1])->id == CONFIG_FABRIC_SRP)
+		return reader_refuse_key(r, "chap", "is of iSCSI, and this host has no iSCSI initiator; remove it");
 	/* Microsoft's initiator takes secrets of 12 to 16 bytes. */
 	if (host->profile == CONFIG_PROFILE_WINDOWS && host->chap.user &&
 	    (strlen(host->chap.password) > 16 || (host->mutual_chap.user && strlen(host->mutual_chap.password) > 16)))

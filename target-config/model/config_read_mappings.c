@@ -35,6 +35,23 @@ static int check_portals_of_mapping(struct reader *r, const struct config_mappin
 	return 0;
 }
 
+static int check_fabric_of_host(struct reader *r, const struct config_host *host, const struct config_target *target)
+{
+	if (config_host_fits(host, target))
+		return 0;
+	return reader_refuse_key(r, "target", "host %s has no initiator that can log in there: they are %s; add one to its initiators",
+				 host->name, config_target_is_srp(target) ? "not of SRP" : "all of SRP");
+}
+
+static int check_fabric_of_mapping(struct reader *r, const struct config_mapping *mapping)
+{
+	int rc = mapping->host ? check_fabric_of_host(r, mapping->host, mapping->target) : 0;
+
+	for (size_t i = 0; rc == 0 && mapping->host_group && i < mapping->host_group->n_hosts; i++)
+		rc = check_fabric_of_host(r, mapping->host_group->hosts[i], mapping->target);
+	return rc;
+}
+
 struct numbered_mapping {
 	struct config_mapping mapping;
 	size_t index; /* in the document */
@@ -44,7 +61,7 @@ static int compare_nexus(const struct config_mapping *a, const struct config_map
 {
 	int rc = strcmp(a->host->name, b->host->name);
 
-	return rc ? rc : strcmp(a->target->iqn, b->target->iqn);
+	return rc ? rc : strcmp(a->target->name, b->target->name);
 }
 
 static int compare_by_index(const struct numbered_mapping *a, const struct numbered_mapping *b)
@@ -149,6 +166,8 @@ static int read_mapping_list(struct reader *r, json_t *value, struct mapping_lis
 
 		if (rc == 0)
 			rc = check_portals_of_mapping(r, &mapping);
+		if (rc == 0)
+			rc = check_fabric_of_mapping(r, &mapping);
 		if (rc == 0)
 			rc = add_mapping(r, mappings, &mapping, i);
 		if (rc < 0)

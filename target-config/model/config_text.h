@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "target-config/model/config.h"
 
 #define CONFIG_HIDDEN "********" /* what config_print() writes in place of a secret */
 
@@ -22,6 +23,9 @@ config_text_fn config_text_volume;       /* a name that is also good for LVM and
 config_text_fn config_text_vg;
 config_text_fn config_text_target;       /* IQN */
 config_text_fn config_text_initiator;    /* IQN, eui. or naa. */
+config_text_fn config_text_srp_target;    /* srp.<name> */
+config_text_fn config_text_srp_initiator; /* 0x and 32 hex digits */
+config_text_fn config_text_any_target, config_text_any_initiator; /* of either fabric */
 config_text_fn config_text_interface;
 config_text_fn config_text_device;
 config_text_fn config_text_serial;
@@ -33,6 +37,9 @@ config_text_fn config_text_chap_password;
 
 /* Numeric IPv4 or IPv6; ret_address is the canonical form (RFC 5952). `ret_prefix_len` NULL: "/len" is refused. */
 const char *config_text_address(const char *s, char ret_address[INET6_ADDRSTRLEN], uint8_t *ret_prefix_len);
+
+/* The GID of an RDMA port, in any notation of an IPv6 address; ret_gid is how sysfs writes it. */
+const char *config_text_gid(const char *s, char ret_gid[CONFIG_GID_SIZE]);
 
 /* "10GiB" to bytes. */
 const char *config_text_size(const char *s, uint64_t *ret_bytes);

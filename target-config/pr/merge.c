@@ -50,12 +50,13 @@ static bool key_was_removed(const struct pr_table *before, const struct pr_table
 /* Whether a registration that the owner's kernel has not got goes with what that kernel removed. */
 static bool goes_too(const struct pr_table *before, const struct pr_table *after, const struct pr_registration *unloaded)
 {
+	const struct pr_registration *holder = pr_table_holder(before); /* NULL also: of SRP, and not loaded here (pr_table_seen_from()) */
 	struct pr_change change = pr_table_compare(before, after);
 
 	if (change.n_removed && (after->n == 0 || key_was_removed(before, after, unloaded->key)))
 		return true;
 	/* A holder that preempts itself takes along who has the same key. That it kept even the type does not show; it is one host's own. */
-	if (change.reservation && after->type && before->type && pr_table_holder(before)->key == unloaded->key)
+	if (change.reservation && after->type && holder && holder->key == unloaded->key)
 		return true;
 	/* PREEMPT with a key of zero takes everybody else off an all-registrants reservation, and may leave the kernel's own table as it
 	 * was; what the kernel removes, it may release or hand on without regard for those it does not know. Only a new registration
@@ -127,6 +128,7 @@ static int merge_new(struct merging *m, const struct pr_registration *now, struc
 {
 	const struct pr_registration *was = pr_table_find(m->before, now);
 	struct pr_registration *mine = pr_table_find(table, now);
+	bool holder;
 	int rc;
 
 	if (was && was->key == now->key && was->all_tg_pt == now->all_tg_pt)
@@ -134,11 +136,12 @@ static int merge_new(struct merging *m, const struct pr_registration *now, struc
 	rc = check_path(m, now, !was);
 	if (rc < 0)
 		return rc;
+	holder = mine && mine->holder; /* as seen from here: pr_table_seen_from() */
 	if (!mine)
 		mine = pr_table_add(table);
 	*mine = *now;
 	mine->unloaded = true;
-	mine->holder = false;
+	mine->holder = holder;
 	pr_table_sort(table);
 	return 0;
 }

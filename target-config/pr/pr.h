@@ -87,6 +87,23 @@ struct pr_change pr_table_compare(const struct pr_table *before, const struct pr
 /* One line for each difference, in a fixed order. */
 void pr_table_describe(const struct pr_table *before, const struct pr_table *after, struct strbuf *out);
 
+struct pr_srp_port {
+	char *wwn;       /* ib_srpt's name of it: "0x" and 32 hex digits */
+	char *standin;   /* name of the target that stands in for it where it is not */
+	uint16_t nodeid; /* whose it is */
+	bool is_here;    /* in this kernel: only pr_table_to_kernel() asks */
+};
+/* Registrations at SRP ports in the table's words, and in this kernel's. */
+void pr_table_from_kernel(struct pr_table *table, const struct pr_srp_port *ports, size_t n);
+void pr_table_to_kernel(struct pr_table *table, const struct pr_srp_port *ports, size_t n);
+/*
+ * A kernel serves SRP hosts by its own ports only, while those of iSCSI are taken over: with a reservation that one path holds a host would shut
+ * itself out by a takeover. So a node takes a host's registration through a port of its own, if there is one, for the holder. In the record the holder
+ * is one that the owner's kernel has got, as ever: pr_table_seen_by_all() before it is written.
+ */
+void pr_table_seen_from(struct pr_table *table, uint32_t nodeid);
+void pr_table_seen_by_all(struct pr_table *table);
+
 /*
  * What a kernel wrote put into the cluster's table.
  *

@@ -281,7 +281,8 @@ void pr_registration_load(const struct pr_table *table, const struct pr_registra
 
 static void print_listed(const struct pr_registration *r, char ret[LISTED_SIZE])
 {
-	snprintf(ret, LISTED_SIZE, "%s Node: %s%s%s Key: 0x%016" PRIx64 " PRgen:", r->fabric, r->initiator, r->isid[0] ? ",i,0x" : "", r->isid,
+	/* At an SRP port that is not here the kernel says iSCSI: pr_table_to_kernel(). No name of iSCSI begins with 0x. */
+	snprintf(ret, LISTED_SIZE, "%s Node: %s%s%s Key: 0x%016" PRIx64 " PRgen:", strcmp(r->fabric, "srpt") == 0 ? "" : r->fabric, r->initiator, r->isid[0] ? ",i,0x" : "", r->isid,
 		 r->key);
 }
 
@@ -382,6 +383,14 @@ static bool is_line(const char *text, const char *line)
 	return strncmp(text, line, length) == 0 && (!text[length] || strcmp(text + length, "\n") == 0);
 }
 
+static bool is_holder_line(const char *text, const struct pr_registration *r, const char *fabric)
+{
+	char line[LISTED_SIZE];
+
+	snprintf(line, sizeof(line), "SPC-3 Reservation: %s Initiator: %s%s%s", fabric, r->initiator, r->isid[0] ? ",i,0x" : "", r->isid);
+	return is_line(text, line);
+}
+
 bool pr_table_is_held(const struct pr_table *table, const char *holder, const char *type)
 {
 	static const char none[] = "No SPC-3 Reservation holder";
@@ -390,8 +399,7 @@ bool pr_table_is_held(const struct pr_table *table, const char *holder, const ch
 
 	if (!r || !table->type)
 		return is_line(holder, none) && is_line(type, none);
-	snprintf(line, sizeof(line), "SPC-3 Reservation: %s Initiator: %s%s%s", r->fabric, r->initiator, r->isid[0] ? ",i,0x" : "", r->isid);
-	if (!is_line(holder, line))
+	if (!is_holder_line(holder, r, r->fabric) && (strcmp(r->fabric, "srpt") != 0 || !is_holder_line(holder, r, "iSCSI")))
 		return false;
 	snprintf(line, sizeof(line), "SPC-3 Reservation Type: %s", kernel_type_name(table->type));
 	return is_line(type, line);

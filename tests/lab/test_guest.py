@@ -18,6 +18,9 @@ def test_on_a_real_kernel(whole, name):
     with open(os.path.join(PROGRAMS, name), "rb") as f:
         whole.n3.put(f"/run/{name}", f.read(), mode=0o755)
     device = host.softdog(whole.n3) if name == "guest_watchdog" else ""
+    if name == "guest_lio":
+        host.rxe(whole.n3)
+        whole.n3.run("modprobe ib_srpt")
     done = whole.n3.run(f"modprobe -a loop target_core_mod iscsi_target_mod target_core_iblock; /run/{name} {device}", timeout_s=300, check=False)
     text = done.out + done.err
     assert done.code == 0 and not re.search(r"^not ok", text, re.M), text[-3000:]

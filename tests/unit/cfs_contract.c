@@ -400,3 +400,80 @@ int cfs_contract(struct cfs *cfs, const char *root, const char *device, const ch
 	taking_down(&c);
 	return c.broken;
 }
+
+/* --- SRP ---------------------------------------------------------------------------------------------------------------*/
+
+#define STANDIN "iscsi/iqn.2026-11.org.lunward.port:srpt.fe80:0000:0000:0000:0000:0000:0000:0009"
+#define PORT_ID "0x505400fffe120303505400fffe120303"
+
+/* A volume's LUN in a port group, for a host; in service if the group may be. */
+static void serve(struct contract *c, const char *tpg, bool enable)
+{
+	_cleanup_free_ char *lun = xasprintf("%s/lun/lun_4", tpg), *link = xasprintf("%s/contract", lun);
+	_cleanup_free_ char *group = xasprintf("%s/alua_tg_pt_gp", lun), *acl = xasprintf("%s/acls/" PORT_ID, tpg);
+	_cleanup_free_ char *mapped = xasprintf("%s/lun_0", acl), *to = xasprintf("%s/contract", mapped);
+	_cleanup_free_ char *index = xasprintf("%s/statistics/scsi_att_intr_port/indx", mapped), *state = xasprintf("%s/enable", tpg);
+
+	reads(c, state, "0\n");
+	make(c, lun, 0);
+	join(c, DEV, link, 0);
+	reads(c, group, "TG Port Alias: default_tg_pt_gp\n");
+	put(c, group, "node1", 0);
+	make(c, acl, 0);
+	make(c, mapped, 0);
+	join(c, lun, to, 0);
+	leads_to(c, to, lun);
+	read_fails(c, index, -ENODEV); /* nobody is logged in */
+	if (enable) {
+		put(c, state, "1", 0);
+		put(c, state, "1", 0);
+		reads(c, state, "1\n");
+		put(c, state, "0", 0);
+		reads(c, state, "0\n");
+	}
+	drop(c, lun, -EBUSY); /* pointed at */
+	drop(c, acl, -ENOTEMPTY);
+	cut(c, to, 0);
+	drop(c, mapped, 0);
+	drop(c, acl, 0);
+	cut(c, link, 0);
+	drop(c, lun, 0);
+}
+
+int cfs_contract_srp(struct cfs *cfs, const char *root, const char *device, const char *wwn, void (*fail)(const char *text))
+{
+	struct contract c = { .cfs = cfs, .root = root, .fail = fail };
+	_cleanup_free_ char *control = xasprintf("udev_path=%s,readonly=0", device);
+	_cleanup_free_ char *target = xasprintf("srpt/%s", wwn), *tpg = xasprintf("%s/lunward", target);
+	_cleanup_free_ char *odd = xasprintf("%s/acls/odd", tpg);
+
+	make(&c, HBA, 0);
+	make(&c, DEV, 0);
+	put(&c, DEV "/control", control, 0);
+	put(&c, DEV "/enable", "1", 0);
+	make(&c, DEV "/alua/node1", 0);
+	put(&c, DEV "/alua/node1/tg_pt_gp_id", "1", 0);
+	make(&c, "srpt", 0);
+	make(&c, "srpt", -EEXIST);
+	put(&c, "srpt/discovery_auth/rdma_cm_port", "7799", 0);
+	reads(&c, "srpt/discovery_auth/rdma_cm_port", "7799\n");
+	put(&c, "srpt/discovery_auth/rdma_cm_port", "0", 0);
+	make(&c, "srpt/0x00000000000000000000000000000009", -EINVAL); /* no port of this machine */
+	make(&c, target, 0);
+	make(&c, tpg, 0); /* by any name */
+	make(&c, odd, -EINVAL);
+	serve(&c, tpg, true);
+	drop(&c, target, -ENOTEMPTY);
+	drop(&c, tpg, 0);
+	drop(&c, target, 0);
+	make(&c, "iscsi", -EEXIST);
+	make(&c, STANDIN, 0);
+	make(&c, STANDIN "/tpgt_2", 0);
+	serve(&c, STANDIN "/tpgt_2", false); /* of which iSCSI takes any name of an initiator */
+	drop(&c, STANDIN "/tpgt_2", 0);
+	drop(&c, STANDIN, 0);
+	drop(&c, DEV "/alua/node1", 0);
+	drop(&c, DEV, 0);
+	drop(&c, HBA, 0);
+	return c.broken;
+}

@@ -22,6 +22,7 @@ enum role {
 	R_LU_GPS,
 	R_LU_GP,
 	R_ISCSI,
+	R_SRPT,
 	R_WWN,
 	R_TPG,
 	R_LUNS,
@@ -71,6 +72,7 @@ struct fake {
 	struct cfs cfs;
 	struct node *root;
 	bool has_rtpi;
+	const char *srp_port;
 	char *rcu;
 	pthread_mutex_t lock;
 	long fail_in;
@@ -274,6 +276,24 @@ static void make_dev(struct node *dev)
 	set_value(attr_named(group, "tg_pt_gp_id"), "0");
 }
 
+static void make_tpg_folders(struct node *tpg, bool has_rtpi)
+{
+	new_node(tpg, "auth", R_PLAIN, true);
+	new_node(tpg, "lun", R_LUNS, true);
+	new_node(tpg, "np", R_NPS, true);
+	new_node(tpg, "acls", R_ACLS, true);
+	attr(tpg, "enable", "0", 0);
+	if (has_rtpi)
+		attr(tpg, "rtpi", "0", 0);
+}
+
+static void make_srp_tpg(struct node *tpg, bool has_rtpi)
+{
+	new_node(tpg, "attrib", R_PLAIN, true);
+	new_node(tpg, "param", R_PLAIN, true);
+	make_tpg_folders(tpg, has_rtpi);
+}
+
 static void make_tpg(struct node *tpg, bool has_rtpi)
 {
 	static const char *const attribs[][2] = {
@@ -294,13 +314,21 @@ static void make_tpg(struct node *tpg, bool has_rtpi)
 		attr(attrib, attribs[i][0], attribs[i][1], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(params); i++)
 		attr(param, params[i][0], params[i][1], 0);
-	new_node(tpg, "auth", R_PLAIN, true);
-	new_node(tpg, "lun", R_LUNS, true);
-	new_node(tpg, "np", R_NPS, true);
-	new_node(tpg, "acls", R_ACLS, true);
-	attr(tpg, "enable", "0", 0);
-	if (has_rtpi)
-		attr(tpg, "rtpi", "0", 0);
+	make_tpg_folders(tpg, has_rtpi);
+}
+
+/* srpt_init_nodeacl(): hex digits, two for a byte */
+static int make_srp_acl(struct node *acls, const char *name)
+{
+	static const char *const folders[] = { "attrib", "auth", "param", "fabric_statistics" };
+	struct node *acl;
+
+	if (strlen(name) % 2)
+		return -EINVAL;
+	acl = new_node(acls, name, R_ACL, false);
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		new_node(acl, folders[i], R_PLAIN, true);
+	return 0;
 }
 
 static void make_acl(struct node *acl)
@@ -365,11 +393,17 @@ static void make_discovery_auth(struct node *auth)
 static int make_child(struct fake *fake, struct node *parent, const char *name)
 {
 	static const char *const instance[] = { "sessions" };
+	static const char *const att_intr_port[] = { "indx" }; /* target_stat_iport_indx_show(): of the session */
 	static const char *const auth_intr[] = { "num_cmds", "read_mbytes", "write_mbytes" }; /* target_stat_auth_*_show() */
 	struct node *node;
 
 	switch (parent->role) {
 	case R_ROOT:
+		if (strcmp(name, "srpt") == 0 && fake->srp_port) {
+			node = new_node(new_node(parent, name, R_SRPT, false), "discovery_auth", R_PLAIN, true);
+			attr(node, "rdma_cm_port", "0", 0);
+			return 0;
+		}
 		if (strcmp(name, "iscsi") != 0)
 			return -EINVAL;
 		node = new_node(parent, name, R_ISCSI, false);
@@ -394,7 +428,16 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 		make_counters(new_node(new_node(parent, name, R_WWN, false), "fabric_statistics", R_PLAIN, true), "iscsi_instance", instance,
 			      ARRAY_SIZE(instance));
 		return 0;
+	case R_SRPT: /* srpt_make_tport() */
+		if (!fake->srp_port || strcmp(name, fake->srp_port) != 0)
+			return -EINVAL;
+		new_node(new_node(parent, name, R_WWN, false), "fabric_statistics", R_PLAIN, true);
+		return 0;
 	case R_WWN:
+		if (parent->parent->role == R_SRPT) { /* srpt_make_tpg() takes any name */
+			make_srp_tpg(new_node(parent, name, R_TPG, false), fake->has_rtpi);
+			return 0;
+		}
 		if (strncmp(name, "tpgt_", 5) != 0 || strtoul(name + 5, NULL, 10) > 65535)
 			return -EINVAL;
 		make_tpg(new_node(parent, name, R_TPG, false), fake->has_rtpi);
@@ -410,12 +453,15 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 		attr(new_node(parent, name, R_NP, false), "iser", "0", 0);
 		return 0;
 	case R_ACLS:
+		if (ancestor(parent, R_SRPT))
+			return make_srp_acl(parent, name);
 		make_acl(new_node(parent, name, R_ACL, false));
 		return 0;
 	case R_ACL:
 		node = new_node(parent, name, R_MAPPED, false);
 		attr(node, "write_protect", "0", 0);
 		make_counters(new_node(node, "statistics", R_PLAIN, true), "scsi_auth_intr", auth_intr, ARRAY_SIZE(auth_intr));
+		make_counters(child_named(node, "statistics", 10), "scsi_att_intr_port", att_intr_port, ARRAY_SIZE(att_intr_port));
 		return strncmp(name, "lun_", 4) == 0 ? 0 : -EINVAL;
 	default:
 		return -EPERM;
@@ -874,6 +920,8 @@ static int do_read(struct cfs *fs, const char *path, char **ret_text)
 			rc = -ENODEV;
 		else if (strcmp(node->name, "scsi_auth_intr") == 0 && !link_of(ancestor(node, R_MAPPED)))
 			rc = -ENODEV;
+		else if (strcmp(node->name, "scsi_att_intr_port") == 0 && strcmp(a->value, "0") == 0)
+			rc = -ENODEV; /* nobody is logged in */
 		else if (strcmp(a->name, "in_cmds") == 0) {
 			fake->commands += fake->commands_to_come > 0;
 			fake->commands_to_come -= fake->commands_to_come > 0;
@@ -1068,6 +1116,11 @@ void fake_free(struct fake *fake)
 	pthread_mutex_destroy(&fake->lock);
 	free(fake->rcu);
 	free(fake);
+}
+
+void fake_srp_port(struct fake *fake, const char *wwn)
+{
+	fake->srp_port = wwn;
 }
 
 struct cfs *fake_cfs(struct fake *fake)

@@ -30,6 +30,9 @@ struct fake *fake_new(bool has_rtpi);
 void fake_free(struct fake *fake);
 struct cfs *fake_cfs(struct fake *fake);
 
+/* The machine has ib_srpt and one RDMA port, "0x" and 32 hex digits; NULL: neither, as at first. Borrowed. */
+void fake_srp_port(struct fake *fake, const char *wwn);
+
 /* Called after each operation that changed something. */
 void fake_on_change(struct fake *fake, void (*fn)(struct fake *fake, void *ctx, const char *what), void *ctx);
 /* The n-th operation from now on (reads as well) fails with -EIO; 0: none. */

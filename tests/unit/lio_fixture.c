@@ -54,21 +54,44 @@ static struct config_target *add_target(struct config *config, const char *iqn, 
 {
 	struct config_target *target = &config->targets[config->n_targets++];
 
-	target->iqn = xstrdup(iqn);
+	target->name = xstrdup(iqn);
 	target->portals = xcalloc(3, sizeof(*target->portals));
 	for (uint32_t nodeid = 1; nodeid <= 3; nodeid++)
 		add_portal(target, nodeid, port, transports);
 	return target;
 }
 
-static struct config_host *add_host(struct config *config, const char *name, bool chap)
+static struct config_target *add_srp_target(struct config *config)
+{
+	struct config_target *target = &config->targets[config->n_targets++];
+
+	target->name = xstrdup("srp.t1");
+	target->portals = xcalloc(3, sizeof(*target->portals));
+	for (uint32_t nodeid = 1; nodeid <= 3; nodeid++)
+		target->portals[target->n_portals++] = (struct config_portal){
+			.nodeid = nodeid, .address = xasprintf("%.*s%u", (int)sizeof(FIXTURE_GID) - 2, FIXTURE_GID, nodeid) };
+	return target;
+}
+
+void fixture_gid(struct config *config, const char *gid)
+{
+	for (size_t i = 0; i < config->n_targets; i++) {
+		if (!config_target_is_srp(&config->targets[i]))
+			continue;
+		free(config->targets[i].portals[0].address);
+		config->targets[i].portals[0].address = xstrdup(gid);
+	}
+}
+
+static struct config_host *add_host(struct config *config, const char *name, bool chap, bool srp)
 {
 	struct config_host *host = &config->hosts[config->n_hosts++];
 
 	host->name = xstrdup(name);
-	host->initiators = xcalloc(1, sizeof(*host->initiators));
-	host->initiators[0] = xasprintf("iqn.1993-08.org.debian:%s", name);
-	host->n_initiators = 1;
+	host->initiators = xcalloc(2, sizeof(*host->initiators));
+	if (srp)
+		host->initiators[host->n_initiators++] = xstrdup(FIXTURE_PORT_ID);
+	host->initiators[host->n_initiators++] = xasprintf("iqn.1993-08.org.debian:%s", name);
 	if (chap) {
 		host->chap.user = xstrdup("alice");
 		host->chap.password = xstrdup("verysecret-12");
@@ -93,9 +116,9 @@ static struct config *new_config(size_t n_volumes)
 	config->nodes = xcalloc(3, sizeof(*config->nodes));
 	config->groups = xcalloc(2, sizeof(*config->groups));
 	config->volumes = xcalloc(n_volumes, sizeof(*config->volumes));
-	config->targets = xcalloc(2, sizeof(*config->targets));
+	config->targets = xcalloc(3, sizeof(*config->targets));
 	config->hosts = xcalloc(2, sizeof(*config->hosts));
-	config->mappings = xcalloc(n_volumes + 3, sizeof(*config->mappings));
+	config->mappings = xcalloc(n_volumes + 4, sizeof(*config->mappings));
 	add_node(config, "n1", 1);
 	add_node(config, "n2", 2);
 	add_node(config, "n3", 3);
@@ -124,9 +147,11 @@ struct config *fixture_config(unsigned int flags)
 	add_target(config, FIXTURE_IQN, 3260, transports);
 	if (flags & FIXTURE_T2)
 		add_target(config, FIXTURE_IQN2, 3261, CONFIG_TRANSPORT_TCP);
-	add_host(config, "h1", !(flags & FIXTURE_NO_CHAP));
+	if (flags & FIXTURE_SRP)
+		add_srp_target(config);
+	add_host(config, "h1", !(flags & FIXTURE_NO_CHAP), flags & FIXTURE_SRP);
 	if (flags & FIXTURE_H2)
-		add_host(config, "h2", false);
+		add_host(config, "h2", false, false);
 	map(config, 0, 0, 0, swap ? 1 : 0);
 	if (!(flags & FIXTURE_NO_V2))
 		map(config, 0, 1, 0, swap ? 0 : 1);
@@ -136,6 +161,8 @@ struct config *fixture_config(unsigned int flags)
 		map(config, 0, 0, 1, 0);
 	if (flags & FIXTURE_H2)
 		map(config, 1, 0, 0, 7);
+	if (flags & FIXTURE_SRP)
+		map(config, 0, 0, config->n_targets - 1, 0);
 	return config;
 }
 
@@ -144,7 +171,7 @@ struct config *fixture_many(size_t n)
 	struct config *config = new_config(n);
 
 	add_target(config, FIXTURE_IQN, 3260, CONFIG_TRANSPORT_TCP);
-	add_host(config, "h1", false);
+	add_host(config, "h1", false, false);
 	for (size_t i = 0; i < n; i++) {
 		char *name = xasprintf("v%zu", i);
 
@@ -161,7 +188,7 @@ static void free_targets(struct config *config)
 		for (size_t j = 0; j < config->targets[i].n_portals; j++)
 			free(config->targets[i].portals[j].address);
 		free(config->targets[i].portals);
-		free(config->targets[i].iqn);
+		free(config->targets[i].name);
 	}
 	free(config->targets);
 }
@@ -170,7 +197,8 @@ static void free_hosts(struct config *config)
 {
 	for (size_t i = 0; i < config->n_hosts; i++) {
 		free(config->hosts[i].name);
-		free(config->hosts[i].initiators[0]);
+		for (size_t j = 0; j < config->hosts[i].n_initiators; j++)
+			free(config->hosts[i].initiators[j]);
 		free(config->hosts[i].initiators);
 		free(config->hosts[i].chap.user);
 		free(config->hosts[i].chap.password);

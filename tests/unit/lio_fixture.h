@@ -17,12 +17,20 @@ enum fixture_flag {
 	FIXTURE_REBORN = 1 << 5, /* v1 has another serial: it was deleted and made again */
 	FIXTURE_NO_CHAP = 1 << 6,
 	FIXTURE_ISER = 1 << 7,
+	FIXTURE_SRP = 1 << 8,    /* an SRP target with v1 for h1, who has a port id too; a port of nodes 1, 2 and 3 each */
 };
+
+/* Of node 1, or another: fixture_gid(). */
+#define FIXTURE_GID "fe80:0000:0000:0000:5054:00ff:fe12:0001"
+#define FIXTURE_SRP_WWN "0xfe80000000000000505400fffe120001"
+#define FIXTURE_PORT_ID "0x505400fffe120303505400fffe120303"
 
 /* Node ids 1, 2, 3. Groups g1 (1, 2), g2 (2, 1). t1: a portal of nodes 1, 2 and 3 each. h1 with CHAP. */
 struct config *fixture_config(unsigned int flags) must_check;
 /* n volumes in g1, all for h1 on t1. */
 struct config *fixture_many(size_t n) must_check;
+/* Another GID for the port of node 1: one that the machine has. */
+void fixture_gid(struct config *config, const char *gid);
 void fixture_free(struct config *config);
 
 #endif

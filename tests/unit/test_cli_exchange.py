@@ -312,6 +312,29 @@ def test_host_show(host):
     expect(f"host-{host}.txt", done.stdout)
 
 
+SRP = os.path.join(ROOT, "tests/config-cases/good/12-srp.printed")
+
+
+def test_host_show_of_srp():
+    done = lunward("host", "show", "h2", "--document", SRP)
+    assert done.returncode == 0, done.stderr
+    expect("host-srp.txt", done.stdout)
+    with open(SRP, encoding="utf-8") as f:
+        native = f.read().replace('  "srp": {"rdma_cm_port": 5555},\n', "")
+    assert "dgid=fe80000000000000505400fffe120101" in lunward("host", "show", "h2", "--document", "-", stdin=native).stdout
+
+
+def test_an_export_of_srp_has_this_nodes_ports():
+    done = lunward("export", "--document", SRP, "--node", "n2")
+    assert done.returncode == 0, done.stderr
+    targets = json.loads(done.stdout)["targets"]
+    assert [(t["fabric"], t["wwn"]) for t in targets] == [("iscsi", "iqn.2026-11.org.example:t1"), ("srpt", "ib.fe80000000000000505400fffe120202")]
+    acls = [[a["node_wwn"] for a in t["tpgs"][0]["node_acls"]] for t in targets]
+    assert acls == [["iqn.2026-11.org.example:h1", "iqn.2026-11.org.example:h2"], ["ib.505400fffe120303505400fffe120303"]]
+    assert targets[1]["tpgs"][0]["luns"] == [{"index": 0, "storage_object": "/backstores/block/v1"}]
+    assert "rdma_cm_port" in done.stderr
+
+
 def test_host_show_of_a_document_without_secrets(tmp_path):
     """What a member of group lunward can have: `config show` without --secrets."""
     hidden = tmp_path / "hidden.json"

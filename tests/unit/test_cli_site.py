@@ -122,6 +122,8 @@ def test_doctor_finds_nothing_where_all_is_well(fake):
     ({"document": {"mappings": [{"host": "h1", "lun": 1}]}}, "reservations", "ok", "kept"),
     ({"iser_interfaces": ["san0"], "rdma_gids": {"san0": True}}, "RDMA", "ok", ""),
     ({"iser_interfaces": ["san0"], "rdma_gids": {}}, "RDMA", "error", "san0"),
+    ({"srp_ports": {"fe80:0000:0000:0000:5054:00ff:fe12:0101": True}}, "RDMA", "ok", "each SRP port"),
+    ({"srp_ports": {"fe80:0000:0000:0000:5054:00ff:fe12:0101": False}}, "RDMA", "error", "GID fe80:0000:0000:0000:5054:00ff:fe12:0101"),
     ({"mtu": [{"node": "n2", "address": "a", "mtu": 9000, "reachable": True, "full_size": False}]}, "MTU", "error", "MTU 9000"),
     ({"mtu": [{"node": "n2", "address": "a", "mtu": 9000, "reachable": False, "full_size": False}]}, "MTU", "error", "does not answer"),
     ({"state_free_bytes": 1e6}, "free space", "error", "1 MiB"),

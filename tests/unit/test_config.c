@@ -15,7 +15,7 @@ static void every_field_is_read(void **unused)
 	const struct config_node *n1 = config_node_by_name(config, "n1"), *n3 = config_node_by_id(config, 3);
 	const struct config_group *g1 = config_group_by_name(config, "g1");
 	const struct config_volume *v1 = config_volume_by_name(config, "v1");
-	const struct config_target *target = config_target_by_iqn(config, "iqn.2026-11.org.example:t1");
+	const struct config_target *target = config_target_by_name(config, "iqn.2026-11.org.example:t1");
 	const struct config_host *host = config_host_by_name(config, "h1");
 
 	(void)unused;
@@ -121,7 +121,7 @@ static void secrets_of_fence_levels_are_hidden(void **unused)
 static void defaults_are_filled_in(void **unused)
 {
 	_cleanup_config_ struct config *config = parse_file(CASES "/good/03-shared.json");
-	const struct config_target *target = config_target_by_iqn(config, "iqn.2026-11.org.example:disks");
+	const struct config_target *target = config_target_by_name(config, "iqn.2026-11.org.example:disks");
 
 	(void)unused;
 	assert_int_equal(config->fencing.n_levels, 0);
@@ -149,7 +149,7 @@ static void lists_are_sorted(void **unused)
 	for (size_t i = 1; i < config->n_volumes; i++)
 		assert_true(strcmp(config->volumes[i - 1].name, config->volumes[i].name) < 0);
 	/* esx at the shorter IQN first, then by LUN; host names before everything. */
-	assert_string_equal(config->mappings[0].target->iqn, "iqn.2026-11.org.example");
+	assert_string_equal(config->mappings[0].target->name, "iqn.2026-11.org.example");
 	assert_int_equal(config->mappings[1].lun, 0);
 	assert_int_equal(config->mappings[2].lun, 16383);
 	assert_string_equal(config->mappings[4].host->name, "win");
@@ -368,9 +368,15 @@ static void manual_has_every_key(void **unused)
 	static const char *const places[] = { "\"cluster\":", "\"timeout_s\":", "\"role\": \"witness\"", "\"vg\":", "\"backend\":",
 					      "\"block_size\":", "\"portals\":", "\"port\": 3260", "\"profile\":",
 					      "\"user\": \"h1\"", "\"lun\": 1" };
+	static const char *const srp[] = { "\"rdma_cm_port\":", "\"gid\": \"FE80" };
 	_cleanup_free_ char *manual = load(MANUAL);
 
 	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(srp); i++) {
+		_cleanup_free_ char *with = xasprintf("\"no such key\": 1, %s", srp[i]);
+
+		check_keys_in_manual(change(load(CASES "/good/12-srp.json"), srp[i], with), manual);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		_cleanup_free_ char *with = xasprintf("\"no such key\": 1, %s", places[i]);
 

@@ -3,6 +3,7 @@
 #include "tests/unit/test_config.h"
 
 #define SHARED CASES "/good/03-shared.json"
+#define SRP CASES "/good/12-srp.json"
 #define DISCOVERY CASES "/good/10-discovery.json"
 #define PARAMETERS CASES "/good/09-parameters.json"
 #define FOUR CASES "/good/04-four-groups.json"
@@ -115,6 +116,9 @@ static const struct diff_case cases[] = {
 	  "\"lunward\", \"password\": \"we-are-who-we-say\"}},", "", "~ discovery: asks for mutual CHAP -> what the kernel has\n" },
 	{ DISCOVERY, "\"disc\"", "\"other\"", "~ discovery: chap changed\n" },
 	{ DISCOVERY, "we-are-who-we-say", "we-are-somebody-else", "~ discovery: mutual chap changed\n" },
+	{ SRP, "5555", "5556", "~ srp: rdma_cm_port 5555 -> 5556\n" },
+	{ SRP, "FE80::5054:ff:fe12:202", "fe80::9",
+	  "~ target srp.fast: portal fe80:0000:0000:0000:5054:00ff:fe12:0202 on n2 removed; portal fe80:0000:0000:0000:0000:0000:0000:0009 on n2 added\n" },
 	{ PARAMETERS, "\"MaxConnections\": 4, ", "", "~ target " T1 ": MaxConnections 4 -> 1 (default)\n" },
 	{ PARAMETERS, "\"InitialR2T\": false", "\"InitialR2T\": true", "~ target " T1 ": InitialR2T No -> Yes\n" },
 	{ PARAMETERS, "\"DataDigest\": \"CRC32C,None\", ", "",

@@ -82,6 +82,7 @@ static struct world *new_world(bool has_rtpi)
 	world->roots.dbroot = "/nowhere";
 	world->roots.cfs = fake_cfs(world->fake);
 	fake_on_change(world->fake, check, world);
+	fake_srp_port(world->fake, FIXTURE_SRP_WWN);
 	return world;
 }
 
@@ -100,7 +101,8 @@ static const uint32_t both[] = { 1, 2 };
 static int reconcile_as(struct world *world, const struct config *config, const uint32_t *portals_of, size_t n_portals_of,
 			struct lio_report *ret_report, struct strbuf *ret_plan, struct err *err)
 {
-	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n_portals_of };
+	static const char *const gids[] = { FIXTURE_GID };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n_portals_of, .gids = gids, .n_gids = 1 };
 	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
 	int rc = lio_reconcile(tree, false, 1, ret_plan, ret_report, err);
 
@@ -585,8 +587,8 @@ static void parameters_are_per_target(void **state)
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
 		static const char *const places[] = { "param", "attrib", "acls/iqn.1993-08.org.debian:h1/attrib" };
 		const struct config_parameter *parameter = config_parameter(i);
-		_cleanup_free_ char *own = xasprintf("iscsi/%s/tpgt_2/%s/%s", target->iqn, places[parameter->place], parameter->name);
-		_cleanup_free_ char *others = xasprintf("iscsi/%s/tpgt_2/%s/%s", config->targets[1].iqn, places[parameter->place],
+		_cleanup_free_ char *own = xasprintf("iscsi/%s/tpgt_2/%s/%s", target->name, places[parameter->place], parameter->name);
+		_cleanup_free_ char *others = xasprintf("iscsi/%s/tpgt_2/%s/%s", config->targets[1].name, places[parameter->place],
 							parameter->name);
 
 		assert_string_equal(fake_get(world->fake, own), target->parameters[i]);
@@ -597,7 +599,7 @@ static void parameters_are_per_target(void **state)
 	reconcile(world, config, both, 2);
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++) {
 		if (config_parameter(i)->place == CONFIG_PARAMETER_PARAM) {
-			_cleanup_free_ char *path = xasprintf("iscsi/%s/tpgt_1/param/%s", target->iqn, config_parameter(i)->name);
+			_cleanup_free_ char *path = xasprintf("iscsi/%s/tpgt_1/param/%s", target->name, config_parameter(i)->name);
 
 			assert_string_equal(fake_get(world->fake, path), config_parameter(i)->fallback);
 		}
@@ -857,7 +859,7 @@ static void documents_change(void **state)
 {
 	static const unsigned int variants[] = {
 		0, FIXTURE_V3, FIXTURE_H2, FIXTURE_T2, FIXTURE_NO_V2, FIXTURE_SWAP, FIXTURE_REBORN, FIXTURE_V3 | FIXTURE_NO_V2,
-		FIXTURE_H2 | FIXTURE_T2 | FIXTURE_SWAP, FIXTURE_ISER,
+		FIXTURE_H2 | FIXTURE_T2 | FIXTURE_SWAP, FIXTURE_ISER, FIXTURE_SRP, FIXTURE_SRP | FIXTURE_T2 | FIXTURE_V3 | FIXTURE_REBORN,
 	};
 
 	(void)state;
@@ -1311,6 +1313,8 @@ static void survives_faults_while_changing(void **state)
 	survive_each_fault(0, FIXTURE_SWAP | FIXTURE_V3, both, 2);
 	survive_each_fault(FIXTURE_V3 | FIXTURE_H2, FIXTURE_NO_V2 | FIXTURE_REBORN, only_1, 1);
 	survive_each_fault(FIXTURE_T2, FIXTURE_V3, only_1, 1);
+	survive_each_fault(FIXTURE_SRP, FIXTURE_SRP | FIXTURE_REBORN, only_1, 1);
+	survive_each_fault(FIXTURE_SRP, FIXTURE_V3, both, 2);
 }
 
 /* Half a picture is none: an unreadable folder or link takes nothing out of service. */

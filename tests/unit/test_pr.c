@@ -714,10 +714,92 @@ static void what_is_unloaded_is_replicated(void **unused)
 	assert_non_null(pr_table_holder(&loaded));
 }
 
+/* --- SRP ports ---------------------------------------------------------------------------------------------------------*/
+
+#define PORT_ID "0x505400fffe120303505400fffe120303"
+#define WWN(n) "0xfe80000000000000505400fffe12000" n
+#define SRP_AT(key, fabric, target, tpgt, holder)                                                                        \
+	"initiator_fabric=" fabric "\ninitiator_node=" PORT_ID "\nsa_res_key=" key "\n" holder "res_all_tg_pt=0\nmapped_lun=0\n"  \
+	"target_fabric=" fabric "\ntarget_node=" target "\ntpgt=" tpgt "\nport_rtpi=1\ntarget_lun=17\n"
+#define HOLDS "res_holder=1\nres_type=01\nres_scope=00\n"
+#define HOLDS_NOT "res_holder=0\n"
+
+static char wwn_1[] = WWN("1"), wwn_2[] = WWN("2"), standin_1[] = "iqn.2026-11.org.lunward.port:srpt.one",
+	    standin_2[] = "iqn.2026-11.org.lunward.port:srpt.two";
+
+/* What the kernels of both nodes say of one table is the same table, and what each is given is in its own words. */
+static void srp_ports_are_named_alike(void **unused)
+{
+	static const char by_1[] = BLOCK("0", SRP_AT("11", "srpt", WWN("1"), "1", HOLDS)) BLOCK("1", SRP_AT("12", "iSCSI",
+		"iqn.2026-11.org.lunward.port:srpt.two", "2", HOLDS_NOT)) BLOCK("2", REGISTRATION_B);
+	static const char by_2[] = BLOCK("0", SRP_AT("12", "srpt", WWN("2"), "1", HOLDS_NOT)) BLOCK("1", SRP_AT("11", "iSCSI",
+		"iqn.2026-11.org.lunward.port:srpt.one", "1", HOLDS)) BLOCK("2", REGISTRATION_B);
+	const struct pr_srp_port ports[] = { { wwn_1, standin_1, 1, true }, { wwn_2, standin_2, 2, false } };
+	_cleanup_pr_table_ struct pr_table a = parse(by_1), b = parse(by_2), untouched = parse(by_1);
+	const char listing[] = "SPC-3 PR Registrations:\n"
+			       "srpt Node: " PORT_ID " Key: 0x000000000000000b PRgen: 0x00000001\n"
+			       "iSCSI Node: " PORT_ID " Key: 0x000000000000000c PRgen: 0x00000002\n"
+			       "iSCSI Node: iqn.2026-01.example:b,i,0x00023d010000 Key: 0xffffffffffffffff PRgen: 0x00000003\n";
+
+	(void)unused;
+	pr_table_from_kernel(&a, ports, ARRAY_SIZE(ports));
+	pr_table_from_kernel(&b, ports, ARRAY_SIZE(ports));
+	assert_true(pr_table_equal(&a, &b));
+	assert_string_equal(pr_table_holder(&a)->target, WWN("1"));
+	assert_int_equal(pr_table_holder(&a)->tpgt, 1);
+	assert_true(pr_table_holds_through(&a, 1) && !pr_table_holds_through(&a, 2));
+	assert_true(pr_table_is_listed(&a, listing));
+	assert_true(pr_table_is_held(&a, "SPC-3 Reservation: srpt Initiator: " PORT_ID "\n", "SPC-3 Reservation Type: Write Exclusive Access\n"));
+	assert_true(pr_table_is_held(&a, "SPC-3 Reservation: iSCSI Initiator: " PORT_ID "\n", "SPC-3 Reservation Type: Write Exclusive Access\n"));
+	assert_false(pr_table_is_held(&a, "SPC-3 Reservation: fc Initiator: " PORT_ID "\n", "SPC-3 Reservation Type: Write Exclusive Access\n"));
+	pr_table_to_kernel(&b, ports, ARRAY_SIZE(ports));
+	assert_true(pr_table_equal(&b, &untouched));
+}
+
+/* The same host by its own node's port stands in for itself; the record names a holder that the owner has. */
+static void a_host_holds_through_the_port_that_is_here(void **unused)
+{
+	static const char text[] = BLOCK("0", SRP_AT("11", "srpt", WWN("1"), "1", HOLDS))
+		BLOCK("1", SRP_AT("12", "srpt", WWN("2"), "2", HOLDS_NOT)) BLOCK("2", REGISTRATION_B);
+	_cleanup_pr_table_ struct pr_table table = parse(text), before = parse(text);
+
+	(void)unused;
+	pr_table_seen_from(&table, 1);
+	assert_true(pr_table_equal(&table, &before));
+	pr_table_seen_from(&table, 3);
+	assert_true(pr_table_equal(&table, &before));
+	pr_table_seen_from(&table, 2);
+	assert_int_equal(pr_table_holder(&table)->tpgt, 2);
+	pr_table_seen_by_all(&table);
+	assert_int_equal(pr_table_holder(&table)->tpgt, 2);
+	table.registrations[pr_table_holder(&table) - table.registrations].unloaded = true;
+	pr_table_seen_by_all(&table);
+	assert_true(pr_table_equal(&table, &before));
+}
+
+/* A path that waits for its node to take over changes its key, and the host holds what it held. */
+static void a_new_key_keeps_what_it_stands_for(void **unused)
+{
+	static const char text[] = BLOCK("0", SRP_AT("11", "srpt", WWN("1"), "1", HOLDS)) BLOCK("1", SRP_AT("12", "srpt", WWN("2"), "2", HOLDS_NOT));
+	static const char now[] = BLOCK("0", SRP_AT("11", "srpt", WWN("1"), "1", HOLDS_NOT)) BLOCK("1", SRP_AT("13", "srpt", WWN("2"), "2", HOLDS));
+	_cleanup_pr_table_ struct pr_table cluster = parse(text), known = { 0 }, after = parse(now), result = { 0 };
+	struct err err = ERR_INIT;
+
+	(void)unused;
+	cluster.registrations[1].unloaded = true;
+	pr_table_seen_from(&cluster, 2);
+	pr_table_copy(&cluster, &known);
+	assert_int_equal(pr_merge_other(&cluster, &known, &after, 2, &result, &err), 0);
+	assert_int_equal(pr_table_holder(&result)->key, 13);
+	pr_table_seen_by_all(&result);
+	assert_int_equal(pr_table_holder(&result)->key, 11);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lio_text_is_read),
+		cmocka_unit_test(lio_text_is_read), cmocka_unit_test(srp_ports_are_named_alike),
+		cmocka_unit_test(a_host_holds_through_the_port_that_is_here), cmocka_unit_test(a_new_key_keeps_what_it_stands_for),
 		cmocka_unit_test(printed_text_is_sorted_and_stable),
 		cmocka_unit_test(an_empty_table_has_two_forms),
 		cmocka_unit_test(load_text_has_no_octal_type),

@@ -10,6 +10,7 @@
 #include "target-config/gate/gate.h"
 #include "target-config/lio/cfs.h"
 #include "target-config/lio/lio.h"
+#include "target-config/lio/tree.h"
 #include "tests/lab/guest/check.h"
 #include "tests/unit/cfs_contract.h"
 #include "tests/unit/lio_fixture.h"
@@ -18,6 +19,8 @@
 #define BULK 256
 
 static const struct lio_roots roots = { .configfs = "/sys/kernel/config/target", .dbroot = "/run/lunward/lio" };
+static char **gids; /* of this machine's RDMA ports */
+static size_t n_gids;
 static const uint32_t only_1[] = { 1 };
 static const uint32_t both[] = { 1, 2 };
 
@@ -71,7 +74,7 @@ static void remove_gates(void)
 
 static struct lio_report reconcile(const struct config *config, const uint32_t *portals_of, size_t n, unsigned int threads)
 {
-	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n, .gids = (const char *const *)gids, .n_gids = n_gids };
 	struct lio_tree *tree = lio_tree_build(config, &scope, &roots);
 	struct lio_report report = { 0 };
 	struct err err = ERR_INIT;
@@ -79,6 +82,7 @@ static struct lio_report reconcile(const struct config *config, const uint32_t *
 
 	if (lio_reconcile(tree, false, threads, &plan, &report, &err) < 0)
 		check_that(false, "lio_reconcile", err.text);
+	check_that(!report.apart.code, "SRP ports", report.apart.text);
 	if (getenv("SHOW_PLAN"))
 		fputs(strbuf_str(&plan), stdout);
 	strbuf_done(&plan);
@@ -89,7 +93,7 @@ static struct lio_report reconcile(const struct config *config, const uint32_t *
 static void settle(const char *what, const struct config *config, const uint32_t *portals_of, size_t n)
 {
 	struct lio_report report = reconcile(config, portals_of, n, 2);
-	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n, .gids = (const char *const *)gids, .n_gids = n_gids };
 	struct lio_tree *tree;
 	struct strbuf plan = { 0 };
 	struct err err = ERR_INIT;
@@ -134,6 +138,8 @@ static void documents(void)
 		{ "a volume more", FIXTURE_V3 },
 		{ "a host more", FIXTURE_V3 | FIXTURE_H2 },
 		{ "a target more", FIXTURE_V3 | FIXTURE_H2 | FIXTURE_T2 },
+		{ "an SRP target", FIXTURE_V3 | FIXTURE_SRP },
+		{ "v1 born again at SRP", FIXTURE_V3 | FIXTURE_SRP | FIXTURE_REBORN },
 		{ "LUN numbers swapped", FIXTURE_V3 | FIXTURE_SWAP },
 		{ "v1 born again", FIXTURE_V3 | FIXTURE_REBORN },
 		{ "v2 gone", FIXTURE_V3 | FIXTURE_REBORN | FIXTURE_NO_V2 },
@@ -143,6 +149,8 @@ static void documents(void)
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		struct config *config = fixture_config(steps[i].flags);
 
+		if (n_gids)
+			fixture_gid(config, gids[0]);
 		make_gates(config);
 		settle(steps[i].name, config, only_1, 1);
 		if (i == 0)
@@ -163,6 +171,38 @@ static void portals(void)
 	settle("portals given back", config, only_1, 1);
 	settle("no portals", config, NULL, 0);
 	fixture_free(config);
+}
+
+/* As on a node whose RDMA port is pulled while nobody uses it, and put in again. */
+static void srp_ports(void)
+{
+	struct config *config = fixture_config(FIXTURE_SRP);
+	size_t n = n_gids;
+
+	if (!n) {
+		printf("# skipped: no RDMA port, or no ib_srpt: SRP ports of its own\n");
+		fixture_free(config);
+		return;
+	}
+	fixture_gid(config, gids[0]);
+	make_gates(config);
+	settle("an SRP port", config, only_1, 1);
+	n_gids = 0;
+	settle("its stand-in", config, only_1, 1);
+	n_gids = n;
+	settle("the port again", config, only_1, 1);
+	settle("a port that is down", config, NULL, 0);
+	fixture_free(config);
+}
+
+static void srp_contract(void)
+{
+	_cleanup_free_ char *wwn = n_gids ? lio_srp_wwn(gids[0]) : NULL;
+
+	if (wwn)
+		CHECK(cfs_contract_srp(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", wwn, broken) == 0);
+	else
+		printf("# skipped: no RDMA port, or no ib_srpt: the contract of SRP\n");
 }
 
 static void bulk(void)
@@ -204,18 +244,22 @@ int main(void)
 	struct err err = ERR_INIT;
 	char template_path[64];
 
-	CHECK_CALL(lio_prepare(&roots, false, &err));
-	CHECK_CALL(lio_prepare(&roots, false, &err));
+	CHECK_CALL(lio_prepare(&roots, false, true, &err));
+	CHECK_CALL(lio_prepare(&roots, false, true, &err));
 	CHECK_CALL(gate_template_ensure(template_path, &err));
 	CHECK_CALL(gate_ensure("contract", SECTORS, template_path, &err));
 	CHECK_CALL(gate_ensure("contract2", SECTORS, template_path, &err));
 	CHECK(cfs_contract(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", "/dev/mapper/lunward-contract2",
 			   broken) == 0);
+	lio_gids_read("/sys", &gids, &n_gids);
+	srp_contract();
 	documents();
 	portals();
+	srp_ports();
 	nothing_left();
 	bulk();
 	nothing_left();
 	remove_gates();
+	cfs_names_free(gids, n_gids);
 	return checks_failed > 0;
 }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The document's SRP ports as reservations name them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/daemon/reservations_internal.h"
+#include "base/xalloc.h"
+
+static bool is_here(const struct config_portal *portal, const struct lio_scope *scope)
+{
+	bool found = false;
+
+	for (size_t i = 0; portal->nodeid == scope->nodeid && i < scope->n_gids; i++)
+		found |= strcmp(scope->gids[i], portal->address) == 0;
+	return found;
+}
+
+struct pr_srp_port *srp_ports(const struct config *config, const struct lio_scope *scope, size_t *ret_n)
+{
+	struct pr_srp_port *ports = NULL;
+	size_t cap = 0;
+
+	*ret_n = 0;
+	for (size_t t = 0; t < config->n_targets; t++) {
+		const struct config_target *target = &config->targets[t];
+
+		for (size_t i = 0; config_target_is_srp(target) && i < target->n_portals; i++) {
+			const struct config_portal *portal = &target->portals[i];
+
+			*array_push(ports, *ret_n, cap) = (struct pr_srp_port){
+				lio_srp_wwn(portal->address), lio_srp_standin(portal->address), (uint16_t)portal->nodeid, is_here(portal, scope) };
+		}
+	}
+	return ports;
+}
+
+void srp_ports_free(struct pr_srp_port *ports, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(ports[i].wwn);
+		free(ports[i].standin);
+	}
+	free(ports);
+}
