@@ -127,7 +127,7 @@ static void add_look(struct agent *agent, struct round *round, const struct conf
 
 	*look = (struct look){ .target = target, .tpgt = portal->nodeid,
 			       .portal = xasprintf("%s%s%s:%u", bracket, portal->address, *bracket ? "]" : "", portal->port) };
-	look->task = json_pack("{s:s, s:s, s:[]}", "portal", look->portal, "target", target->iqn, "luns");
+	look->task = json_pack("{s:s, s:s, s:[]}", "portal", look->portal, "target", target->name, "luns");
 	for (size_t g = 0; g < agent->n_groups; g++) {
 		const struct config_group *group = config_group_by_name(round->ref->config, agent->groups[g]->name);
 		const struct config_volume *volume = group ? lio_health_volume(round->ref->config, target, group) : NULL;
@@ -186,7 +186,7 @@ static bool session_lingers(const struct round *round, const struct look *look)
 {
 	struct lio_session session;
 
-	if (lio_session_read(&round->roots, look->target->iqn, look->tpgt, CONFIG_HEALTH_INITIATOR, &session) < 0)
+	if (lio_session_read(&round->roots, look->target->name, look->tpgt, CONFIG_HEALTH_INITIATOR, &session) < 0)
 		return false;
 	lio_session_done(&session);
 	return true;
@@ -239,7 +239,7 @@ static bool is_still_so(struct agent *agent, const struct look_lun *lun)
 static void note_look(struct agent *agent, const struct look *look, json_t *answer, int64_t now_ms)
 {
 	struct health_rules *rules = agent->health->rules;
-	struct health_view view = { .portal = look->portal, .target = look->target->iqn, .group = "" };
+	struct health_view view = { .portal = look->portal, .target = look->target->name, .group = "" };
 
 	view.result = text_of(answer, "result", "unknown");
 	view.text = text_of(answer, "text", "");
@@ -275,7 +275,7 @@ static void note_round(struct agent *agent, const struct round *round, int64_t n
 		const struct look *look = &round->looks[i];
 
 		if (look->lingers)
-			health_rules_still(agent->health->rules, look->portal, look->target->iqn, now_ms);
+			health_rules_still(agent->health->rules, look->portal, look->target->name, now_ms);
 		else
 			note_look(agent, look, json_array_get(answers, n++), now_ms);
 	}
