@@ -213,6 +213,15 @@ static bool is_brand_new(const struct drbd_volume_state *state)
 	       strcmp(state->peer_disk, "Inconsistent") == 0;
 }
 
+/*
+ * While a volume of the connection still shakes hands, the kernel gives the peer the new state and drops it on this side without a word
+ * (_drbd_set_state() in drbd_adm_new_c_uuid(): SS_IN_TRANSIENT_STATE, by STATE_SENT, which is the connection's): Inconsistent for good here, UpToDate there.
+ */
+static bool is_past_handshake(const struct drbd_volume_state *state)
+{
+	return strcmp(state->connection, "Connected") == 0 || strstr(state->connection, "Sync");
+}
+
 int backend_initialise(const struct config *config, const struct config_group *group, uint32_t nodeid, struct err *err)
 {
 	_cleanup_free_ const struct config_volume **volumes = NULL;
@@ -226,6 +235,12 @@ int backend_initialise(const struct config *config, const struct config_group *g
 		if (group->nodes[i] < nodeid)
 			return 0; /* one side is enough, and two at once could each make a UUID */
 	rc = snapshot_of(group, &table, err);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
+
+		if (state && !is_past_handshake(state))
+			return 0;
+	}
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
 

@@ -19,7 +19,7 @@
 int backend_provision(const struct config *config, const struct config_group *group, uint32_t nodeid, struct err *err) must_check;
 
 /* Lowest node of the group only (others: 0, nothing done): if both copies are connected and brand-new (Inconsistent/Inconsistent),
- * declares them equal without a resync (new-current-uuid --clear-bitmap). 0 also when there is nothing to do. */
+ * declares them equal without a resync (new-current-uuid --clear-bitmap). 0 also when there is nothing to do, or not yet: call again later. */
 int backend_initialise(const struct config *config, const struct config_group *group, uint32_t nodeid, struct err *err) must_check;
 
 /* On the owner, once all copies are provisioned for this document: makes DRBD use the grown logical volumes. -EAGAIN while the copies are

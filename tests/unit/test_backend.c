@@ -455,6 +455,22 @@ static void only_new_copies_are_declared_equal(void **state)
 	assert_true(state_has(b, "\"disk\": \"UpToDate\""));
 }
 
+/* What DRBD would do to the one that is Connected already is in backend.c. */
+static void nothing_is_declared_while_another_volume_shakes_hands(void **state)
+{
+	struct bench *b = *state;
+	struct err err = ERR_INIT;
+
+	set_document(b, document("drbd", 8, 4));
+	assert_int_equal(provision(b), 0);
+	happens(b, "\"Established\"", "\"WFReportParams\"");
+	assert_int_equal(backend_initialise(b->config, b->group, 1, &err), 0);
+	assert_false(was_run(b, "new-current-uuid"));
+	happens(b, "\"WFReportParams\"", "\"Established\"");
+	assert_int_equal(backend_initialise(b->config, b->group, 1, &err), 0);
+	assert_true(was_run(b, "drbdsetup new-current-uuid 100 --clear-bitmap\n"));
+}
+
 static void roles(void **state)
 {
 	struct bench *b = *state;
@@ -596,6 +612,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(grown_disk_is_found_after_a_crash, setup, teardown),
 		cmocka_unit_test_setup_teardown(grow_needs_equal_copies_and_an_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_new_copies_are_declared_equal, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_declared_while_another_volume_shakes_hands, setup, teardown),
 		cmocka_unit_test_setup_teardown(roles, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_diskless_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(takeover_and_return, setup, teardown),
