@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "target-config/lio/cfs.h"
 
 #define WORK_DEADLINE_MS 10000
 
@@ -191,9 +192,16 @@ struct forget_job {
 static int run_forget(void *ctx, struct err *err)
 {
 	struct forget_job *job = ctx;
-	const struct lio_scope scope = { .nodeid = job->me };
+	struct lio_scope scope = { .nodeid = job->me };
+	char **gids = NULL;
+	int rc;
 
-	return lio_forget_reservations(&job->roots, job->config->config, &scope, job->name, err);
+	if (lio_srp_wanted(job->config->config, job->me))
+		lio_gids_read("/sys", &gids, &scope.n_gids);
+	scope.gids = (const char *const *)gids;
+	rc = lio_forget_reservations(&job->roots, job->config->config, &scope, job->name, err);
+	cfs_names_free(gids, scope.n_gids);
+	return rc;
 }
 
 static void forgotten(void *owner, void *ctx, int result, const struct err *err)

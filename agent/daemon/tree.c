@@ -28,7 +28,8 @@
 #define RETRY_MS 5000
 #define DEADLINE_MS 60000
 #define CLOSE_LIMIT_MS 10000 /* connections end in milliseconds, or never */
-#define LOOK_MS 10000 /* at RDMA ports: they come and go by themselves */
+#define LOOK_MS 10000    /* at RDMA ports: they come and go by themselves */
+#define REFUSED_MS 60000 /* one that the kernel has refused */
 #define ANNOUNCEMENTS 3
 
 struct tree_job {
@@ -319,7 +320,7 @@ static void note_lacks(struct tree *tree, const struct tree_job *job)
 
 	tree->refused = !job->lacks[0] && *lacks;
 	tree->stale = false;
-	tree->look_ms = clock_now_ms() + LOOK_MS;
+	tree->look_ms = clock_now_ms() + (tree->refused ? REFUSED_MS : LOOK_MS);
 	if (strcmp(tree->lacks, lacks) == 0)
 		return;
 	if (*lacks)

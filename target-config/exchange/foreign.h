@@ -22,7 +22,7 @@ struct foreign_disk {
 };
 
 struct foreign_portal {
-	char *address; /* as written, without brackets; "" all of them */
+	char *address; /* as written, without brackets; "" all of them; SRP: the GID */
 	uint16_t port;
 	bool iser;
 };

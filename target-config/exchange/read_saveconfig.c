@@ -4,12 +4,15 @@
  * the form that rtslib writes is refused with its path; what is and has no word in the document becomes a note.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/xalloc.h"
 #include "target-config/exchange/foreign.h"
 #include "target-config/model/config_json.h"
+
+#define SRP_TARGET CONFIG_SRP_PREFIX "imported" /* rtslib has a target for each port, the document one for ports that are alike */
 
 struct source {
 	struct foreign *foreign;
@@ -224,6 +227,7 @@ struct tpg_ctx {
 	bool is_left_out;
 	struct tpg_lun *luns;
 	size_t n_luns, cap_luns;
+	const char *gid; /* SRP: of its port; NULL: iSCSI */
 };
 
 static struct foreign_tpg *tpg_of(struct source *s, const struct tpg_ctx *ctx)
@@ -384,7 +388,7 @@ static int read_acl(struct source *s, json_t *item, void *ctx)
 	struct foreign_acl *acl = array_push(foreign->acls, foreign->n_acls, foreign->cap_acls);
 	struct acl_ctx at = { tpg, acl };
 	struct credentials credentials = { 0 };
-	const char *initiator, *name;
+	const char *initiator, *name, *wrong;
 	json_int_t authentication;
 	int rc = need_text(s, item, "node_wwn", &initiator);
 
@@ -397,15 +401,18 @@ static int read_acl(struct source *s, json_t *item, void *ctx)
 	if (strcmp(initiator, CONFIG_HEALTH_INITIATOR) == 0) /* an agent's own: no host has lost anything */
 		return 0;
 	acl->object = xasprintf("%s/acls/%s", tpg_of(s, tpg)->object, initiator);
-	acl->initiator = xstrdup(initiator);
+	acl->initiator = tpg->gid && strncmp(initiator, "ib.", 3) == 0 ? xasprintf("0x%s", initiator + 3) : xstrdup(initiator);
 	acl->name = xstrdup(name);
+	if (tpg->gid)
+		acl->attributes = NULL;
 	note_unknown(s, acl->object, item, known);
 	rc = each(s, item, "mapped_luns", read_mapped_lun, &at);
 	if (rc != 0)
 		return rc;
 	authentication = value_of(acl->attributes, "authentication");
-	if (config_text_initiator(initiator))
-		note_left_out(foreign->notes, acl->object, "%s", config_text_initiator(initiator));
+	wrong = tpg->gid ? config_text_srp_initiator(acl->initiator) : config_text_initiator(initiator);
+	if (wrong)
+		note_left_out(foreign->notes, acl->object, "%s", wrong);
 	else if (take_credentials(s, acl, &credentials, authentication < 0 ? tpg->wants_chap : authentication > 0))
 		return 0;
 	free(acl->initiator); /* left out */
@@ -455,8 +462,13 @@ static int read_tpg(struct source *s, json_t *item, void *ctx)
 	rc = rc ? rc : get_values(s, item, "parameters", &tpg->parameters);
 	if (rc != 0)
 		return rc;
-	tpg->iqn = xstrdup(at->iqn);
-	tpg->object = xasprintf("/iscsi/%s/tpg%u", at->iqn, tpg->tag);
+	tpg->iqn = xstrdup(at->gid ? SRP_TARGET : at->iqn);
+	tpg->object = xasprintf("/%s/%s/tpg%u", at->gid ? "srpt" : "iscsi", at->iqn, tpg->tag);
+	if (at->gid) { /* its tag, attributes and parameters are ib_srpt's own */
+		tpg->tag = 0;
+		tpg->attributes = tpg->parameters = NULL;
+		*array_push(tpg->portals, tpg->n_portals, tpg->cap_portals) = (struct foreign_portal){ .address = xstrdup(at->gid) };
+	}
 	if (!enabled) {
 		note_left_out(s->foreign->notes, tpg->object, "it is disabled");
 		free(tpg->iqn);
@@ -472,12 +484,26 @@ static int read_tpg(struct source *s, json_t *item, void *ctx)
 	return rc;
 }
 
+/* "ib." and the digits of a GID */
+static const char *read_ib_wwn(const char *wwn, char ret_gid[CONFIG_GID_SIZE])
+{
+	const char *digits = wwn + strlen("ib.");
+	char text[CONFIG_GID_SIZE] = "";
+
+	if (strncmp(wwn, "ib.", 3) != 0 || strlen(digits) != 32)
+		return "not the GID of a port: ib. and 32 hex digits";
+	for (size_t i = 0; i < 8; i++)
+		snprintf(text + 5 * i, sizeof(text) - 5 * i, "%.4s%s", digits + 4 * i, i < 7 ? ":" : "");
+	return config_text_gid(text, ret_gid);
+}
+
 static int read_target(struct source *s, json_t *item, void *ctx)
 {
 	static const char *const known[] = { "wwn", "fabric", "tpgs", NULL };
 	_cleanup_free_ char *object = NULL;
 	struct tpg_ctx at = { 0 };
-	const char *fabric;
+	char gid[CONFIG_GID_SIZE];
+	const char *fabric, *wrong;
 	int rc = need_text(s, item, "wwn", &at.iqn);
 
 	(void)ctx;
@@ -486,13 +512,18 @@ static int read_target(struct source *s, json_t *item, void *ctx)
 		return rc;
 	object = xasprintf("/%s/%s", fabric, at.iqn);
 	note_unknown(s, object, item, known);
-	if (strcmp(fabric, "iscsi") != 0) {
-		note_left_out(s->foreign->notes, object, strcmp(fabric, "srpt") == 0 ? "SRP targets are not imported: add it by hand (lunward.json(5))" :
-						"the document has iSCSI, iSER and SRP targets only");
+	if (strcmp(fabric, "iscsi") != 0 && strcmp(fabric, "srpt") != 0) {
+		note_left_out(s->foreign->notes, object, "the document has iSCSI, iSER and SRP targets only");
 		return 0;
 	}
-	if (config_text_target(at.iqn)) {
-		note_left_out(s->foreign->notes, object, "%s", config_text_target(at.iqn));
+	if (strcmp(fabric, "srpt") == 0) {
+		wrong = read_ib_wwn(at.iqn, gid);
+		at.gid = gid;
+	} else {
+		wrong = config_text_target(at.iqn);
+	}
+	if (wrong) {
+		note_left_out(s->foreign->notes, object, "%s", wrong);
 		return 0;
 	}
 	rc = each(s, item, "tpgs", read_tpg, &at);
