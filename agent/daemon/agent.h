@@ -75,8 +75,10 @@ struct tree {
 	uint64_t applied_version; /* config_version in the kernel; 0: nothing yet in this life */
 	uint32_t scope[HA_NODES_MAX], want[HA_NODES_MAX]; /* nodes whose portals are, or are to be, served here */
 	size_t n_scope, n_want;
+	bool is_torn; /* a job to change the scope has begun and none has ended well since: other portals than those may be here */
 	int64_t retry_ms;
 	char error[ERR_TEXT_SIZE];
+	char closing[ERR_TEXT_SIZE]; /* lio_closing() */
 	char template_path[64];
 };
 

@@ -149,6 +149,9 @@ static json_t *node_errors(const struct agent *agent, const struct ha_node_view 
 		return errors;
 	if (info_string(info, "tree_error")[0])
 		json_array_append_new(errors, json_sprintf("target: %s", info_string(info, "tree_error")));
+	if (info_string(info, "tree_closing")[0])
+		json_array_append_new(errors, json_sprintf("target: %s is closing for good, a connection by iSER hangs in the kernel: it cannot serve "
+							   "those portals again until it is restarted", info_string(info, "tree_closing")));
 	if (info_string(info, "watchdog_error")[0])
 		json_array_append_new(errors, json_sprintf("watchdog: %s", info_string(info, "watchdog_error")));
 	json_object_foreach (json_object_get(info, "groups"), name, group) {

@@ -21,10 +21,12 @@
 #include "base/xalloc.h"
 #include "target-config/gate/gate.h"
 #include "target-config/lio/lio.h"
+#include "target-config/portal/cut.h"
 #include "target-config/portal/portal.h"
 
 #define RETRY_MS 5000
 #define DEADLINE_MS 60000
+#define CLOSE_LIMIT_MS 10000 /* connections end in milliseconds, or never */
 #define ANNOUNCEMENTS 3
 
 struct tree_job {
@@ -39,6 +41,7 @@ struct tree_job {
 	unsigned int threads;
 	bool check_only;
 	bool in_place; /* the job before has left all as this document wants it, but for portals and reservations */
+	bool is_in_place; /* result: the portals in scope are served as far as they can be had, and no others */
 	bool adopts;   /* in_place, and portals of other nodes are to be opened: that alone, since their hosts wait for it */
 	int64_t took_ms;
 	struct reservation_load *loads;
@@ -147,6 +150,25 @@ static int address_del(const struct config_portal *portal, struct err *err)
 	return portal_address_del(portal->interface, portal->address, portal->prefix_len, err);
 }
 
+/* A lio_leave_fn. Hosts learn by a reset: what is closed without its address closes in silence. */
+static void leave(const void *ctx, const char *np)
+{
+	const struct tree_job *job = ctx;
+	const struct config *config = job->ref->config;
+
+	for (size_t t = 0; t < config->n_targets; t++) {
+		for (size_t p = 0; p < config->targets[t].n_portals; p++) {
+			const struct config_portal *portal = &config->targets[t].portals[p];
+			_cleanup_free_ char *name = lio_portal_name(portal);
+
+			if (!portal->prefix_len || in_scope(job->scope, job->n_scope, portal->nodeid) || strcmp(name, np) != 0)
+				continue;
+			ignore_result(portal_cut(portal->address, portal->port, NULL, NULL));
+			ignore_result(address_del(portal, NULL)); /* it is tried again when all else is done */
+		}
+	}
+}
+
 static bool any_iser(const struct config *config)
 {
 	for (size_t t = 0; t < config->n_targets; t++) {
@@ -162,7 +184,7 @@ static int reconcile(struct tree_job *job, struct err *err)
 {
 	char cpus[CPUS_LIST_SIZE];
 	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations,
-				   cpus_spare(cpus) >= 0 ? cpus : NULL, job->health_password };
+				   cpus_spare(cpus) >= 0 ? cpus : NULL, leave, job, CLOSE_LIMIT_MS, job->health_password };
 	struct lio_tree *tree = lio_tree_build(job->ref->config, &scope, &job->roots);
 	int rc;
 
@@ -182,6 +204,7 @@ static int adopt(struct tree_job *job, struct err *err)
 		rc = lio_open_portals(job->ref->config, &scope, &job->roots, NULL, err);
 	if (rc == 0)
 		rc = each_portal(job, true, address_announce, err);
+	job->is_in_place = rc == 0;
 	return rc;
 }
 
@@ -199,19 +222,24 @@ static int prepare(struct tree_job *job, struct err *err)
 
 static int apply(struct tree_job *job, struct err *err)
 {
-	int rc = job->in_place ? 0 : prepare(job, err);
+	int rc = job->in_place ? 0 : prepare(job, err), soft = 0;
 
 	if (rc == 0)
 		rc = each_portal(job, true, address_add, err); /* before the listener: iSER cannot bind without it */
 	if (rc == 0)
 		rc = reconcile(job, err);
+	if (rc < 0 && job->report.is_built) { /* a portal that cannot be had keeps nobody from having another node's back */
+		soft = rc;
+		rc = 0;
+	}
 	if (rc == 0)
-		rc = each_portal(job, true, address_announce, err);
+		rc = each_portal(job, true, address_announce, soft ? NULL : err);
 	if (rc == 0)
-		rc = each_portal(job, false, address_del, err);
+		rc = each_portal(job, false, address_del, soft ? NULL : err);
 	if (rc == 0)
-		rc = remove_stale_gates(job, err);
-	return rc;
+		rc = remove_stale_gates(job, soft ? NULL : err);
+	job->is_in_place = rc == 0;
+	return soft ?: rc;
 }
 
 static int run_job(void *ctx, struct err *err)
@@ -248,6 +276,16 @@ static void note_adoptions(struct agent *agent, const struct tree_job *job)
 	connections_adopted(agent, adopted, n);
 }
 
+static void note_closing(struct tree *tree)
+{
+	_cleanup_free_ char *tpg = lio_closing();
+
+	if (tpg && !tree->closing[0])
+		log_err("target: %s is not closed after %d s: a connection by iSER hangs in the kernel; its portals cannot be served here until this "
+			"node is restarted", tpg, CLOSE_LIMIT_MS / 1000);
+	snprintf(tree->closing, sizeof(tree->closing), "%s", tpg ?: "");
+}
+
 static void job_done(void *owner, void *ctx, int result, const struct err *err)
 {
 	struct agent *agent = owner;
@@ -258,20 +296,24 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 	/* New volumes start in standby: the states must be written once more. */
 	for (size_t i = 0; job->report.n_writes && i < agent->n_groups; i++)
 		agent->groups[i]->alua_valid = false;
+	note_closing(tree);
 	if (result < 0 && strcmp(tree->error, err->text) != 0) /* said once, tried again and again */
 		log_err("target: %s", err->text);
 	snprintf(tree->error, sizeof(tree->error), "%s", result < 0 ? err->text : "");
 	if (result < 0) {
 		tree->retry_ms = clock_now_ms() + RETRY_MS;
 	} else {
-		note_adoptions(agent, job);
 		if (!job->adopts)
 			log_info("target: document version %llu in place, %zu writes, %zu removals",
 				 (unsigned long long)job->ref->version, job->report.n_writes, job->report.n_removals);
 		tree->applied_version = job->ref->version;
+		snprintf(tree->template_path, sizeof(tree->template_path), "%s", job->template_path);
+	}
+	if (job->is_in_place) {
+		note_adoptions(agent, job);
 		memcpy(tree->scope, job->scope, sizeof(tree->scope));
 		tree->n_scope = job->n_scope;
-		snprintf(tree->template_path, sizeof(tree->template_path), "%s", job->template_path);
+		tree->is_torn = false;
 	}
 	reservations_planned(agent, job->loads, job->reservations, job->n_loads, job->report.is_built);
 	info_touch(agent);
@@ -358,12 +400,18 @@ static bool only_adopts(const struct tree *tree)
 	return tree->n_want > tree->n_scope;
 }
 
+static bool is_scope_wanted(const struct tree *tree)
+{
+	return tree->n_want == tree->n_scope && memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0;
+}
+
 void tree_kick(struct agent *agent)
 {
 	struct tree *tree = &agent->tree;
 	struct ha_core_view view;
 	struct tree_job *job;
 	const struct config_node *self;
+	bool is_served;
 
 	ha_core_view(agent->core, &view);
 	if (tree->running || !view.active || !agent->config)
@@ -377,11 +425,11 @@ void tree_kick(struct agent *agent)
 		return;
 	}
 	want_scope(agent, &view);
-	if (tree->applied_version == agent->config->version && tree->n_want == tree->n_scope &&
-	    memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0 && !reservations_due(agent)) {
+	is_served = !tree->is_torn && is_scope_wanted(tree);
+	if (is_served)
 		tell_portals_down(agent, &view);
+	if (is_served && tree->applied_version == agent->config->version && !tree->error[0] && !reservations_due(agent))
 		return;
-	}
 	if (withdraws_too_early(agent)) /* the end of a job is a turn */
 		return;
 	if (clock_now_ms() < tree->retry_ms) {
@@ -395,6 +443,7 @@ void tree_kick(struct agent *agent)
 	job->adopts = job->in_place && only_adopts(tree);
 	if (!job->adopts)
 		job->loads = reservations_plan(agent, &job->n_loads, &job->reservations, &job->n_reservations);
+	tree->is_torn |= !is_scope_wanted(tree);
 	tree->running = true;
 	work_start(agent->loop, "target", clock_now_ms() + DEADLINE_MS, run_job, job, job_done, job_late, agent);
 }

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/thread.h"
 #include "base/xalloc.h"
+
+#define WHERE_SIZE 256
 
 struct work {
 	struct loop *loop;
@@ -45,8 +48,14 @@ static void past_deadline(void *arg)
 {
 	struct work *work = arg;
 
-	if (work->late)
-		work->late(work->owner, work->what);
+	_cleanup_free_ char *what = NULL;
+	char where[WHERE_SIZE];
+
+	if (!work->late)
+		return;
+	threads_in_kernel("/proc/self/task", where, sizeof(where));
+	what = *where ? xasprintf("%s (in %s)", work->what, where) : xstrdup(work->what);
+	work->late(work->owner, what);
 }
 
 void work_start(struct loop *loop, const char *what, int64_t deadline_ms, work_fn *fn, void *ctx, work_done_fn *done,

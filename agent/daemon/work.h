@@ -14,7 +14,8 @@ typedef int work_fn(void *ctx, struct err *err);
 /* In the loop, exactly once, when the work has ended; frees ctx. */
 typedef void work_done_fn(void *owner, void *ctx, int result, const struct err *err);
 /* In the loop, at most once, before `done`: the deadline has passed and the work is still running. It cannot be
- * stopped (a thread in the kernel cannot); the owner must not start another of its kind. */
+ * stopped (a thread in the kernel cannot); the owner must not start another of its kind. `what` says also where in the kernel, if any
+ * thread of this process hangs there: "target (in iscsit_cause_connection_reinstatement)". */
 typedef void work_late_fn(void *owner, const char *what);
 
 /* `what` names the work in messages; copied. late may be NULL. */

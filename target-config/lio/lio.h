@@ -41,6 +41,12 @@ struct lio_reservations {
 	size_t n_lines;
 };
 
+/* As the kernel names it: "10.77.0.1:3260", "[fd00::1]:3260". The caller's to free. */
+char *lio_portal_name(const struct config_portal *portal);
+
+/* Takes a portal out of the reach of its hosts, if it can. Any thread. */
+typedef void lio_leave_fn(const void *ctx, const char *portal);
+
 struct lio_scope {
 	uint32_t nodeid;           /* this node */
 	const uint32_t *portals_of; /* node ids whose portals this node serves now: its own, adopted ones; may be empty */
@@ -48,6 +54,9 @@ struct lio_scope {
 	const struct lio_reservations *reservations; /* may be NULL */
 	size_t n_reservations;
 	const char *cpus;          /* where connections of hosts may be worked on, as the kernel writes it ("0-2"); NULL: as it is. See prfs.h */
+	lio_leave_fn *leave;       /* for the portals of a portal group with iSER, before it is disabled (quiet.c); may be NULL */
+	const void *leave_ctx;
+	int64_t close_limit_ms;    /* how long to wait for a portal group to be disabled; 0: as long as it takes. See lio_closing() */
 	const char *health_password; /* of the agent itself, which looks at what hosts see (lio_health_volume()); NULL: it does not */
 };
 
@@ -85,6 +94,11 @@ struct lio_report {
  * the caller says lio_alua_set() again for its groups. */
 int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int threads, struct strbuf *ret_plan,
 		  struct lio_report *ret_report, struct err *err) must_check;
+
+/* A portal group, as an absolute path, that the kernel was told to disable and has not in the time that was given, for which an iSER connection that
+ * hangs in the kernel is the reason known; NULL: there is none. Until it has, which may be never, nothing below it can be changed (-EBUSY) and this node
+ * cannot serve its portals; all else goes on. Of any run of this process; the caller's to free. Any thread. */
+char *lio_closing(void);
 
 /* Opens the portals in scope that are not open yet, and does or looks at nothing else: a node that takes over another's portals in a tree
  * that is in place answers after as many reads as there are portals, however many volumes there are. Else, and after an error:

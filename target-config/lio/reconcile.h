@@ -35,8 +35,9 @@ struct lio_run {
 
 const struct lio_object *lio_wanted(const struct lio_run *run, const char *path);
 
-/* One step: noted in the plan and, unless plan_only, done. `shown`: the value as people may see it. */
+/* One step: noted in the plan and, unless plan_only, done. `shown`: the value as people may see it. -EBUSY: lio_is_closing(). */
 int lio_do_write(struct lio_run *run, const char *path, const char *value, const char *shown, struct err *err) must_check;
+void lio_note_write(struct lio_run *run, const char *path, const char *shown); /* of a write that is done elsewhere */
 int lio_do_mkdir(struct lio_run *run, const char *path, struct err *err) must_check;
 int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err) must_check;
 int lio_do_link(struct lio_run *run, const char *path, const char *to, struct err *err) must_check;
@@ -67,7 +68,13 @@ bool lio_is_standin_lun(const char *path);
 /* 1: this link of a mapped LUN leads to a stand-in; 0: it does not or there is none. */
 int lio_link_leads_to_standin(const struct lio_run *run, const char *path) must_check;
 
-/* Returns when the portal group may be disabled: at once without iSER, else when its LUNs get no commands any more, in 3 s at most. */
+/* Is the portal group reached by iSER? */
+bool lio_has_iser(const struct lio_run *run, const char *tpg);
+/* Returns when the LUNs of the portal group get no commands any more, in 3 s at most. */
 void lio_wait_quiet(const struct lio_run *run, const char *tpg);
+/* Disables it. If the kernel has not come back after lio_scope.close_limit_ms, so does this, with 0, and nothing below `tpg` can be changed until
+ * it has. */
+int lio_disable(struct lio_run *run, const char *tpg, struct err *err) must_check;
+bool lio_is_closing(const struct lio_run *run, const char *path);
 
 #endif

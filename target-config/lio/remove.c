@@ -16,6 +16,7 @@
 #include "target-config/lio/reconcile.h"
 
 enum removal_stage {
+	REMOVE_ISER_PORTAL, /* while nothing of the group hangs: its address is to be had elsewhere then (closing.c) */
 	REMOVE_ENABLE, /* not a removal: enable=0 */
 	REMOVE_PORTAL,
 	REMOVE_MAPPED_LUN,
@@ -34,6 +35,7 @@ struct removal_step {
 	enum removal_stage stage;
 	char *path;
 	char *device; /* of a mapped LUN: done one after the other for each; NULL: independent */
+	bool quiet;   /* of a portal group with iSER: done when nobody talks to it (quiet.c) */
 };
 
 struct lio_removal {
@@ -85,12 +87,13 @@ static bool is_wanted(const struct lio_run *run, const char *path)
 	return lio_wanted(run, path) != NULL;
 }
 
-static void step(struct lio_removal *removal, enum removal_stage stage, const char *path)
+static struct removal_step *step(struct lio_removal *removal, enum removal_stage stage, const char *path)
 {
 	struct removal_step *s = array_push(removal->steps, removal->n, removal->cap);
 
 	s->stage = stage;
 	s->path = xstrdup(path);
+	return s;
 }
 
 static bool has_step(const struct lio_removal *removal, enum removal_stage stage, const char *path)
@@ -316,7 +319,7 @@ static void find_acls(struct lio_run *run, struct lio_removal *removal, const ch
 	}
 }
 
-static void find_portals(struct lio_run *run, struct lio_removal *removal, const char *tpg)
+static void find_portals(struct lio_run *run, struct lio_removal *removal, const char *tpg, bool quiet)
 {
 	_cleanup_free_ char *dir = xasprintf("%s/np", tpg);
 	_cleanup_names_ struct names nps = list(run, dir, CFS_DIR);
@@ -325,7 +328,7 @@ static void find_portals(struct lio_run *run, struct lio_removal *removal, const
 		_cleanup_free_ char *np = xasprintf("%s/%s", dir, nps.names[i]);
 
 		if (!is_wanted(run, np))
-			step(removal, REMOVE_PORTAL, np);
+			step(removal, quiet ? REMOVE_ISER_PORTAL : REMOVE_PORTAL, np)->quiet = quiet;
 	}
 }
 
@@ -333,10 +336,13 @@ static void find_in_tpg(struct lio_run *run, void *ctx, const char *tpg)
 {
 	_cleanup_free_ char *enable = xasprintf("%s/enable", tpg);
 	struct lio_removal *removal = ctx;
+	bool quiet = false;
 
-	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", "1"))
-		step(removal, REMOVE_ENABLE, enable);
-	find_portals(run, removal, tpg);
+	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", "1")) {
+		quiet = lio_has_iser(run, tpg);
+		step(removal, REMOVE_ENABLE, tpg)->quiet = quiet;
+	}
+	find_portals(run, removal, tpg, quiet);
 	find_luns(run, removal, tpg);
 	find_acls(run, removal, tpg);
 	if (!is_wanted(run, tpg))
@@ -515,15 +521,23 @@ static int remove_linked(struct lio_run *run, const char *dir, struct err *err)
 	return lio_do_rmdir(run, dir, err);
 }
 
+/* A portal's address goes when it is quiet, since an answer that cannot be sent ends the connection too. */
+static void part_from_hosts(const struct lio_run *run, const struct removal_step *s)
+{
+	const char *np = s->stage == REMOVE_ISER_PORTAL ? strstr(s->path, "/np/") : NULL;
+	_cleanup_free_ char *tpg = np ? xasprintf("%.*s", (int)(np - s->path), s->path) : xstrdup(s->path);
+
+	lio_wait_quiet(run, tpg);
+	if (np && run->tree->leave)
+		run->tree->leave(run->tree->leave_ctx, np + strlen("/np/"));
+}
+
 static int remove_one(struct lio_run *run, const struct removal_step *s, struct err *err)
 {
-	if (s->stage == REMOVE_ENABLE) {
-		_cleanup_free_ char *tpg = xasprintf("%.*s", (int)(strrchr(s->path, '/') - s->path), s->path);
-
-		if (!run->plan_only)
-			lio_wait_quiet(run, tpg);
-		return lio_do_write(run, s->path, "0", "0", err);
-	}
+	if (s->quiet && !run->plan_only)
+		part_from_hosts(run, s);
+	if (s->stage == REMOVE_ENABLE)
+		return lio_disable(run, s->path, err);
 	if (s->stage == REMOVE_LUN || s->stage == REMOVE_MAPPED_LUN)
 		return remove_linked(run, s->path, err);
 	return lio_do_rmdir(run, s->path, err);

@@ -157,13 +157,28 @@ static void note(struct lio_run *run, bool removal, const char *verb, const char
 	pthread_mutex_unlock(&run->lock);
 }
 
+/* What would hang. */
+static int refuse(const struct lio_run *run, const char *path, struct err *err)
+{
+	if (run->plan_only || !lio_is_closing(run, path))
+		return 0;
+	return err_set(err, -EBUSY, "%s/%s cannot be changed: a connection by iSER hangs in the kernel; restart this node", run->tree->root, path);
+}
+
+void lio_note_write(struct lio_run *run, const char *path, const char *shown)
+{
+	note(run, false, "write", path, shown);
+}
+
 int lio_do_write(struct lio_run *run, const char *path, const char *value, const char *shown, struct err *err)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct cfs *cfs = run->tree->cfs;
-	int rc;
+	int rc = refuse(run, path, err);
 
-	note(run, false, "write", path, shown);
+	if (rc < 0)
+		return rc;
+	lio_note_write(run, path, shown);
 	rc = run->plan_only ? 0 : cfs->ops->write(cfs, full, value);
 	return rc < 0 ? err_errno(err, rc, "cannot write %s to %s", shown, full) : 0;
 }
@@ -172,8 +187,10 @@ int lio_do_mkdir(struct lio_run *run, const char *path, struct err *err)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct cfs *cfs = run->tree->cfs;
-	int rc;
+	int rc = refuse(run, path, err);
 
+	if (rc < 0)
+		return rc;
 	note(run, false, "mkdir", path, NULL);
 	rc = run->plan_only ? 0 : cfs->ops->mkdir(cfs, full);
 	return rc < 0 && rc != -EEXIST ? err_errno(err, rc, "cannot make %s", full) : 0;
@@ -188,8 +205,10 @@ int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct cfs *cfs = run->tree->cfs;
-	int rc;
+	int rc = refuse(run, path, err);
 
+	if (rc < 0)
+		return rc;
 	note(run, true, "rmdir", path, NULL);
 	rc = run->plan_only ? 0 : cfs->ops->rmdir(cfs, full);
 	return rc < 0 && rc != -ENOENT ? err_errno(err, rc, "cannot remove %s", full) : 0;
@@ -200,8 +219,10 @@ int lio_do_link(struct lio_run *run, const char *path, const char *to, struct er
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	_cleanup_free_ char *target = lio_path(run->tree->root, to);
 	struct cfs *cfs = run->tree->cfs;
-	int rc;
+	int rc = refuse(run, path, err);
 
+	if (rc < 0)
+		return rc;
 	note(run, false, "link", path, to);
 	rc = run->plan_only ? 0 : cfs->ops->symlink(cfs, target, full);
 	return rc < 0 ? err_errno(err, rc, "cannot link %s to %s", full, to) : 0;
@@ -211,8 +232,10 @@ int lio_do_unlink(struct lio_run *run, const char *path, struct err *err)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct cfs *cfs = run->tree->cfs;
-	int rc;
+	int rc = refuse(run, path, err);
 
+	if (rc < 0)
+		return rc;
 	note(run, true, "unlink", path, NULL);
 	rc = run->plan_only ? 0 : cfs->ops->unlink(cfs, full);
 	return rc < 0 && rc != -ENOENT ? err_errno(err, rc, "cannot remove the link %s", full) : 0;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/xalloc.h"
 #include "target-config/lio/cfs.h"
 
@@ -510,19 +511,25 @@ static void build_mapped_luns(struct lio_tree *tree, const struct config *config
 		build_health_luns(tree, config, volume);
 }
 
+char *lio_portal_name(const struct config_portal *portal)
+{
+	bool ipv6 = strchr(portal->address, ':');
+
+	return xasprintf("%s%s%s:%u", ipv6 ? "[" : "", portal->address, ipv6 ? "]" : "", portal->port);
+}
+
 /* An address that Lunward does not manage stays with its node: nobody else can listen at it. */
 static void build_portals(struct lio_tree *tree, const struct lio_scope *scope, const struct config_target *target, uint32_t nodeid)
 {
 	for (size_t i = 0; i < target->n_portals; i++) {
 		const struct config_portal *portal = &target->portals[i];
-		bool ipv6 = strchr(portal->address, ':');
+		_cleanup_free_ char *name = lio_portal_name(portal);
 		char *np;
 
 		if (portal->nodeid != nodeid || (nodeid != scope->nodeid && !portal->prefix_len))
 			continue;
 		next_chain(tree);
-		np = xasprintf("iscsi/%s/tpgt_%u/np/%s%s%s:%u", target->iqn, nodeid, ipv6 ? "[" : "", portal->address,
-			       ipv6 ? "]" : "", portal->port);
+		np = xasprintf("iscsi/%s/tpgt_%u/np/%s", target->iqn, nodeid, name);
 		add(tree, LIO_DIR, NULL, xstrdup(np))->flags = LIO_SOFT;
 		add_attr(tree, NULL, np, "iser", portal->transports & CONFIG_TRANSPORT_ISER ? "1" : "0",
 			 LIO_SOFT | LIO_OPTIONAL);
@@ -623,6 +630,9 @@ struct lio_tree *lio_tree_build(const struct config *config, const struct lio_sc
 {
 	struct lio_tree *tree = new_tree(roots);
 
+	tree->leave = scope->leave;
+	tree->leave_ctx = scope->leave_ctx;
+	tree->close_limit_ms = scope->close_limit_ms;
 	tree->stage = LIO_STAGE_HBA;
 	build_groups(tree, config, scope);
 	tree->stage = LIO_STAGE_BACKSTORE;

@@ -75,6 +75,9 @@ struct lio_tree {
 	char *root;
 	enum lio_stage stage; /* while building */
 	unsigned int chain;
+	lio_leave_fn *leave; /* may be NULL */
+	const void *leave_ctx;
+	int64_t close_limit_ms;
 };
 
 /* The last stages of lio_tree_build() alone: not for lio_reconcile(), which would take all the rest away. */

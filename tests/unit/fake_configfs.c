@@ -79,6 +79,9 @@ struct fake {
 	void (*on_change)(struct fake *fake, void *ctx, const char *what);
 	void *ctx;
 	unsigned int commands_to_come, commands;
+	const char *hangs_at; /* NULL: nowhere */
+	unsigned int n_hanging;
+	pthread_cond_t hanging; /* one of the two has changed */
 	char scratch[256];
 };
 
@@ -901,6 +904,14 @@ static int do_write(struct cfs *fs, const char *path, const char *text)
 		node = lookup(fake, path, &a);
 		rc = node && a ? store(fake, node, a, a->flags & (A_LOADS | A_WHOLE) ? text : value) : -ENOENT;
 	}
+	if (fake->hangs_at && strcmp(path, fake->hangs_at) == 0) {
+		fake->n_hanging++;
+		pthread_cond_broadcast(&fake->hanging);
+		while (fake->hangs_at)
+			pthread_cond_wait(&fake->hanging, &fake->lock);
+		fake->n_hanging--;
+		pthread_cond_broadcast(&fake->hanging);
+	}
 	return end(fake, rc, verb, path);
 }
 
@@ -1039,6 +1050,7 @@ struct fake *fake_new(bool has_rtpi)
 	fake->has_rtpi = has_rtpi;
 	fake->rcu = xstrdup("0");
 	pthread_mutex_init(&fake->lock, NULL);
+	pthread_cond_init(&fake->hanging, NULL);
 	fake->root = new_node(NULL, "target", R_ROOT, true);
 	attr(fake->root, "dbroot", "/var/target", 0);
 	core = new_node(fake->root, "core", R_CORE, true);
@@ -1078,6 +1090,24 @@ void fake_fail_nth(struct fake *fake, long n)
 bool fake_failed(const struct fake *fake)
 {
 	return fake->failed;
+}
+
+void fake_hang(struct fake *fake, const char *path)
+{
+	pthread_mutex_lock(&fake->lock);
+	fake->hangs_at = path;
+	pthread_cond_broadcast(&fake->hanging);
+	while (!path && fake->n_hanging)
+		pthread_cond_wait(&fake->hanging, &fake->lock);
+	pthread_mutex_unlock(&fake->lock);
+}
+
+void fake_wait_hanging(struct fake *fake)
+{
+	pthread_mutex_lock(&fake->lock);
+	while (!fake->n_hanging)
+		pthread_cond_wait(&fake->hanging, &fake->lock);
+	pthread_mutex_unlock(&fake->lock);
 }
 
 void fake_commands(struct fake *fake, unsigned int n)

@@ -36,6 +36,10 @@ void fake_on_change(struct fake *fake, void (*fn)(struct fake *fake, void *ctx, 
 void fake_fail_nth(struct fake *fake, long n);
 bool fake_failed(const struct fake *fake);
 
+/* Writes to `path` take effect, but do not come back; NULL: those that wait do now, and fake_hang() returns when they have. `path` must stay. */
+void fake_hang(struct fake *fake, const char *path);
+void fake_wait_hanging(struct fake *fake); /* for one of them */
+
 /* A host that talks: the next n looks at a LUN's commands see one more each. */
 void fake_commands(struct fake *fake, unsigned int n);
 unsigned int fake_commands_to_come(struct fake *fake);

@@ -742,6 +742,101 @@ static void iser_is_taken_down_when_hosts_are_quiet(void **state)
 	}
 }
 
+struct parting {
+	struct world *world;
+	int *times;
+};
+
+static void note_leaving(const void *ctx, const char *portal)
+{
+	const struct parting *parting = ctx;
+	struct fake *fake = parting->world->fake;
+
+	assert_string_equal(portal, "10.77.0.2:3260");
+	assert_int_equal(fake_commands_to_come(fake), 0); /* quiet before */
+	assert_string_equal(fake_get(fake, T1 "/tpgt_2/enable"), "1");
+	fake_commands(fake, 5); /* and afterwards, what was still under way */
+	++*parting->times;
+}
+
+static int part(struct world *world, const struct config *config, int64_t close_limit_ms, bool plan_only, int *times)
+{
+	struct parting parting = { world, times };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = only_1, .n_portals_of = 1, .leave = note_leaving, .leave_ctx = &parting,
+				   .close_limit_ms = close_limit_ms };
+	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
+	int rc = lio_reconcile(tree, plan_only, 1, NULL, NULL, NULL);
+
+	lio_tree_free(tree);
+	return rc;
+}
+
+/* While its connections close nothing may come in that could fail: soft-RoCE's address goes first. */
+static void hosts_of_iser_are_parted_from_first(void **state)
+{
+	(void)state;
+	for (int iser = 0; iser <= 1; iser++) {
+		struct config *config = fixture_config(iser ? FIXTURE_ISER : 0);
+		struct world *world = new_world(false);
+		int times = 0;
+
+		reconcile(world, config, both, 2);
+		fake_commands(world->fake, iser ? 20 : 0);
+		assert_int_equal(part(world, config, 0, true, &times), 0);
+		assert_int_equal(times, 0);
+		assert_int_equal(part(world, config, iser ? 60000 : 0, false, &times), 0);
+		assert_int_equal(times, iser);
+		assert_int_equal(fake_commands_to_come(world->fake), 0);
+		assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/enable"), "0");
+		assert_null(lio_closing());
+		free_world(world);
+		fixture_free(config);
+	}
+}
+
+static void reconcile_but_one_portal(struct world *world, const struct config *config)
+{
+	struct lio_scope scope = { .nodeid = 1, .portals_of = both, .n_portals_of = 2 };
+	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
+
+	assert_int_equal(lio_reconcile(tree, false, 1, NULL, NULL, NULL), -EBUSY);
+	lio_tree_free(tree);
+}
+
+/* The portal can be had elsewhere, all else goes on, and only that portal group is left alone until the kernel is done with it. */
+static void a_portal_group_that_never_closes_holds_up_nothing_else(void **state)
+{
+	struct config *config = fixture_config(FIXTURE_ISER), *more = fixture_config(FIXTURE_ISER | FIXTURE_V3);
+	struct world *world = new_world(false);
+	const char *enable = FAKE_ROOT "/" T1 "/tpgt_2/enable";
+	char *tpg;
+	int times = 0;
+
+	(void)state;
+	reconcile(world, config, both, 2);
+	fake_hang(world->fake, enable);
+	assert_int_equal(part(world, config, 1, false, &times), 0);
+	fake_wait_hanging(world->fake);
+	assert_int_equal(times, 1);
+	assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/np/10.77.0.2:3260/iser"), "");
+	tpg = lio_closing();
+	assert_non_null(tpg);
+	assert_memory_equal(enable, tpg, strlen(tpg));
+	free(tpg);
+	reconcile(world, config, only_1, 1);
+	assert_int_equal(open_portals(world, config, both, 2, NULL), -EBUSY);
+	reconcile_but_one_portal(world, config);
+	assert_string_equal(fake_get(world->fake, T1 "/tpgt_1/enable"), "1");
+	fake_hang(world->fake, NULL);
+	while ((tpg = lio_closing()))
+		free(tpg);
+	reconcile(world, more, both, 2);
+	assert_settled(world, more, both, 2);
+	free_world(world);
+	fixture_free(config);
+	fixture_free(more);
+}
+
 static void unmanaged_address_is_not_adopted(void **state)
 {
 	struct config *config = fixture_config(0);
@@ -1287,6 +1382,8 @@ int main(void)
 		cmocka_unit_test(survives_faults_while_opening_portals),
 		cmocka_unit_test(no_portals_without_a_tree),
 		cmocka_unit_test(iser_is_taken_down_when_hosts_are_quiet),
+		cmocka_unit_test(hosts_of_iser_are_parted_from_first),
+		cmocka_unit_test(a_portal_group_that_never_closes_holds_up_nothing_else),
 		cmocka_unit_test(unmanaged_address_is_not_adopted),
 		cmocka_unit_test(documents_change),
 		cmocka_unit_test(one_more_volume_touches_no_other),
