@@ -123,10 +123,8 @@ static void add_lun(struct look *look, const struct agroup *group, const struct 
 static void add_look(struct agent *agent, struct round *round, const struct config_target *target, const struct config_portal *portal)
 {
 	struct look *look = array_push(round->looks, round->n, round->cap);
-	const char *bracket = strchr(portal->address, ':') ? "[" : "";
 
-	*look = (struct look){ .target = target, .tpgt = portal->nodeid,
-			       .portal = xasprintf("%s%s%s:%u", bracket, portal->address, *bracket ? "]" : "", portal->port) };
+	*look = (struct look){ .target = target, .tpgt = portal->nodeid, .portal = lio_portal_name(portal) };
 	look->task = json_pack("{s:s, s:s, s:[]}", "portal", look->portal, "target", target->name, "luns");
 	for (size_t g = 0; g < agent->n_groups; g++) {
 		const struct config_group *group = config_group_by_name(round->ref->config, agent->groups[g]->name);
@@ -397,12 +395,13 @@ static void round_done(void *owner, void *ctx, int result, const struct err *err
 	free_round(round);
 }
 
-/* Portals that are to go are left in peace: a look must not be what keeps one busy (docs/decisions/0007). */
+/* Portals that are to go, or a job that failed half way may have touched, are left in peace: a look must not be what keeps one busy
+ * (docs/decisions/0007). */
 static bool portals_rest(const struct agent *agent)
 {
 	const struct tree *tree = &agent->tree;
 
-	return tree->applied_version == agent->config->version && !tree->running && tree->n_scope && tree->n_want == tree->n_scope &&
+	return tree->applied_version == agent->config->version && !tree->running && !tree->is_torn && tree->n_scope && tree->n_want == tree->n_scope &&
 	       memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0;
 }
 

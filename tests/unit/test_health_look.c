@@ -66,6 +66,7 @@ static void check(struct health_answer *ret, uint8_t key, uint16_t ascq)
 /* Another logical unit's designators around the one that counts: a port's NAA, the T10 name. */
 static void fake_identity(struct health_answer *ret)
 {
+	static const char others[] = OTHER;
 	static uint8_t page[64];
 
 	memset(page, 0, sizeof(page));
@@ -78,7 +79,7 @@ static void fake_identity(struct health_answer *ret)
 		unsigned int byte, other;
 
 		assert_int_equal(sscanf(target.naa + 2 * i, "%2x", &byte), 1);
-		assert_int_equal(sscanf(OTHER + 2 * i, "%2x", &other), 1);
+		assert_int_equal(sscanf(others + 2 * i, "%2x", &other), 1);
 		page[14 + i] = (uint8_t)other;
 		page[34 + i] = (uint8_t)byte;
 	}
