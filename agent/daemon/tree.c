@@ -515,7 +515,6 @@ void tree_kick(struct agent *agent)
 		look_again(agent);
 		return;
 	}
-		return;
 	if (withdraws_too_early(agent)) /* the end of a job is a turn */
 		return;
 	if (clock_now_ms() < tree->retry_ms) {
