@@ -526,10 +526,11 @@ static void check_portals(json_t *facts, struct finding *f)
 		say(f, WARNING, "take --health off out of /etc/default/lunwardd and restart lunwardd",
 		    "this node does not look at its own portals: that a login or a disk fails there its hosts notice first");
 	json_array_foreach (health, i, fault)
-		say(f, ERROR, "see the problems of lunward status", "%s %s: %s", text_at(fault, "portal", NULL), text_at(fault, "group", NULL),
-		    text_at(fault, "text", NULL));
+		say(f, ERROR, "see the problems of lunward status", "%s %s: %s", text_at(fault, "portal", NULL),
+		    text_at(fault, "group", NULL), text_at(fault, "text", NULL));
 	if (f->verdict == OK)
-		say(f, OK, "", json_is_array(health) ? "lunwardd logs in as a host does, and finds nothing that lasts" : "none are served here");
+		say(f, OK, "", json_is_array(health) ? "lunwardd logs in as a host does, and finds nothing that lasts" :
+		    "none are served here");
 }
 
 /* At LUN 0 the kernel answers for what is not there, for the moment that a host is led to a stand-in: docs/RESERVATIONS.md. */

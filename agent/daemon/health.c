@@ -72,7 +72,8 @@ static bool is_settled(const struct agroup *group, const struct ha_group_view *v
 {
 	return group->has_copy && group->inspected && !group->job && group->duty == DUTY_NONE && !group->holding && !group->refresh &&
 	       !group->provisioning && group->alua_valid && group->live && group->live->version == group->agent->config->version &&
-	       view->settled && view->phase == HA_PHASE_OWNED && !view->owner_lost && group->serving == (view->owner == agent_me(group->agent));
+	       view->settled && view->phase == HA_PHASE_OWNED && !view->owner_lost &&
+	       group->serving == (view->owner == agent_me(group->agent));
 }
 
 /* -1: no state that a host may rely on. */
@@ -109,7 +110,8 @@ static void add_lun(struct look *look, const struct agroup *group, const struct 
 	if (state < 0)
 		return;
 	config_naa(volume->serial, naa);
-	lun = json_pack("{s:i, s:s, s:i, s:i}", "lun", (int)volume->group->lu_gp_id, "naa", naa, "port_group", (int)look->tpgt, "state", state);
+	lun = json_pack("{s:i, s:s, s:i, s:i}", "lun", (int)volume->group->lu_gp_id, "naa", naa, "port_group", (int)look->tpgt, "state",
+			state);
 	if (group->serving && state != LIO_ALUA_STANDBY) {
 		json_object_set_new(lun, "block", json_integer(some_block(volume)));
 		json_object_set_new(lun, "block_size", json_integer(volume->block_size));
@@ -287,8 +289,8 @@ static void add_fault(void *ctx, const struct health_view *fault)
 	if (json_array_size(ctx) >= TOLD_MAX)
 		return;
 	text = json_string(fault->text);
-	json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:s, s:o}", "portal", fault->portal, "target", fault->target, "group", fault->group,
-					     "result", fault->result, "text", text ? text : json_string("?")));
+	json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:s, s:o}", "portal", fault->portal, "target", fault->target, "group",
+					     fault->group, "result", fault->result, "text", text ? text : json_string("?")));
 }
 
 static bool has_fault(const json_t *faults, const json_t *fault)
@@ -307,8 +309,8 @@ static void log_fault(json_t *fault, enum log_level level, const char *prefix)
 {
 	const char *group = text_of(fault, "group", ""), *portal = text_of(fault, "portal", "");
 
-	log_write(level, "health: %s%s%s%s%s%s%s%s", prefix, portal, *portal ? " of " : "", text_of(fault, "target", ""), *group ? ", group " : "", group,
-		  *portal ? ": " : "", text_of(fault, "text", ""));
+	log_write(level, "health: %s%s%s%s%s%s%s%s", prefix, portal, *portal ? " of " : "", text_of(fault, "target", ""),
+		  *group ? ", group " : "", group, *portal ? ": " : "", text_of(fault, "text", ""));
 }
 
 static void tell(struct agent *agent, bool looks)
@@ -367,7 +369,8 @@ static void give_away(struct agroup *group, int64_t now_ms)
 	to = health_rules_successor(agent->health->rules, group->name, peers, n, now_ms);
 	if (!to)
 		return;
-	log_warning("group %s epoch %llu: reads fail here, and %s can have it", group->name, (unsigned long long)view.epoch, agent_node_name(agent, to));
+	log_warning("group %s epoch %llu: reads fail here, and %s can have it", group->name, (unsigned long long)view.epoch,
+		    agent_node_name(agent, to));
 	health_rules_give(agent->health->rules, group->name, now_ms);
 	info_touch(agent);
 	/* As an operator's: refused, it is not tried again before the brake is off. */
@@ -401,8 +404,8 @@ static bool portals_rest(const struct agent *agent)
 {
 	const struct tree *tree = &agent->tree;
 
-	return tree->applied_version == agent->config->version && !tree->running && !tree->is_torn && tree->n_scope && tree->n_want == tree->n_scope &&
-	       memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0;
+	return tree->applied_version == agent->config->version && !tree->running && !tree->is_torn && tree->n_scope &&
+	       tree->n_want == tree->n_scope && memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0;
 }
 
 void health_kick(struct agent *agent)

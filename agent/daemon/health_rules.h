@@ -46,8 +46,8 @@ struct health_peer {
 	bool able; /* it could take the group now */
 	bool gave; /* it has given the group away itself, as health_rules_gave() has it */
 };
-/* Who is to have a group that this node owns: the first that can, if the owner's reads fail and that lasts. A hang is no reason (the next node
- * may hang as well, and a host's command outlives it), nor is any other fault. 0: nobody, or it stays. */
+/* Who is to have a group that this node owns: the first that can, if the owner's reads fail and that lasts. A hang is no reason (the
+ * next node may hang as well, and a host's command outlives it), nor is any other fault. 0: nobody, or it stays. */
 uint32_t health_rules_successor(const struct health_rules *rules, const char *group, const struct health_peer *peers, size_t n_peers,
 				int64_t now_ms);
 /* The brake: a group that was given away is not given away again by this node, nor back to it, for an hour. */

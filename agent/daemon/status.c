@@ -68,9 +68,11 @@ static void health_problem(struct report *report, const struct ha_node_view *nod
 		{ "login", "no login at", "no host gets in there either: see the kernel's log there, and `lunward check` on that node" },
 		{ "silent", "commands hang at", "see DRBD and the disks of that node; hosts wait as well" },
 		{ "unready", "not ready at", "`lunward check` on that node; see the kernel's log there" },
-		{ "state", "another ALUA state than it should be at", "`lunward check` on that node: another hand may have changed the target" },
+		{ "state", "another ALUA state than it should be at",
+		  "`lunward check` on that node: another hand may have changed the target" },
 		{ "identity", "another disk at", "`lunward check` on that node: another hand may have changed the target" },
-		{ "read", "reads fail at", "look at the disks of that node; the group goes to another node by itself if that can have it, once in an hour" },
+		{ "read", "reads fail at",
+		  "look at the disks of that node; the group goes to another node by itself if that can have it, once in an hour" },
 	};
 	const char *group = info_string(fault, "group"), *portal = info_string(fault, "portal");
 	char *object = group[0] ? xasprintf("group %s", group) : xasprintf("node %s", node->name), *text;

@@ -36,7 +36,8 @@ static void say_answer(const char *command, const struct health_answer *answer, 
 	if (!answer->arrived)
 		snprintf(text, HEALTH_TEXT_SIZE, "%s: no answer", command);
 	else if (answer->status == STATUS_CHECK_CONDITION)
-		snprintf(text, HEALTH_TEXT_SIZE, "%s: CHECK CONDITION %02x/%02x/%02x", command, answer->key, answer->ascq >> 8, answer->ascq & 0xff);
+		snprintf(text, HEALTH_TEXT_SIZE, "%s: CHECK CONDITION %02x/%02x/%02x", command, answer->key, answer->ascq >> 8,
+			 answer->ascq & 0xff);
 	else
 		snprintf(text, HEALTH_TEXT_SIZE, "%s: status %02x", command, answer->status);
 }
@@ -149,8 +150,8 @@ static enum health_result judge_state(const struct health_lun *lun, const struct
 			continue;
 		if ((group[0] & 0x0f) == lun->state)
 			return HEALTH_GOOD;
-		snprintf(text, HEALTH_TEXT_SIZE, "REPORT TARGET PORT GROUPS: state %x of port group %u, not %x", group[0] & 0x0f, lun->port_group,
-			 lun->state);
+		snprintf(text, HEALTH_TEXT_SIZE, "REPORT TARGET PORT GROUPS: state %x of port group %u, not %x", group[0] & 0x0f,
+			 lun->port_group, lun->state);
 		return HEALTH_STATE;
 	}
 	snprintf(text, HEALTH_TEXT_SIZE, "REPORT TARGET PORT GROUPS: no port group %u", lun->port_group);

@@ -44,7 +44,8 @@ static int parse_lun(json_t *item, struct health_lun *ret)
 			"state", &state, "block", &block, "block_size", &block_size) < 0)
 		return -EINVAL;
 	ret->reads = json_object_get(item, "block") != NULL;
-	if (ret->lun < 0 || ret->lun > LUN_MAX || strlen(ret->naa) != 32 || port_group < 0 || port_group > UINT16_MAX || state < 0 || state > 2 ||
+	if (ret->lun < 0 || ret->lun > LUN_MAX || strlen(ret->naa) != 32 || port_group < 0 || port_group > UINT16_MAX || state < 0 ||
+	    state > 2 ||
 	    (ret->reads && (block < 0 || block_size < 512 || block_size > BLOCK_SIZE_MAX)))
 		return -EINVAL;
 	ret->port_group = (uint16_t)port_group;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* lunward-health: looks at this node's portals as a host does. Started by lunwardd, for one round; look.h says what they tell each other. */
+/* lunward-health: looks at this node's portals as a host does. Started by lunwardd, for one round; what they tell each other: look.h. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -67,7 +67,8 @@ struct lio_scope {
  * the LUN that is the group's lu_gp_id. NULL: the group has none at that target.
  */
 #define LIO_HEALTH_USER "health"
-const struct config_volume *lio_health_volume(const struct config *config, const struct config_target *target, const struct config_group *group);
+const struct config_volume *lio_health_volume(const struct config *config, const struct config_target *target,
+					      const struct config_group *group);
 
 struct lio_tree;
 

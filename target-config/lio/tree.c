@@ -431,7 +431,8 @@ static void build_discovery(struct lio_tree *tree, const struct config *config)
 
 /* --- the agent's own looks ---------------------------------------------------------------------------------------------*/
 
-const struct config_volume *lio_health_volume(const struct config *config, const struct config_target *target, const struct config_group *group)
+const struct config_volume *lio_health_volume(const struct config *config, const struct config_target *target,
+					      const struct config_group *group)
 {
 	for (size_t i = 0; i < config->n_volumes; i++) {
 		if (config->volumes[i].group == group && volume_on_target(config, &config->volumes[i], target))
