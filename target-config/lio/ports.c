@@ -27,7 +27,7 @@ char *lio_acl_dir(const char *iqn, uint32_t tpgt, const char *initiator)
 	return xasprintf("iscsi/%s/tpgt_%u/acls/%s", iqn, tpgt, initiator);
 }
 
-/* "fe80:0000:...": "0xfe800000..." (srpt_refresh_port()) */
+/* "fe80:0000:...": "0xfe800000..." (srpt_refresh_port()). Reservations name a port so, also one that was made by its GUID (srpt_make_tport()). */
 char *lio_srp_wwn(const char *gid)
 {
 	char *wwn = xasprintf("0x%s", gid), *to = wwn;

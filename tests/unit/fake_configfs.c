@@ -314,7 +314,8 @@ static void make_tpg(struct node *tpg, bool has_rtpi)
 	make_tpg_folders(tpg, has_rtpi);
 }
 
-/* srpt_init_nodeacl(): hex digits, two for a byte, or an address */
+/* srpt_init_nodeacl(): hex digits, two for a byte, or an address. Not in the contract: target_fabric_make_nodeacl() of a kernel that refuses a name
+ * may free what is listed already. config_text_srp_initiator() has to know. */
 static int make_srp_acl(struct node *acls, const char *name)
 {
 	static const char *const folders[] = { "attrib", "auth", "param", "fabric_statistics" };
