@@ -42,8 +42,8 @@ static json_t *own_info(const struct agent *agent)
 			json_object_set_new(groups, agent->groups[i]->name, group_info(agent, agent->groups[i]));
 	}
 	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:o, s:o}", "config_applied", (json_int_t)agent->tree.applied_version, "tree_error",
-			 agent->tree.error, "tree_lacks", agent->tree.lacks, "watchdog_error", agent->watchdog_error, "fence_note", agent->fence_note, "groups", groups,
-			 "connections", connections_json(agent));
+			 agent->tree.error, "tree_lacks", agent->tree.lacks, "watchdog_error", agent->watchdog_error, "fence_note",
+			 agent->fence_note, "groups", groups, "connections", connections_json(agent));
 }
 
 static void store(struct agent *agent, uint32_t nodeid, json_t *info)
