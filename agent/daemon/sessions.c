@@ -506,7 +506,7 @@ static int drop_at(struct drop *drop, const char *target, uint32_t tpgt, const c
 static int drop_at_srp(const struct drop *drop, const struct config_target *target, const char *initiator, struct err *err)
 {
 	for (size_t i = 0; i < target->n_portals; i++) {
-		if (lio_srp_logged_in(&drop->roots, target->portals[i].address, initiator))
+		if (lio_srp_logged_in(&drop->roots, target, target->portals[i].address, initiator))
 			return err_set(err, -EPROTONOSUPPORT, "%s is logged in at %s over SRP, and only it can end that (on Linux: write 1 to the "
 				       "delete file of its port in /sys/class/srp_remote_ports)", initiator, target->name);
 	}

@@ -299,7 +299,9 @@ int exchange_export_targetcli(const struct config *config, const char *node, cha
 	for (size_t i = 0; i < config->n_targets; i++) {
 		if (!has_own_portal(&export, &config->targets[i]))
 			continue;
-		if (config_target_is_srp(&config->targets[i]))
+		if (config->targets[i].login_by == CONFIG_LOGIN_BY_ADDRESS)
+			note_left_out(notes, config->targets[i].name, "rtslib knows hosts of SRP by their port ids only");
+		else if (config_target_is_srp(&config->targets[i]))
 			add_srp_targets(&export, &config->targets[i], json_object_get(root, "targets"));
 		else
 			json_array_append_new(json_object_get(root, "targets"), target_object(&export, &config->targets[i]));

@@ -168,29 +168,39 @@ static void add_chap(struct strbuf *sb, const struct config_chap *chap, const ch
 		strbuf_addf(sb, "# node.session.auth.password%s: with --secrets it is here\n", suffix);
 }
 
-/* The first half of its port id; it has one, or no such mapping. */
-static const char *initiator_ext(const struct config_host *host)
+/* What makes the port id with the GUID of its port; where the target knows it by its address there is no need. */
+static void add_initiator_ext(struct strbuf *sb, const struct config_host *host, const struct config_target *target)
 {
-	return host->initiators[0] + strlen("0x"); /* ascending: before names of iSCSI */
+	for (size_t i = 0; i < host->n_initiators && target->login_by == CONFIG_LOGIN_BY_PORT_ID; i++) {
+		if (config_target_takes(target, host->initiators[i])) {
+			strbuf_addf(sb, ",initiator_ext=%.16s", host->initiators[i] + strlen("0x"));
+			return;
+		}
+	}
 }
 
 /*
  * What a login needs beside the GID only the node knows: id_ext and ioc_guid are ib_srpt's srpt_service_guid. In a native fabric srp_daemon asks
  * each port for it.
  */
-static void add_srp_login(struct strbuf *sb, const struct config *config, const struct config_host *host, const struct config_portal *portal)
+static void add_srp_login(struct strbuf *sb, const struct config *config, const struct config_host *host, const struct config_target *target,
+			  const struct config_portal *portal)
 {
 	const char *node = config_node_name(config, portal->nodeid);
 	_cleanup_free_ char *wwn = lio_srp_wwn(portal->address);
 
 	strbuf_addf(sb, "# Port %s of %s", portal->address, node);
-	if (config->srp_rdma_cm_port)
-		strbuf_addf(sb, ". GUID: /sys/module/ib_srpt/parameters/srpt_service_guid there, ADDRESS: an address of its port\n"
-				"echo id_ext=GUID,ioc_guid=GUID,initiator_ext=%.16s,dest=ADDRESS:%u > /sys/class/infiniband_srp/srp-DEVICE-PORT/add_target\n",
-			    initiator_ext(host), config->srp_rdma_cm_port);
-	else
-		strbuf_addf(sb, "\nsrp_daemon -oc | grep dgid=%s | sed 's/$/,initiator_ext=%.16s/' > /sys/class/infiniband_srp/srp-DEVICE-PORT/add_target\n",
-			    wwn + strlen("0x"), initiator_ext(host));
+	if (config->srp_rdma_cm_port) {
+		strbuf_add(sb, ". GUID: /sys/module/ib_srpt/parameters/srpt_service_guid there, ADDRESS: an address of its port\n"
+			       "echo id_ext=GUID,ioc_guid=GUID");
+		add_initiator_ext(sb, host, target);
+		strbuf_addf(sb, ",dest=ADDRESS:%u > ", config->srp_rdma_cm_port);
+	} else {
+		strbuf_addf(sb, "\nsrp_daemon -oc | grep dgid=%s | sed 's/$/", wwn + strlen("0x"));
+		add_initiator_ext(sb, host, target);
+		strbuf_add(sb, "/' > ");
+	}
+	strbuf_add(sb, "/sys/class/infiniband_srp/srp-DEVICE-PORT/add_target\n");
 }
 
 static void add_srp(struct strbuf *sb, const struct config *config, const struct config_host *host)
@@ -206,7 +216,7 @@ static void add_srp(struct strbuf *sb, const struct config *config, const struct
 			strbuf_add(sb, "# SRP. DEVICE-PORT: the port whose GUID is the last 16 digits of the host's port id.\nmodprobe ib_srp\n");
 		any = true;
 		for (size_t p = 0; p < target->n_portals; p++)
-			add_srp_login(sb, config, host, &target->portals[p]);
+			add_srp_login(sb, config, host, target, &target->portals[p]);
 	}
 }
 

@@ -411,6 +411,8 @@ static int read_acl(struct source *s, json_t *item, void *ctx)
 		return rc;
 	authentication = value_of(acl->attributes, "authentication");
 	wrong = tpg->gid ? config_text_srp_initiator(acl->initiator) : config_text_initiator(initiator);
+	if (tpg->gid && !wrong && strncmp(acl->initiator, "0x", 2) != 0)
+		wrong = "the target knows hosts by their port ids";
 	if (wrong)
 		note_left_out(foreign->notes, acl->object, "%s", wrong);
 	else if (take_credentials(s, acl, &credentials, authentication < 0 ? tpg->wants_chap : authentication > 0))

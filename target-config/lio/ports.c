@@ -27,7 +27,7 @@ char *lio_acl_dir(const char *iqn, uint32_t tpgt, const char *initiator)
 	return xasprintf("iscsi/%s/tpgt_%u/acls/%s", iqn, tpgt, initiator);
 }
 
-/* "fe80:0000:...": "0xfe800000..." (srpt_refresh_port()) */
+/* "fe80:0000:...": "0xfe800000..." (srpt_refresh_port()). Reservations name a port so, also one that was made by its GUID (srpt_make_tport()). */
 char *lio_srp_wwn(const char *gid)
 {
 	char *wwn = xasprintf("0x%s", gid), *to = wwn;
@@ -44,20 +44,26 @@ char *lio_srp_standin(const char *gid)
 	return xasprintf("%s%s", LIO_SRP_STANDIN, gid);
 }
 
-static char *srp_tpg(const char *gid)
+/* By its GUID, the last half of its GID, ib_srpt knows hosts by their addresses; by its GID, by their port ids. */
+char *lio_srp_tpg_dir(const char *gid, enum config_login_by login_by)
 {
-	_cleanup_free_ char *wwn = lio_srp_wwn(gid);
+	_cleanup_free_ char *wwn = login_by == CONFIG_LOGIN_BY_ADDRESS ? xstrdup(gid + CONFIG_GID_SIZE / 2) : lio_srp_wwn(gid);
 
 	return xasprintf("srpt/%s/%s", wwn, LIO_SRP_TPG);
 }
 
 int lio_srp_disable(const struct lio_roots *roots, const char *gid, struct err *err)
 {
-	_cleanup_free_ char *tpg = srp_tpg(gid), *path = xasprintf("%s/%s/enable", roots->configfs, tpg);
 	struct cfs *cfs = lio_cfs(roots);
-	int rc = cfs->ops->write(cfs, path, "0");
+	int rc = 0;
 
-	return rc < 0 && rc != -ENOENT ? err_errno(err, rc, "cannot write 0 to %s", path) : 0;
+	for (enum config_login_by by = CONFIG_LOGIN_BY_PORT_ID; rc == 0 && by <= CONFIG_LOGIN_BY_ADDRESS; by++) { /* one of them */
+		_cleanup_free_ char *tpg = lio_srp_tpg_dir(gid, by), *path = xasprintf("%s/%s/enable", roots->configfs, tpg);
+
+		rc = cfs->ops->write(cfs, path, "0");
+		rc = rc < 0 && rc != -ENOENT ? err_errno(err, rc, "cannot write 0 to %s", path) : 0;
+	}
+	return rc;
 }
 
 static bool has_gid(const struct lio_scope *scope, const char *gid)
@@ -125,7 +131,7 @@ static void add_srp(struct lio_ports *ports, const struct lio_scope *scope, cons
 
 	port->name = portal->address;
 	if (here) {
-		port->tpg = srp_tpg(portal->address);
+		port->tpg = lio_srp_tpg_dir(portal->address, target->login_by);
 		port->wwn = xasprintf("%.*s", (int)(strrchr(port->tpg, '/') - port->tpg), port->tpg);
 	} else {
 		port->wwn = xasprintf("iscsi/%s%s", LIO_SRP_STANDIN, portal->address);

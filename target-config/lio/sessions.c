@@ -345,17 +345,17 @@ static int read_tpg(const struct lio_roots *roots, const char *iqn, uint32_t tpg
 	return 0;
 }
 
-static char *srp_acl_dir(const char *gid, const char *initiator)
+static char *srp_acl_dir(const struct config_target *target, const char *gid, const char *initiator)
 {
-	_cleanup_free_ char *wwn = lio_srp_wwn(gid);
+	_cleanup_free_ char *tpg = lio_srp_tpg_dir(gid, target->login_by);
 
-	return xasprintf("srpt/%s/" LIO_SRP_TPG "/acls/%s", wwn, initiator);
+	return xasprintf("%s/acls/%s", tpg, initiator);
 }
 
 /* target_stat_iport_indx_show(): ENODEV if there is none. Any mapped LUN tells. */
-bool lio_srp_logged_in(const struct lio_roots *roots, const char *gid, const char *initiator)
+bool lio_srp_logged_in(const struct lio_roots *roots, const struct config_target *target, const char *gid, const char *initiator)
 {
-	_cleanup_free_ char *acl = srp_acl_dir(gid, initiator), *path = lio_path(roots->configfs, acl);
+	_cleanup_free_ char *acl = srp_acl_dir(target, gid, initiator), *path = lio_path(roots->configfs, acl);
 	struct cfs *cfs = lio_cfs(roots);
 	bool found = false;
 	char **dirs;
@@ -376,7 +376,7 @@ bool lio_srp_logged_in(const struct lio_roots *roots, const char *gid, const cha
 static void add_srp_session(const struct lio_roots *roots, const struct config_target *target, const struct config_portal *portal,
 			    const char *initiator, struct lio_sessions *sessions)
 {
-	_cleanup_free_ char *acl = srp_acl_dir(portal->address, initiator);
+	_cleanup_free_ char *acl = srp_acl_dir(target, portal->address, initiator);
 	struct lio_session *session = array_push(sessions->items, sessions->n, sessions->cap);
 
 	*session = (struct lio_session){
@@ -393,7 +393,7 @@ static void read_srp_target(const struct lio_roots *roots, const struct config_t
 
 	for (size_t i = 0; i < target->n_portals; i++) {
 		const struct config_portal *portal = &target->portals[i];
-		_cleanup_free_ char *acls = srp_acl_dir(portal->address, ""), *path = lio_path(roots->configfs, acls);
+		_cleanup_free_ char *acls = srp_acl_dir(target, portal->address, ""), *path = lio_path(roots->configfs, acls);
 		char **names;
 		size_t n;
 
@@ -401,7 +401,7 @@ static void read_srp_target(const struct lio_roots *roots, const struct config_t
 		if (cfs->ops->list(cfs, path, CFS_DIR, &names, &n) < 0) /* a port that is not here */
 			continue;
 		for (size_t k = 0; k < n; k++) {
-			if (lio_srp_logged_in(roots, portal->address, names[k]))
+			if (lio_srp_logged_in(roots, target, portal->address, names[k]))
 				add_srp_session(roots, target, portal, names[k], sessions);
 		}
 		cfs_names_free(names, n);

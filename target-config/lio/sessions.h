@@ -84,8 +84,8 @@ void lio_sessions_done(struct lio_sessions *sessions);
 int lio_session_read(const struct lio_roots *roots, const char *target, uint32_t tpgt, const char *initiator,
 		     struct lio_session *ret) must_check;
 
-/* Whether the initiator is logged in at the SRP port with that GID, which is this node's. */
-bool lio_srp_logged_in(const struct lio_roots *roots, const char *gid, const char *initiator);
+/* Whether the initiator is logged in at the target's SRP port with that GID, if that is this node's. */
+bool lio_srp_logged_in(const struct lio_roots *roots, const struct config_target *target, const char *gid, const char *initiator);
 
 struct lio_volume_io {
 	uint64_t commands, read_mib, written_mib, resets;

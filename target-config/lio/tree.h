@@ -120,6 +120,7 @@ struct cfs *lio_cfs(const struct lio_roots *roots);
 /* Directories below the root, allocated. */
 char *lio_tpg_dir(const char *iqn, uint32_t tpgt) must_check;
 char *lio_acl_dir(const char *iqn, uint32_t tpgt, const char *initiator) must_check;
+char *lio_srp_tpg_dir(const char *gid, enum config_login_by login_by) must_check;
 /* "<root>/<path>", allocated. */
 char *lio_path(const char *root, const char *path) must_check;
 /* Reads an attribute, cuts trailing newlines and, for a form, what stands around the value. */

@@ -94,6 +94,8 @@ struct config_volume {
 	uint32_t block_size;            /* 512 or 4096 */
 };
 
+enum config_login_by { CONFIG_LOGIN_BY_PORT_ID, CONFIG_LOGIN_BY_ADDRESS }; /* SRP: what hosts are known by */
+
 enum config_transport { CONFIG_TRANSPORT_TCP = 1, CONFIG_TRANSPORT_ISER = 2 }; /* bit mask */
 
 #define CONFIG_GID_SIZE 40 /* "fe80:0000:0000:0000:5054:00ff:fe12:3456", as sysfs writes it, and a NUL */
@@ -117,6 +119,7 @@ struct config_target {
 	char *name; /* IQN, or "srp.<name>": config_fabric_of_target() */
 	struct config_portal *portals; /* ascending nodeid, address, port */
 	size_t n_portals;
+	enum config_login_by login_by;
 	char *parameters[CONFIG_PARAMETERS]; /* in LIO's words; NULL: not said, config_target_parameter() */
 };
 
@@ -127,7 +130,7 @@ struct config_chap {
 struct config_host {
 	char *name;
 	enum config_profile profile;
-	char **initiators; /* IQN, eui. or naa. names, "0x" and an SRP port id; ascending */
+	char **initiators; /* IQN, eui. or naa. names, SRP port ids ("0x...") and addresses; ascending */
 	size_t n_initiators;
 	struct config_chap chap;        /* the host proves itself; user NULL: no CHAP */
 	struct config_chap mutual_chap; /* the target proves itself; needs chap */
@@ -256,6 +259,7 @@ const char *config_role_name(enum config_role role);
 const char *config_backend_name(enum config_backend backend);
 const char *config_placement_name(enum config_placement placement);
 const char *config_failback_name(enum config_failback failback);
+const char *config_login_by_name(enum config_login_by login_by);
 const char *config_profile_name(enum config_profile profile);
 bool config_fence_level_is_pacemaker(const struct config_fence_level *level);
 bool config_fence_level_is_watchdog(const struct config_fence_level *level);

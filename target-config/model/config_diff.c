@@ -379,6 +379,8 @@ static void describe_target(struct strbuf *line, const struct config *config, co
 		add_portal(line, config, &target->portals[i]);
 	}
 	strbuf_add(line, target->n_portals ? "" : "no portals");
+	if (target->login_by != CONFIG_LOGIN_BY_PORT_ID)
+		strbuf_addf(line, ", by %s", config_login_by_name(target->login_by));
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++)
 		if (target->parameters[i])
 			strbuf_addf(line, ", %s %s", config_parameter(i)->name, target->parameters[i]);
@@ -434,6 +436,7 @@ static void change_target(struct diff *diff, const void *x, const void *y)
 		else if (!are_portals_equal(before, portal))
 			change_portal(&changes, "changed", diff->new_config, portal);
 	}
+	change_text(&changes, "login_by", config_login_by_name(old->login_by), config_login_by_name(target->login_by));
 	for (size_t i = 0; i < CONFIG_PARAMETERS; i++)
 		change_parameter(&changes, config_parameter(i), old->parameters[i], target->parameters[i]);
 	end_changes(&changes);

@@ -166,6 +166,8 @@ static void add_target(struct strbuf *sb, const struct config *config, const str
 		add_portal(sb, config, target, &target->portals[i]);
 	}
 	strbuf_add(sb, "]");
+	if (target->login_by != CONFIG_LOGIN_BY_PORT_ID)
+		strbuf_addf(sb, ", \"login_by\": \"%s\"", config_login_by_name(target->login_by));
 	config_print_parameters(sb, target);
 	strbuf_add(sb, "}");
 }

@@ -157,8 +157,16 @@ static int read_portals(struct reader *r, const struct reader_key *key, json_t *
 	return 0;
 }
 
+static const char *const login_words[] = { "port_id", "address", NULL };
+
+const char *config_login_by_name(enum config_login_by login_by)
+{
+	return login_words[login_by];
+}
+
 static const struct reader_key target_keys[] = {
 	{ .name = "portals", .read = read_portals, .example = "[{\"node\": \"n1\", \"address\": \"10.77.0.1\"}]" },
+	CONFIG_KEY("login_by", reader_word, struct config_target, login_by, .words = login_words),
 	CONFIG_KEY("parameters", config_read_parameters, struct config_target, parameters),
 };
 
@@ -169,6 +177,8 @@ static int finish_target(struct reader *r, void *item)
 	for (size_t i = 0; config_target_is_srp(target) && i < CONFIG_PARAMETERS; i++)
 		if (target->parameters[i])
 			return reader_refuse_key(r, "parameters", "are of iSCSI, and this is an SRP target; remove them");
+	if (target->login_by != CONFIG_LOGIN_BY_PORT_ID && !config_target_is_srp(target))
+		return reader_refuse_key(r, "login_by", "is of SRP, and this is an iSCSI target; remove it");
 	return config_check_parameters(r, target);
 }
 
@@ -274,6 +284,14 @@ int config_read_discovery(struct reader *r, const struct reader_key *key, json_t
 	return rc < 0 ? rc : check_mutual(r, &discovery->chap, &discovery->mutual_chap);
 }
 
+static bool has_iscsi_name(const struct config_host *host)
+{
+	for (size_t i = 0; i < host->n_initiators; i++)
+		if (config_fabric_of_initiator(host->initiators[i])->id == CONFIG_FABRIC_ISCSI)
+			return true;
+	return false;
+}
+
 static int finish_host(struct reader *r, void *item)
 {
 	const struct config_host *host = item;
@@ -281,8 +299,7 @@ static int finish_host(struct reader *r, void *item)
 
 	if (rc < 0)
 		return rc;
-	/* Ascending: "0x" comes before all names of iSCSI. */
-	if (host->chap.user && config_fabric_of_initiator(host->initiators[host->n_initiators - 1])->id == CONFIG_FABRIC_SRP)
+	if (host->chap.user && !has_iscsi_name(host))
 		return reader_refuse_key(r, "chap", "is of iSCSI, and this host has no iSCSI initiator; remove it");
 	/* Microsoft's initiator takes secrets of 12 to 16 bytes. */
 	if (host->profile == CONFIG_PROFILE_WINDOWS && host->chap.user &&

@@ -39,8 +39,9 @@ static int check_fabric_of_host(struct reader *r, const struct config_host *host
 {
 	if (config_host_fits(host, target))
 		return 0;
-	return reader_refuse_key(r, "target", "host %s has no initiator that can log in there: they are %s; add one to its initiators",
-				 host->name, config_target_is_srp(target) ? "not of SRP" : "all of SRP");
+	return reader_refuse_key(r, "target", "host %s has no initiator that can log in there, by %s; add one to its initiators",
+				 host->name, !config_target_is_srp(target) ? "a name of iSCSI" :
+				 target->login_by == CONFIG_LOGIN_BY_ADDRESS ? "its address" : "an SRP port id");
 }
 
 static int check_fabric_of_mapping(struct reader *r, const struct config_mapping *mapping)

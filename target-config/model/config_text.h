@@ -24,7 +24,7 @@ config_text_fn config_text_vg;
 config_text_fn config_text_target;       /* IQN */
 config_text_fn config_text_initiator;    /* IQN, eui. or naa. */
 config_text_fn config_text_srp_target;    /* srp.<name> */
-config_text_fn config_text_srp_initiator; /* 0x and 32 hex digits */
+config_text_fn config_text_srp_initiator; /* 0x and 32 hex digits; or an address as the kernel writes it: IPv4, IPv6 in full, a GUID */
 config_text_fn config_text_any_target, config_text_any_initiator; /* of either fabric */
 config_text_fn config_text_interface;
 config_text_fn config_text_device;

@@ -282,8 +282,8 @@ void pr_registration_load(const struct pr_table *table, const struct pr_registra
 static void print_listed(const struct pr_registration *r, char ret[LISTED_SIZE])
 {
 	/* At an SRP port that is not here the kernel says iSCSI: pr_table_to_kernel(). No name of iSCSI begins with 0x. */
-	snprintf(ret, LISTED_SIZE, "%s Node: %s%s%s Key: 0x%016" PRIx64 " PRgen:", strcmp(r->fabric, "srpt") == 0 ? "" : r->fabric, r->initiator, r->isid[0] ? ",i,0x" : "", r->isid,
-		 r->key);
+	snprintf(ret, LISTED_SIZE, "%s Node: %s%s%s Key: 0x%016" PRIx64 " PRgen:", strcmp(r->fabric, "srpt") == 0 ? "" : r->fabric,
+		 r->initiator, r->isid[0] ? ",i,0x" : "", r->isid, r->key);
 }
 
 bool pr_table_is_listed(const struct pr_table *table, const char *listing)

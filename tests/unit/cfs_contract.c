@@ -445,7 +445,6 @@ int cfs_contract_srp(struct cfs *cfs, const char *root, const char *device, cons
 	struct contract c = { .cfs = cfs, .root = root, .fail = fail };
 	_cleanup_free_ char *control = xasprintf("udev_path=%s,readonly=0", device);
 	_cleanup_free_ char *target = xasprintf("srpt/%s", wwn), *tpg = xasprintf("%s/lunward", target);
-	_cleanup_free_ char *odd = xasprintf("%s/acls/odd", tpg);
 
 	make(&c, HBA, 0);
 	make(&c, DEV, 0);
@@ -461,7 +460,6 @@ int cfs_contract_srp(struct cfs *cfs, const char *root, const char *device, cons
 	make(&c, "srpt/0x00000000000000000000000000000009", -EINVAL); /* no port of this machine */
 	make(&c, target, 0);
 	make(&c, tpg, 0); /* by any name */
-	make(&c, odd, -EINVAL);
 	serve(&c, tpg, true);
 	drop(&c, target, -ENOTEMPTY);
 	drop(&c, tpg, 0);
@@ -475,5 +473,6 @@ int cfs_contract_srp(struct cfs *cfs, const char *root, const char *device, cons
 	drop(&c, DEV "/alua/node1", 0);
 	drop(&c, DEV, 0);
 	drop(&c, HBA, 0);
+	drop(&c, "srpt", 0);
 	return c.broken;
 }

@@ -11,7 +11,7 @@
 /* To be run before anything made target/iscsi; leaves nothing but that behind. device, device2: block devices nobody else uses. Calls fail for each broken promise; returns their number. */
 int cfs_contract(struct cfs *cfs, const char *root, const char *device, const char *device2, void (*fail)(const char *text));
 
-/* The same of SRP: `wwn` is a port that the machine has, `device` is free. */
+/* The same of SRP, after that: `wwn` is a port that the machine has, `device` is free. Leaves nothing behind. */
 int cfs_contract_srp(struct cfs *cfs, const char *root, const char *device, const char *wwn, void (*fail)(const char *text));
 
 #endif

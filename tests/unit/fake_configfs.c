@@ -317,13 +317,14 @@ static void make_tpg(struct node *tpg, bool has_rtpi)
 	make_tpg_folders(tpg, has_rtpi);
 }
 
-/* srpt_init_nodeacl(): hex digits, two for a byte */
+/* srpt_init_nodeacl(): hex digits, two for a byte, or an address. Not in the contract: target_fabric_make_nodeacl() of a kernel that refuses a name
+ * may free what is listed already. config_text_srp_initiator() has to know. */
 static int make_srp_acl(struct node *acls, const char *name)
 {
 	static const char *const folders[] = { "attrib", "auth", "param", "fabric_statistics" };
 	struct node *acl;
 
-	if (strlen(name) % 2)
+	if (strlen(name) % 2 && !strchr(name, '.'))
 		return -EINVAL;
 	acl = new_node(acls, name, R_ACL, false);
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
@@ -390,6 +391,14 @@ static void make_discovery_auth(struct node *auth)
 	attr(auth, "enforce_discovery_auth", "0", 0);
 }
 
+/* "0xfe80000000000000505400fffe120001", "5054:00ff:fe12:0001" */
+static bool is_guid_of(const char *port, const char *name)
+{
+	_cleanup_free_ char *guid = xasprintf("%.4s:%.4s:%.4s:%.4s", port + 18, port + 22, port + 26, port + 30);
+
+	return strcmp(name, guid) == 0;
+}
+
 static int make_child(struct fake *fake, struct node *parent, const char *name)
 {
 	static const char *const instance[] = { "sessions" };
@@ -429,7 +438,7 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 			      ARRAY_SIZE(instance));
 		return 0;
 	case R_SRPT: /* srpt_make_tport() */
-		if (!fake->srp_port || strcmp(name, fake->srp_port) != 0)
+		if (!fake->srp_port || (strcmp(name, fake->srp_port) != 0 && !is_guid_of(fake->srp_port, name)))
 			return -EINVAL;
 		new_node(new_node(parent, name, R_WWN, false), "fabric_statistics", R_PLAIN, true);
 		return 0;

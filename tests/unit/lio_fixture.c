@@ -148,7 +148,7 @@ struct config *fixture_config(unsigned int flags)
 	if (flags & FIXTURE_T2)
 		add_target(config, FIXTURE_IQN2, 3261, CONFIG_TRANSPORT_TCP);
 	if (flags & FIXTURE_SRP)
-		add_srp_target(config);
+		add_srp_target(config)->login_by = flags & FIXTURE_BY_ADDRESS ? CONFIG_LOGIN_BY_ADDRESS : CONFIG_LOGIN_BY_PORT_ID;
 	add_host(config, "h1", !(flags & FIXTURE_NO_CHAP), flags & FIXTURE_SRP);
 	if (flags & FIXTURE_H2)
 		add_host(config, "h2", false, false);
@@ -157,6 +157,10 @@ struct config *fixture_config(unsigned int flags)
 		map(config, 0, 1, 0, swap ? 0 : 1);
 	if (flags & FIXTURE_V3)
 		map(config, 0, v3, 0, 5);
+	if (flags & FIXTURE_BY_ADDRESS) {
+		free(config->hosts[0].initiators[0]);
+		config->hosts[0].initiators[0] = xstrdup("10.77.0.9");
+	}
 	if (flags & FIXTURE_T2)
 		map(config, 0, 0, 1, 0);
 	if (flags & FIXTURE_H2)

@@ -17,6 +17,7 @@ enum fixture_flag {
 	FIXTURE_REBORN = 1 << 5, /* v1 has another serial: it was deleted and made again */
 	FIXTURE_NO_CHAP = 1 << 6,
 	FIXTURE_ISER = 1 << 7,
+	FIXTURE_BY_ADDRESS = 1 << 9, /* with FIXTURE_SRP: h1 is known by its address */
 	FIXTURE_SRP = 1 << 8,    /* an SRP target with v1 for h1, who has a port id too; a port of nodes 1, 2 and 3 each */
 };
 

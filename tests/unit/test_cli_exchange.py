@@ -333,6 +333,8 @@ def test_an_export_of_srp_has_this_nodes_ports():
     assert acls == [["iqn.2026-11.org.example:h1", "iqn.2026-11.org.example:h2"], ["ib.505400fffe120303505400fffe120303"]]
     assert targets[1]["tpgs"][0]["luns"] == [{"index": 0, "storage_object": "/backstores/block/v1"}]
     assert "rdma_cm_port" in done.stderr
+    by_address = lunward("export", "--document", SRP.replace("12-srp", "13-srp-by-address"), "--node", "n2")
+    assert [t["fabric"] for t in json.loads(by_address.stdout)["targets"]] == ["iscsi"] and "port ids only" in by_address.stderr
 
 
 def test_host_show_of_a_document_without_secrets(tmp_path):

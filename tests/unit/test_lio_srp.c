@@ -21,6 +21,7 @@
 #include "tests/unit/lio_fixture.h"
 
 #define OWN "srpt/" FIXTURE_SRP_WWN "/lunward"
+#define BY_GUID "srpt/5054:00ff:fe12:0001/lunward"
 #define STANDIN(node) "iscsi/" LIO_SRP_STANDIN "fe80:0000:0000:0000:5054:00ff:fe12:000" node "/tpgt_" node
 
 static const char *const gid[] = { FIXTURE_GID };
@@ -73,8 +74,9 @@ static void the_fake_keeps_the_kernels_contract(void **state)
 	assert_int_equal(cfs->ops->mkdir(cfs, FAKE_ROOT "/iscsi"), 0);
 	fake_srp_port(fake, FIXTURE_SRP_WWN);
 	assert_int_equal(cfs_contract_srp(cfs, FAKE_ROOT, "/dev/a", FIXTURE_SRP_WWN, broken_promise), 0);
+	assert_int_equal(cfs_contract_srp(cfs, FAKE_ROOT, "/dev/a", "5054:00ff:fe12:0001", broken_promise), 0);
 	fake_dump(fake, &after);
-	assert_string_equal(strbuf_str(&after), "target/iscsi\ntarget/srpt\n");
+	assert_string_equal(strbuf_str(&after), "target/iscsi\n");
 	strbuf_done(&after);
 	fake_free(fake);
 }
@@ -130,6 +132,51 @@ static void ports_are_not_adopted(void **state)
 	reconcile(fake, config, 1, NULL, 0, true, NULL);
 	assert_string_equal(fake_get(fake, OWN "/enable"), "0");
 	assert_settled(fake, config, NULL, 0, true);
+	fake_free(fake);
+	fixture_free(config);
+}
+
+/* ib_srpt knows addresses at the port's GUID only. A target that changes to it leaves nothing of the other behind: both have one switch. */
+static void hosts_may_be_known_by_address(void **state)
+{
+	struct config *by_id = fixture_config(FIXTURE_SRP), *config = fixture_config(FIXTURE_SRP | FIXTURE_BY_ADDRESS);
+	struct fake *fake = fake_new(true);
+	struct lio_roots roots = { .configfs = FAKE_ROOT, .dbroot = "/nowhere", .cfs = fake_cfs(fake) };
+	struct lio_sessions sessions = { 0 };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	fake_srp_port(fake, FIXTURE_SRP_WWN);
+	reconcile(fake, by_id, 1, only_1, 1, true, NULL);
+	reconcile(fake, config, 1, only_1, 1, true, NULL);
+	assert_false(has(fake, "srpt/" FIXTURE_SRP_WWN));
+	assert_true(has(fake, BY_GUID "/acls/10.77.0.9/lun_0/v1"));
+	assert_true(has(fake, STANDIN("2") "/acls/10.77.0.9/lun_0/v1"));
+	assert_string_equal(fake_get(fake, BY_GUID "/enable"), "1");
+	assert_settled(fake, config, only_1, 1, true);
+	fake_set(fake, BY_GUID "/acls/10.77.0.9/lun_0/statistics/scsi_att_intr_port/indx", "1");
+	assert_int_equal(lio_sessions_read(&roots, config, NULL, NULL, &sessions), 0);
+	assert_int_equal(sessions.n, 1);
+	lio_sessions_done(&sessions);
+	assert_int_equal(lio_srp_disable(&roots, FIXTURE_GID, &err), 0);
+	assert_string_equal(fake_get(fake, BY_GUID "/enable"), "0");
+	fake_free(fake);
+	fixture_free(by_id);
+	fixture_free(config);
+}
+
+/* Also where the port is not: the rest forgets. */
+static void forgetting_passes_over_a_port_that_is_missing(void **state)
+{
+	struct config *config = fixture_config(FIXTURE_SRP);
+	struct lio_scope scope = { .nodeid = 1, .gids = gid, .n_gids = 1 };
+	struct fake *fake = fake_new(true);
+	struct lio_roots roots = { .configfs = FAKE_ROOT, .dbroot = "/nowhere", .cfs = fake_cfs(fake) };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	reconcile(fake, config, 1, only_1, 1, false, NULL);
+	assert_int_equal(lio_forget_reservations(&roots, config, &scope, "v1", &err), 0);
 	fake_free(fake);
 	fixture_free(config);
 }
@@ -340,6 +387,8 @@ int main(void)
 		cmocka_unit_test(the_fake_keeps_the_kernels_contract),
 		cmocka_unit_test(makes_exactly_this),
 		cmocka_unit_test(ports_are_not_adopted),
+		cmocka_unit_test(hosts_may_be_known_by_address),
+		cmocka_unit_test(forgetting_passes_over_a_port_that_is_missing),
 		cmocka_unit_test(a_port_is_cut_and_comes_back),
 		cmocka_unit_test(sessions_are_there_or_not),
 		cmocka_unit_test(all_nodes_show_the_same_ports),

@@ -193,16 +193,22 @@ static void srp_ports(void)
 	settle("the port again", config, only_1, 1);
 	settle("a port that is down", config, NULL, 0);
 	fixture_free(config);
+	config = fixture_config(FIXTURE_SRP | FIXTURE_BY_ADDRESS);
+	fixture_gid(config, gids[0]);
+	settle("hosts known by their addresses", config, only_1, 1);
+	fixture_free(config);
 }
 
 static void srp_contract(void)
 {
 	_cleanup_free_ char *wwn = n_gids ? lio_srp_wwn(gids[0]) : NULL;
 
-	if (wwn)
+	if (wwn) {
 		CHECK(cfs_contract_srp(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", wwn, broken) == 0);
-	else
+		CHECK(cfs_contract_srp(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", gids[0] + CONFIG_GID_SIZE / 2, broken) == 0);
+	} else {
 		printf("# skipped: no RDMA port, or no ib_srpt: the contract of SRP\n");
+	}
 }
 
 static void bulk(void)
