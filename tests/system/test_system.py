@@ -211,13 +211,15 @@ def test_health_reads_errors(serving):
 def test_the_agents_way_in_needs_its_secret(told):
     """Its name is in the source for all to read: without the secret it is of no use, and with it nothing can be written."""
     lab = told.lab
-    acl = f"/sys/kernel/config/target/iscsi/{site.TARGET}/tpgt_1/acls/iqn.2026-11.org.lunward:health"
+    owner = site.group(lab.n3)["owner"]  # libiscsi logs in only where TEST UNIT READY is GOOD
+    node, number = getattr(lab, owner), owner[1:]
+    acl = f"/sys/kernel/config/target/iscsi/{site.TARGET}/tpgt_{number}/acls/iqn.2026-11.org.lunward:health"
 
     def knock(who: str):
-        return lab.h1.run(f"timeout 60 iscsi-inq -i iqn.2026-11.org.lunward:health 'iscsi://{who}10.77.0.1:{site.PORT_TCP}/{site.TARGET}/1'",
+        return lab.h1.run(f"timeout 60 iscsi-inq -i iqn.2026-11.org.lunward:health 'iscsi://{who}10.77.0.{number}:{site.PORT_TCP}/{site.TARGET}/1'",
                           check=False, timeout_s=90)
-    secret = lab.n1.out(f"cat {acl}/auth/password").strip()
-    assert lab.n1.out(f"cat {acl}/lun_1/write_protect").strip() == "1"
+    secret = node.out(f"cat {acl}/auth/password").strip()
+    assert node.out(f"cat {acl}/lun_1/write_protect").strip() == "1"
     assert knock("").code != 0 and knock("health%" + "0" * len(secret) + "@").code != 0
     done = knock(f"health%{secret}@")
     assert done.code == 0 and "LIO-ORG" in done.out, done
