@@ -64,6 +64,23 @@ static void *disable(void *ctx)
 	return NULL;
 }
 
+/* An error: there is no thread to be had, and `closing` is gone. */
+static int start(struct closing *closing)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = thread_start(NULL, disable, closing);
+	if (rc == 0) {
+		closing->next = first;
+		first = closing;
+	}
+	pthread_mutex_unlock(&lock);
+	if (rc < 0)
+		free_closing(closing);
+	return rc;
+}
+
 /* false: the kernel is still at it, and the list keeps it. */
 static bool wait_for(struct closing *closing, int64_t limit_ms)
 {
@@ -93,13 +110,9 @@ int lio_disable(struct lio_run *run, const char *tpg, struct err *err)
 		return lio_do_write(run, enable, "0", "0", err);
 	closing = xcalloc(1, sizeof(*closing));
 	*closing = (struct closing){ .cfs = tree->cfs, .tpg = lio_path(tree->root, tpg), .path = lio_path(tree->root, enable) };
+	if (start(closing) < 0)
+		return lio_do_write(run, enable, "0", "0", err);
 	lio_note_write(run, enable, "0");
-	pthread_mutex_lock(&lock);
-	closing->next = first;
-	first = closing;
-	pthread_mutex_unlock(&lock);
-	if (thread_start(NULL, disable, closing) < 0)
-		disable(closing);
 	if (!wait_for(closing, tree->close_limit_ms))
 		return 0;
 	rc = closing->rc;
