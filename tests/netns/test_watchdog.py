@@ -101,6 +101,7 @@ def test_who_serves_nothing_may_stop(storage, nodes):
     assert storage.world.machines["n1"].dog.fires_at is None
     n1.agent.start()
     wait_armed(storage)
+    n1.agent.wait_states(n1="up", n2="up", n3="up")  # the watchdog comes first, then Corosync
     n1.agent.lunward("node", "maintenance", "n1", "off", check=True)
     assert not storage.world.bitten
 
