@@ -394,7 +394,6 @@ static json_t *mtu_probes(json_t *nodes, const char *me)
 	return array;
 }
 
-/* {"iqn...": true}: who has a session with this node. */
 /* The kernel gives the index of the session, if there is one. */
 static void add_srp_initiators(json_t *object)
 {
@@ -412,6 +411,7 @@ static void add_srp_initiators(json_t *object)
 	}
 }
 
+/* {"iqn...": true}: who has a session with this node. */
 static json_t *initiators(void)
 {
 	json_auto_t *paths = files_matching(TARGET_DIR "/iscsi/*/tpgt_*/acls/*/info");

@@ -173,6 +173,9 @@ bool groups_ready(const struct agroup *group);
 
 /* tree.c */
 void tree_kick(struct agent *agent);
+/* The document in force is in place, and no portal is on the move or left over from a job that failed half way. Needs a document. */
+bool tree_rests(const struct agent *agent);
+bool tree_serves_portals_of(const struct agent *agent, uint32_t nodeid);
 void tree_srp_cut(struct agent *agent); /* SRP ports were taken down to cut hosts off: they come up again */
 /* Dry reconcile of this node in a worker; `done` gets the steps (borrowed text) and counts. */
 void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects,

@@ -58,15 +58,6 @@ struct round {
 
 /* --- what there is to look at ------------------------------------------------------------------------------------------*/
 
-static bool serves_portals_of(const struct agent *agent, uint32_t nodeid)
-{
-	for (size_t i = 0; i < agent->tree.n_scope; i++) {
-		if (agent->tree.scope[i] == nodeid)
-			return true;
-	}
-	return false;
-}
-
 /* Nothing is under way and nothing due: what is seen now is what is meant. */
 static bool is_settled(const struct agroup *group, const struct ha_group_view *view)
 {
@@ -157,7 +148,7 @@ static struct round *new_round(struct agent *agent)
 		for (size_t p = 0; p < config->targets[t].n_portals; p++) {
 			const struct config_portal *portal = &config->targets[t].portals[p];
 
-			if (serves_portals_of(agent, portal->nodeid) && (portal->prefix_len || portal->nodeid == agent_me(agent)) &&
+			if (tree_serves_portals_of(agent, portal->nodeid) && (portal->prefix_len || portal->nodeid == agent_me(agent)) &&
 			    speaks_our_iscsi(&config->targets[t]))
 				add_look(agent, round, &config->targets[t], portal);
 		}
@@ -398,16 +389,6 @@ static void round_done(void *owner, void *ctx, int result, const struct err *err
 	free_round(round);
 }
 
-/* Portals that are to go, or a job that failed half way may have touched, are left in peace: a look must not be what keeps one busy
- * (docs/decisions/0007). */
-static bool portals_rest(const struct agent *agent)
-{
-	const struct tree *tree = &agent->tree;
-
-	return tree->applied_version == agent->config->version && !tree->running && !tree->is_torn && tree->n_scope &&
-	       tree->n_want == tree->n_scope && memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0;
-}
-
 void health_kick(struct agent *agent)
 {
 	struct health *health = agent->health;
@@ -427,7 +408,7 @@ void health_kick(struct agent *agent)
 		agent_turn_by(agent, health->next_ms);
 		return;
 	}
-	if (!portals_rest(agent)) /* the end of a job is a turn */
+	if (!tree_rests(agent)) /* a look must not be what keeps a portal busy that is to go (docs/decisions/0007); the end of a job is a turn */
 		return;
 	health->running = true;
 	work_start(agent->loop, "looking at the own portals", now_ms + LATE_MS, run_round, new_round(agent), round_done, NULL, agent);

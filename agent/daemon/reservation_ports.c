@@ -6,15 +6,6 @@
 #include "agent/daemon/reservations_internal.h"
 #include "base/xalloc.h"
 
-static bool is_here(const struct config_portal *portal, const struct lio_scope *scope)
-{
-	bool found = false;
-
-	for (size_t i = 0; portal->nodeid == scope->nodeid && i < scope->n_gids; i++)
-		found |= strcmp(scope->gids[i], portal->address) == 0;
-	return found;
-}
-
 struct pr_srp_port *srp_ports(const struct config *config, const struct lio_scope *scope, size_t *ret_n)
 {
 	struct pr_srp_port *ports = NULL;
@@ -28,7 +19,8 @@ struct pr_srp_port *srp_ports(const struct config *config, const struct lio_scop
 			const struct config_portal *portal = &target->portals[i];
 
 			*array_push(ports, *ret_n, cap) = (struct pr_srp_port){
-				lio_srp_wwn(portal->address), lio_srp_standin(portal->address), (uint16_t)portal->nodeid, is_here(portal, scope) };
+				lio_srp_wwn(portal->address), lio_srp_standin(portal->address), (uint16_t)portal->nodeid,
+				portal->nodeid == scope->nodeid && lio_has_gid(scope, portal->address) };
 		}
 	}
 	return ports;

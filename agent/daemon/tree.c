@@ -44,7 +44,7 @@ struct tree_job {
 	unsigned int threads;
 	bool check_only;
 	bool in_place; /* the job before has left all as this document wants it, but for portals and reservations */
-	bool is_in_place; /* result: the portals in scope are served as far as they can be had, and no others */
+	bool is_served; /* result: the portals in scope are served as far as they can be had, and no others */
 	bool adopts;   /* in_place, and portals of other nodes are to be opened: that alone, since their hosts wait for it */
 	int64_t took_ms;
 	bool looks;    /* only which RDMA ports there are */
@@ -226,7 +226,7 @@ static int adopt(struct tree_job *job, struct err *err)
 		rc = lio_open_portals(job->ref->config, &scope, &job->roots, NULL, err);
 	if (rc == 0)
 		rc = each_portal(job, true, address_announce, err);
-	job->is_in_place = rc == 0;
+	job->is_served = rc == 0;
 	return rc;
 }
 
@@ -242,27 +242,32 @@ static int prepare(struct tree_job *job, struct err *err)
 	return rc;
 }
 
+/* What the kernel's target as it is now asks for beside it. */
+static int settle(struct tree_job *job, struct err *err)
+{
+	int rc = each_portal(job, true, address_announce, err);
+
+	if (rc == 0)
+		rc = each_portal(job, false, address_del, err);
+	if (rc == 0)
+		rc = remove_stale_gates(job, err);
+	job->is_served = rc == 0;
+	return rc;
+}
+
 static int apply(struct tree_job *job, struct err *err)
 {
-	int rc = job->in_place ? 0 : prepare(job, err), soft = 0;
+	int rc = job->in_place ? 0 : prepare(job, err), settled;
 
 	look(job);
 	if (rc == 0)
 		rc = each_portal(job, true, address_add, err); /* before the listener: iSER cannot bind without it */
 	if (rc == 0)
 		rc = reconcile(job, err);
-	if (rc < 0 && job->report.is_built) { /* a portal that cannot be had keeps nobody from having another node's back */
-		soft = rc;
-		rc = 0;
-	}
-	if (rc == 0)
-		rc = each_portal(job, true, address_announce, soft ? NULL : err);
-	if (rc == 0)
-		rc = each_portal(job, false, address_del, soft ? NULL : err);
-	if (rc == 0)
-		rc = remove_stale_gates(job, soft ? NULL : err);
-	job->is_in_place = rc == 0;
-	return soft ?: rc;
+	if (rc < 0 && !job->report.is_built)
+		return rc;
+	settled = settle(job, rc < 0 ? NULL : err); /* a portal that cannot be had keeps nobody from having another node's back */
+	return rc ?: settled;
 }
 
 static int run_job(void *ctx, struct err *err)
@@ -368,7 +373,7 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 		tree->applied_version = job->ref->version;
 		snprintf(tree->template_path, sizeof(tree->template_path), "%s", job->template_path);
 	}
-	if (job->is_in_place) {
+	if (job->is_served) {
 		note_adoptions(agent, job);
 		memcpy(tree->scope, job->scope, sizeof(tree->scope));
 		tree->n_scope = job->n_scope;
@@ -486,6 +491,18 @@ void tree_srp_cut(struct agent *agent)
 {
 	if (agent->config && lio_srp_wanted(agent->config->config, agent_me(agent)))
 		agent->tree.stale = true;
+}
+
+bool tree_rests(const struct agent *agent)
+{
+	const struct tree *tree = &agent->tree;
+
+	return tree->applied_version == agent->config->version && !tree->running && !tree->is_torn && is_scope_wanted(tree);
+}
+
+bool tree_serves_portals_of(const struct agent *agent, uint32_t nodeid)
+{
+	return in_scope(agent->tree.scope, agent->tree.n_scope, nodeid);
 }
 
 void tree_kick(struct agent *agent)

@@ -47,7 +47,6 @@ static void *run(void *arg)
 static void past_deadline(void *arg)
 {
 	struct work *work = arg;
-
 	_cleanup_free_ char *what = NULL;
 	char where[WHERE_SIZE];
 

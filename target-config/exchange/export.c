@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 #include "target-config/exchange/foreign.h"
 #include "target-config/exchange/settings.h"
+#include "target-config/lio/lio.h"
 
 #define RTSLIB_LUN_MAX 255 /* MappedLUN.MAX_LUN */
 
@@ -146,13 +147,9 @@ static json_t *fabric_module(const struct config_discovery *discovery)
 /* "0x5054...", "fe80:0000:..." -> "ib.5054...", as rtslib's SRPTFabricModule has them. */
 static char *rtslib_wwn(const char *name)
 {
-	char *wwn = xasprintf("ib.%s", strncmp(name, "0x", 2) == 0 ? name + 2 : name), *to = wwn;
+	_cleanup_free_ char *wwn = strncmp(name, "0x", 2) == 0 ? xstrdup(name) : lio_srp_wwn(name);
 
-	for (const char *from = wwn; *from; from++)
-		if (*from != ':')
-			*to++ = *from;
-	*to = '\0';
-	return wwn;
+	return xasprintf("ib.%s", wwn + strlen("0x"));
 }
 
 static json_t *srp_acl(const struct config_host *host, const char *initiator, const json_t *mapped)

@@ -122,17 +122,16 @@ int lio_disable(struct lio_run *run, const char *tpg, struct err *err)
 	return rc;
 }
 
+/* With each step of a run: it costs nothing while none is closing. */
 bool lio_is_closing(const struct lio_run *run, const char *path)
 {
-	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	bool found = false;
 
 	pthread_mutex_lock(&lock);
 	for (const struct closing *closing = first; closing && !found; closing = closing->next) {
-		size_t len = strlen(closing->tpg);
+		_cleanup_free_ char *full = lio_path(run->tree->root, path);
 
-		found = closing->is_left && closing->cfs == run->tree->cfs && strncmp(full, closing->tpg, len) == 0 &&
-			(full[len] == '/' || full[len] == '\0');
+		found = closing->is_left && closing->cfs == run->tree->cfs && lio_is_below(full, closing->tpg);
 	}
 	pthread_mutex_unlock(&lock);
 	return found;

@@ -137,6 +137,7 @@ int lio_prepare(const struct lio_roots *roots, bool want_iser, bool want_srp, st
 /* The first GID of each RDMA port that ib_srpt may have, as the document writes it; none if ib_srpt is not loaded. sysfs: "/sys". To be freed with
  * cfs_names_free(). */
 void lio_gids_read(const char *sysfs, char ***ret_gids, size_t *ret_n);
+bool lio_has_gid(const struct lio_scope *scope, const char *gid);
 /* How kernels call the port with that GID, and the target that stands in for it where it is not; allocated. */
 char *lio_srp_wwn(const char *gid) must_check;
 char *lio_srp_standin(const char *gid) must_check;

@@ -66,7 +66,7 @@ int lio_srp_disable(const struct lio_roots *roots, const char *gid, struct err *
 	return rc;
 }
 
-static bool has_gid(const struct lio_scope *scope, const char *gid)
+bool lio_has_gid(const struct lio_scope *scope, const char *gid)
 {
 	for (size_t i = 0; i < scope->n_gids; i++) {
 		if (strcmp(scope->gids[i], gid) == 0)
@@ -91,7 +91,7 @@ void lio_srp_lacks(const struct config *config, const struct lio_scope *scope, c
 		const struct config_target *target = &config->targets[t];
 
 		for (size_t i = 0; config_target_is_srp(target) && i < target->n_portals && !ret_text[0]; i++) {
-			if (target->portals[i].nodeid == scope->nodeid && !has_gid(scope, target->portals[i].address))
+			if (target->portals[i].nodeid == scope->nodeid && !lio_has_gid(scope, target->portals[i].address))
 				snprintf(ret_text, ERR_TEXT_SIZE, "target %s: this node has no RDMA port with GID %s, or not the module ib_srpt",
 					 target->name, target->portals[i].address);
 		}
@@ -126,7 +126,7 @@ static void add_iscsi(struct lio_ports *ports, const struct config *config, cons
 static void add_srp(struct lio_ports *ports, const struct lio_scope *scope, const struct config_target *target,
 		    const struct config_portal *portal)
 {
-	bool here = portal->nodeid == scope->nodeid && has_gid(scope, portal->address);
+	bool here = portal->nodeid == scope->nodeid && lio_has_gid(scope, portal->address);
 	struct lio_port *port = add_port(ports, target, portal, here ? LIO_PORT_SRP : LIO_PORT_STANDIN);
 
 	port->name = portal->address;

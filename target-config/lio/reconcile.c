@@ -277,11 +277,8 @@ static bool is_lost(struct lio_run *run, const struct lio_object *object)
 	if (!(object->flags & LIO_APART))
 		return false;
 	pthread_mutex_lock(&run->lock);
-	for (size_t i = 0; i < run->lost.n && !lost; i++) {
-		size_t len = strlen(run->lost.names[i]);
-
-		lost = strncmp(object->path, run->lost.names[i], len) == 0 && (object->path[len] == '/' || object->path[len] == '\0');
-	}
+	for (size_t i = 0; i < run->lost.n && !lost; i++)
+		lost = lio_is_below(object->path, run->lost.names[i]);
 	pthread_mutex_unlock(&run->lock);
 	return lost;
 }

@@ -44,6 +44,7 @@ int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err) must_ch
 int lio_do_link(struct lio_run *run, const char *path, const char *to, struct err *err) must_check;
 int lio_do_unlink(struct lio_run *run, const char *path, struct err *err) must_check;
 
+bool lio_is_below(const char *path, const char *dir); /* or is it */
 /* plan_only: would the removals have taken it away by now? */
 bool lio_is_gone(const struct lio_run *run, const char *path);
 bool lio_exists(const struct lio_run *run, const char *path);

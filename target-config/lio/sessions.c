@@ -393,12 +393,12 @@ static void read_srp_target(const struct lio_roots *roots, const struct config_t
 
 	for (size_t i = 0; i < target->n_portals; i++) {
 		const struct config_portal *portal = &target->portals[i];
-		_cleanup_free_ char *acls = srp_acl_dir(target, portal->address, ""), *path = lio_path(roots->configfs, acls);
+		_cleanup_free_ char *tpg = lio_srp_tpg_dir(portal->address, target->login_by);
+		_cleanup_free_ char *acls = xasprintf("%s/%s/acls", roots->configfs, tpg);
 		char **names;
 		size_t n;
 
-		path[strlen(path) - 1] = '\0';
-		if (cfs->ops->list(cfs, path, CFS_DIR, &names, &n) < 0) /* a port that is not here */
+		if (cfs->ops->list(cfs, acls, CFS_DIR, &names, &n) < 0) /* a port that is not here */
 			continue;
 		for (size_t k = 0; k < n; k++) {
 			if (lio_srp_logged_in(roots, target, portal->address, names[k]))

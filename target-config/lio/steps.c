@@ -112,12 +112,17 @@ int lio_read_attr(struct cfs *cfs, const char *root, const char *path, enum lio_
 	return 0;
 }
 
+bool lio_is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
 bool lio_is_gone(const struct lio_run *run, const char *path)
 {
 	for (size_t i = 0; i < run->gone.n; i++) {
-		size_t len = strlen(run->gone.names[i]);
-
-		if (strncmp(path, run->gone.names[i], len) == 0 && (path[len] == '/' || path[len] == '\0'))
+		if (lio_is_below(path, run->gone.names[i]))
 			return true;
 	}
 	return false;
@@ -157,12 +162,14 @@ static void note(struct lio_run *run, bool removal, const char *verb, const char
 	pthread_mutex_unlock(&run->lock);
 }
 
-/* What would hang. */
-static int refuse(const struct lio_run *run, const char *path, struct err *err)
+/* Noted, or refused because it would hang. */
+static int begin(struct lio_run *run, bool removal, const char *verb, const char *path, const char *rest, struct err *err)
 {
-	if (run->plan_only || !lio_is_closing(run, path))
-		return 0;
-	return err_set(err, -EBUSY, "%s/%s cannot be changed: a connection by iSER hangs in the kernel; restart this node", run->tree->root, path);
+	if (!run->plan_only && lio_is_closing(run, path))
+		return err_set(err, -EBUSY, "%s/%s cannot be changed: a connection by iSER hangs in the kernel; restart this node", run->tree->root,
+			       path);
+	note(run, removal, verb, path, rest);
+	return 0;
 }
 
 void lio_note_write(struct lio_run *run, const char *path, const char *shown)
@@ -174,11 +181,10 @@ int lio_do_write(struct lio_run *run, const char *path, const char *value, const
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct cfs *cfs = run->tree->cfs;
-	int rc = refuse(run, path, err);
+	int rc = begin(run, false, "write", path, shown, err);
 
 	if (rc < 0)
 		return rc;
-	lio_note_write(run, path, shown);
 	rc = run->plan_only ? 0 : cfs->ops->write(cfs, full, value);
 	return rc < 0 ? err_errno(err, rc, "cannot write %s to %s", shown, full) : 0;
 }
@@ -187,11 +193,10 @@ int lio_do_mkdir(struct lio_run *run, const char *path, struct err *err)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct cfs *cfs = run->tree->cfs;
-	int rc = refuse(run, path, err);
+	int rc = begin(run, false, "mkdir", path, NULL, err);
 
 	if (rc < 0)
 		return rc;
-	note(run, false, "mkdir", path, NULL);
 	rc = run->plan_only ? 0 : cfs->ops->mkdir(cfs, full);
 	return rc < 0 && rc != -EEXIST ? err_errno(err, rc, "cannot make %s", full) : 0;
 }
@@ -205,11 +210,10 @@ int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct cfs *cfs = run->tree->cfs;
-	int rc = refuse(run, path, err);
+	int rc = begin(run, true, "rmdir", path, NULL, err);
 
 	if (rc < 0)
 		return rc;
-	note(run, true, "rmdir", path, NULL);
 	rc = run->plan_only ? 0 : cfs->ops->rmdir(cfs, full);
 	return rc < 0 && rc != -ENOENT ? err_errno(err, rc, "cannot remove %s", full) : 0;
 }
@@ -219,11 +223,10 @@ int lio_do_link(struct lio_run *run, const char *path, const char *to, struct er
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	_cleanup_free_ char *target = lio_path(run->tree->root, to);
 	struct cfs *cfs = run->tree->cfs;
-	int rc = refuse(run, path, err);
+	int rc = begin(run, false, "link", path, to, err);
 
 	if (rc < 0)
 		return rc;
-	note(run, false, "link", path, to);
 	rc = run->plan_only ? 0 : cfs->ops->symlink(cfs, target, full);
 	return rc < 0 ? err_errno(err, rc, "cannot link %s to %s", full, to) : 0;
 }
@@ -232,11 +235,10 @@ int lio_do_unlink(struct lio_run *run, const char *path, struct err *err)
 {
 	_cleanup_free_ char *full = lio_path(run->tree->root, path);
 	struct cfs *cfs = run->tree->cfs;
-	int rc = refuse(run, path, err);
+	int rc = begin(run, true, "unlink", path, NULL, err);
 
 	if (rc < 0)
 		return rc;
-	note(run, true, "unlink", path, NULL);
 	rc = run->plan_only ? 0 : cfs->ops->unlink(cfs, full);
 	return rc < 0 && rc != -ENOENT ? err_errno(err, rc, "cannot remove the link %s", full) : 0;
 }

@@ -434,11 +434,15 @@ static void build_discovery(struct lio_tree *tree, const struct config *config)
 const struct config_volume *lio_health_volume(const struct config *config, const struct config_target *target,
 					      const struct config_group *group)
 {
-	for (size_t i = 0; i < config->n_volumes; i++) {
-		if (config->volumes[i].group == group && volume_on_target(config, &config->volumes[i], target))
-			return &config->volumes[i];
+	const struct config_volume *first = NULL;
+
+	for (size_t i = 0; i < config->n_mappings; i++) {
+		const struct config_mapping *mapping = &config->mappings[i];
+
+		if (mapping->target == target && mapping->volume->group == group && (!first || mapping->volume < first))
+			first = mapping->volume;
 	}
-	return NULL;
+	return first;
 }
 
 static void build_health_acl(struct lio_tree *tree, const struct lio_scope *scope, const struct lio_port *port)
