@@ -230,6 +230,8 @@ static int ensure_link(struct lio_run *run, const struct lio_object *object, str
 
 static int ensure(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
+	if (object->flags & LIO_IF_THERE)
+		return 0;
 	switch (object->kind) {
 	case LIO_DIR:
 		return lio_ensure_dir(run, object->path, err);

@@ -16,7 +16,6 @@
 #include "target-config/lio/reconcile.h"
 
 enum removal_stage {
-	REMOVE_ISER_PORTAL, /* while nothing of the group hangs: its address is to be had elsewhere then (closing.c) */
 	REMOVE_ENABLE, /* not a removal: enable=0 */
 	REMOVE_PORTAL,
 	REMOVE_MAPPED_LUN,
@@ -35,7 +34,7 @@ struct removal_step {
 	enum removal_stage stage;
 	char *path;
 	char *device; /* of a mapped LUN: done one after the other for each; NULL: independent */
-	bool quiet;   /* of a portal group with iSER: done when nobody talks to it (quiet.c) */
+	bool quiet;   /* a portal group with iSER: disabled when nobody talks to it (quiet.c) */
 };
 
 struct lio_removal {
@@ -340,7 +339,7 @@ static void find_acls(struct lio_run *run, struct lio_removal *removal, const ch
 	}
 }
 
-static void find_portals(struct lio_run *run, struct lio_removal *removal, const char *tpg, bool quiet)
+static void find_portals(struct lio_run *run, struct lio_removal *removal, const char *tpg)
 {
 	_cleanup_free_ char *dir = xasprintf("%s/np", tpg);
 	_cleanup_names_ struct names nps = list(run, dir, CFS_DIR);
@@ -349,7 +348,7 @@ static void find_portals(struct lio_run *run, struct lio_removal *removal, const
 		_cleanup_free_ char *np = xasprintf("%s/%s", dir, nps.names[i]);
 
 		if (!is_wanted(run, np))
-			step(removal, quiet ? REMOVE_ISER_PORTAL : REMOVE_PORTAL, np)->quiet = quiet;
+			step(removal, REMOVE_PORTAL, np);
 	}
 }
 
@@ -357,13 +356,10 @@ static void find_in_tpg(struct lio_run *run, void *ctx, const char *tpg)
 {
 	_cleanup_free_ char *enable = xasprintf("%s/enable", tpg);
 	struct lio_removal *removal = ctx;
-	bool quiet = false;
 
-	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", "1")) {
-		quiet = lio_has_iser(run, tpg);
-		step(removal, REMOVE_ENABLE, tpg)->quiet = quiet;
-	}
-	find_portals(run, removal, tpg, quiet);
+	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", "1"))
+		step(removal, REMOVE_ENABLE, tpg)->quiet = lio_has_iser(run, tpg);
+	find_portals(run, removal, tpg);
 	find_luns(run, removal, tpg);
 	find_acls(run, removal, tpg);
 	if (!is_wanted(run, tpg))
@@ -543,21 +539,25 @@ static int remove_linked(struct lio_run *run, const char *dir, struct err *err)
 	return lio_do_rmdir(run, dir, err);
 }
 
-/* A portal's address goes when it is quiet, since an answer that cannot be sent ends the connection too. */
-static void part_from_hosts(const struct lio_run *run, const struct removal_step *s)
+/* Addresses go when it is quiet, since an answer that cannot be sent ends the connection too; then what was under way ends. */
+static void part_from_hosts(struct lio_run *run, const char *tpg)
 {
-	const char *np = s->stage == REMOVE_ISER_PORTAL ? strstr(s->path, "/np/") : NULL;
-	_cleanup_free_ char *tpg = np ? xasprintf("%.*s", (int)(np - s->path), s->path) : xstrdup(s->path);
+	_cleanup_free_ char *dir = xasprintf("%s/np", tpg);
+	_cleanup_names_ struct names nps = { 0 };
 
 	lio_wait_quiet(run, tpg);
-	if (np && run->tree->leave)
-		run->tree->leave(run->tree->leave_ctx, np + strlen("/np/"));
+	if (!run->tree->leave)
+		return;
+	nps = list(run, dir, CFS_DIR);
+	for (size_t i = 0; i < nps.n; i++)
+		run->tree->leave(run->tree->leave_ctx, nps.names[i]);
+	lio_wait_quiet(run, tpg);
 }
 
 static int remove_one(struct lio_run *run, const struct removal_step *s, struct err *err)
 {
 	if (s->quiet && !run->plan_only)
-		part_from_hosts(run, s);
+		part_from_hosts(run, s->path);
 	if (s->stage == REMOVE_ENABLE)
 		return lio_disable(run, s->path, err);
 	if (s->stage == REMOVE_LUN || s->stage == REMOVE_MAPPED_LUN)

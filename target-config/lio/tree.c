@@ -543,24 +543,37 @@ char *lio_portal_name(const struct config_portal *portal)
 	return xasprintf("%s%s%s:%u", ipv6 ? "[" : "", portal->address, ipv6 ? "]" : "", portal->port);
 }
 
+/* Taking away what listens for iSER can wait for good for a login that hangs (iscsit_reset_np_thread()), with a mutex that all changes of targets need;
+ * without its address and with its group disabled it is in nobody's way. */
+static void build_resting_portal(struct lio_tree *tree, const struct config_portal *portal, const char *np)
+{
+	if (portal->transports & CONFIG_TRANSPORT_ISER)
+		add(tree, LIO_DIR, NULL, xstrdup(np))->flags = LIO_IF_THERE;
+}
+
+static void build_portal(struct lio_tree *tree, const struct config_portal *portal, const char *np)
+{
+	add(tree, LIO_DIR, NULL, xstrdup(np))->flags = LIO_SOFT;
+	add_attr(tree, NULL, np, "iser", portal->transports & CONFIG_TRANSPORT_ISER ? "1" : "0", LIO_SOFT | LIO_OPTIONAL);
+}
+
 /* An address that Lunward does not manage stays with its node: nobody else can listen at it. */
-static void build_portals(struct lio_tree *tree, const struct lio_scope *scope, const struct lio_port *port)
+static void build_portals(struct lio_tree *tree, const struct lio_scope *scope, const struct lio_port *port, bool serves)
 {
 	uint32_t nodeid = port->nodeid;
 
 	for (size_t i = 0; i < port->target->n_portals; i++) {
 		const struct config_portal *portal = &port->target->portals[i];
 		_cleanup_free_ char *name = lio_portal_name(portal);
-		char *np;
+		_cleanup_free_ char *np = xasprintf("%s/np/%s", port->tpg, name);
 
 		if (portal->nodeid != nodeid || (nodeid != scope->nodeid && !portal->prefix_len))
 			continue;
 		next_chain(tree);
-		np = xasprintf("%s/np/%s", port->tpg, name);
-		add(tree, LIO_DIR, NULL, xstrdup(np))->flags = LIO_SOFT;
-		add_attr(tree, NULL, np, "iser", portal->transports & CONFIG_TRANSPORT_ISER ? "1" : "0",
-			 LIO_SOFT | LIO_OPTIONAL);
-		free(np);
+		if (serves)
+			build_portal(tree, portal, np);
+		else
+			build_resting_portal(tree, portal, np);
 	}
 }
 
@@ -623,13 +636,13 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 			build_health_acl(tree, scope, port);
 		break;
 	case LIO_STAGE_PORTAL:
-		if (serves && port->kind == LIO_PORT_ISCSI)
-			build_portals(tree, scope, port);
+		if (port->kind == LIO_PORT_ISCSI)
+			build_portals(tree, scope, port, serves);
 		break;
 	case LIO_STAGE_ENABLE:
 		next_chain(tree);
 		if (serves)
-			add_attr(tree, NULL, port->tpg, "enable", "1", 0);
+			add_attr(tree, NULL, port->tpg, "enable", "1", LIO_SOFT);
 		break;
 	default:
 		break;

@@ -57,6 +57,7 @@ enum lio_flag {
 	LIO_ANEW = 1 << 9,          /* with LIO_DIR: a backstore that is torn down and built anew; the value is its size in bytes */
 	LIO_LOAD = 1 << 10,         /* with LIO_BEFORE_ENABLE: adds up; what a build that was broken off has added must not stay */
 	LIO_APART = 1 << 11,        /* of an SRP port, which the node may lack: its failure is reported, all else is built and served */
+	LIO_IF_THERE = 1 << 12,     /* nothing is made, changed or taken away */
 	LIO_LOCKED = 1 << 8,        /* moves a volume between lu_gps: under lio_alua_lock() */
 };
 

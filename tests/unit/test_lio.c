@@ -805,6 +805,34 @@ static void reconcile_but_one_portal(struct world *world, const struct config *c
 	lio_tree_free(tree);
 }
 
+/* Removing what listens may hang for good and let nobody else change anything; and it is opened again with one write. */
+static void what_listens_for_iser_stays(void **state)
+{
+	(void)state;
+	for (int iser = 0; iser <= 1; iser++) {
+		struct config *config = fixture_config(iser ? FIXTURE_ISER : 0), *other = fixture_config(iser ? 0 : FIXTURE_ISER);
+		struct world *world = new_world(false);
+		struct lio_report report;
+
+		reconcile(world, config, only_1, 1);
+		assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/np/10.77.0.2:3260/iser"), ""); /* nor is it made */
+		reconcile(world, config, both, 2);
+		reconcile(world, config, only_1, 1);
+		assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/enable"), "0");
+		assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/np/10.77.0.2:3260/iser"), iser ? "1" : "");
+		assert_settled(world, config, only_1, 1);
+		assert_int_equal(open_portals(world, config, both, 2, &report), 0);
+		assert_int_equal(report.n_writes, iser ? 1 : 2);
+		assert_settled(world, config, both, 2);
+		reconcile(world, config, only_1, 1);
+		reconcile(world, other, only_1, 1);
+		assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/np/10.77.0.2:3260/iser"), "");
+		free_world(world);
+		fixture_free(config);
+		fixture_free(other);
+	}
+}
+
 /* The portal can be had elsewhere, all else goes on, and only that portal group is left alone until the kernel is done with it. */
 static void a_portal_group_that_never_closes_holds_up_nothing_else(void **state)
 {
@@ -820,7 +848,6 @@ static void a_portal_group_that_never_closes_holds_up_nothing_else(void **state)
 	assert_int_equal(part(world, config, 1, false, &times), 0);
 	fake_wait_hanging(world->fake);
 	assert_int_equal(times, 1);
-	assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/np/10.77.0.2:3260/iser"), "");
 	tpg = lio_closing();
 	assert_non_null(tpg);
 	assert_memory_equal(enable, tpg, strlen(tpg));
@@ -1387,6 +1414,7 @@ int main(void)
 		cmocka_unit_test(no_portals_without_a_tree),
 		cmocka_unit_test(iser_is_taken_down_when_hosts_are_quiet),
 		cmocka_unit_test(hosts_of_iser_are_parted_from_first),
+		cmocka_unit_test(what_listens_for_iser_stays),
 		cmocka_unit_test(a_portal_group_that_never_closes_holds_up_nothing_else),
 		cmocka_unit_test(unmanaged_address_is_not_adopted),
 		cmocka_unit_test(documents_change),
