@@ -185,7 +185,7 @@ void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const c
 /* storage.c */
 void storage_kick(struct agent *agent);
 void storage_restart_events(struct agent *agent); /* the states must be read anew before they are believed */
-bool storage_disks_usable(const struct agent *agent, const struct config *config, const struct config_group *group);
+bool storage_disks_usable(const struct agent *agent, const struct config_group *group);
 const char *storage_disk_error(const struct agent *agent, const struct agroup *group); /* "": none */
 json_t *storage_copies_json(const struct agent *agent, const struct agroup *group);
 

@@ -48,10 +48,8 @@ static void collect_volumes(struct group_job *job, struct volumes *ret)
 
 	ret->job = job;
 	ret->group = config_group_by_name(config, job->group);
-	for (size_t i = 0; ret->group && i < config->n_volumes; i++) {
-		if (config->volumes[i].group == ret->group)
-			*array_push(ret->v, ret->n, ret->cap) = &config->volumes[i];
-	}
+	for (const struct config_volume *volume = ret->group ? ret->group->volumes : NULL; volume; volume = volume->next)
+		*array_push(ret->v, ret->n, ret->cap) = volume;
 }
 
 /* The size the kernel gives the device, in sectors: a volume that is to grow may not have grown yet. */

@@ -394,7 +394,7 @@ bool groups_ready(const struct agroup *group)
 	    !agent->tree.applied_version || group->late[0] || group->behind || reservations_missing(group))
 		return false;
 	spec = config_group_by_name(group->live->config, group->name);
-	return spec && storage_disks_usable(agent, group->live->config, spec);
+	return spec && storage_disks_usable(agent, spec);
 }
 
 static struct agroup *find_group(struct agent *agent, const char *name)

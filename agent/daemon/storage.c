@@ -133,25 +133,21 @@ static void start_job(struct agroup *group, enum storage_task task)
 }
 
 /* Whether fn says so of each volume of the group; `unknown`: what counts for one that DRBD does not have. */
-static bool each_volume_or(const struct agent *agent, const struct config *config, const struct config_group *group,
+static bool each_volume_or(const struct agent *agent, const struct config_group *group,
 			   bool (*fn)(const struct drbd_volume_state *state), bool unknown)
 {
-	for (size_t i = 0; i < config->n_volumes; i++) {
-		const struct drbd_volume_state *state;
+	for (const struct config_volume *volume = group->volumes; volume; volume = volume->next) {
+		const struct drbd_volume_state *state = drbd_table_get(agent->drbd, volume->drbd_minor);
 
-		if (config->volumes[i].group != group)
-			continue;
-		state = drbd_table_get(agent->drbd, config->volumes[i].drbd_minor);
 		if (!(state ? fn(state) : unknown))
 			return false;
 	}
 	return true;
 }
 
-static bool each_volume(const struct agent *agent, const struct config *config, const struct config_group *group,
-			bool (*fn)(const struct drbd_volume_state *state))
+static bool each_volume(const struct agent *agent, const struct config_group *group, bool (*fn)(const struct drbd_volume_state *state))
 {
-	return each_volume_or(agent, config, group, fn, false);
+	return each_volume_or(agent, group, fn, false);
 }
 
 /* "Consistent" is what DRBD says after a start without its peer: it would be up to date if nobody went on without it. Whether
@@ -221,11 +217,11 @@ static bool is_not_held(const struct drbd_volume_state *state)
 	return strstr(state->suspended, "fencing") == NULL;
 }
 
-bool storage_disks_usable(const struct agent *agent, const struct config *config, const struct config_group *group)
+bool storage_disks_usable(const struct agent *agent, const struct config_group *group)
 {
 	if (!is_drbd(group))
 		return true;
-	return agent->drbd_fresh && each_volume(agent, config, group, disk_is_usable);
+	return agent->drbd_fresh && each_volume(agent, group, disk_is_usable);
 }
 
 static uint32_t peer_of(const struct config_group *group, uint32_t me)
@@ -264,7 +260,7 @@ static void tell_current(struct agroup *group, const struct ha_group_view *view,
 /* Not one that was taken off here, to be put on again. */
 static bool lost_disk(const struct agroup *group, const struct config_group *spec)
 {
-	return !group->provisioning && !each_volume_or(group->agent, group->live->config, spec, own_disk_is_kept, true);
+	return !group->provisioning && !each_volume_or(group->agent, spec, own_disk_is_kept, true);
 }
 
 static void tell_core(struct agroup *group, const struct config_group *spec)
@@ -278,7 +274,7 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 	if (is_drbd(spec)) {
 		if (!agent->drbd_fresh) /* DRBD is being asked anew: nothing is known for the moment */
 			return;
-		equal = each_volume(agent, group->live->config, spec, both_up_to_date);
+		equal = each_volume(agent, spec, both_up_to_date);
 		own_copy_is_behind(group, !equal && (group->behind || lost_disk(group, spec)));
 	}
 	event.yes = groups_ready(group);
@@ -291,7 +287,7 @@ static void tell_core(struct agroup *group, const struct config_group *spec)
 	}
 	/* Neither: not connected, nothing is known; a primary that goes on alone asks through its handler. */
 	tell_current(group, &view, peer_of(spec, me), equal,
-		     !equal && !each_volume(agent, group->live->config, spec, peer_is_not_behind));
+		     !equal && !each_volume(agent, spec, peer_is_not_behind));
 	/* Of its own copy an owner tells, and who knows that it lacks writes, until it has taken that back. */
 	if (group->behind || group->told_behind || (view.owner == me && !group->provisioning)) {
 		tell_current(group, &view, me, equal, group->behind);
@@ -308,16 +304,13 @@ static bool same_storage(const struct agroup *group)
 
 	if (!ga || !gb || ga->port != gb->port || memcmp(ga->nodes, gb->nodes, sizeof(ga->nodes)) != 0)
 		return false;
-	for (size_t i = 0; i < a->n_volumes; i++)
-		n_a += a->volumes[i].group == ga;
-	for (size_t i = 0; i < b->n_volumes; i++) {
-		const struct config_volume *old;
+	for (const struct config_volume *volume = ga->volumes; volume; volume = volume->next)
+		n_a++;
+	for (const struct config_volume *volume = gb->volumes; volume; volume = volume->next) {
+		const struct config_volume *old = config_volume_by_name(a, volume->name);
 
-		if (b->volumes[i].group != gb)
-			continue;
 		n_b++;
-		old = config_volume_by_name(a, b->volumes[i].name);
-		if (!old || old->group != ga || old->size_bytes != b->volumes[i].size_bytes)
+		if (!old || old->group != ga || old->size_bytes != volume->size_bytes)
 			return false;
 	}
 	for (size_t i = 0; i < a->n_nodes; i++) {
@@ -347,7 +340,7 @@ static void try_task(struct agroup *group, enum storage_task task, int64_t *retr
  */
 static bool negotiates_for_good(struct agroup *group, const struct config_group *spec, int64_t now_ms)
 {
-	if (each_volume_or(group->agent, group->live->config, spec, is_not_negotiating, true)) {
+	if (each_volume_or(group->agent, spec, is_not_negotiating, true)) {
 		group->negotiating_ms = 0;
 		return false;
 	}
@@ -360,7 +353,6 @@ static bool negotiates_for_good(struct agroup *group, const struct config_group 
 static void mend_drbd(struct agroup *group, const struct config_group *spec, int64_t now_ms)
 {
 	struct agent *agent = group->agent;
-	const struct config *config = group->live->config;
 	uint32_t peer = peer_of(spec, agent_me(agent));
 	struct ha_group_view view;
 
@@ -368,11 +360,11 @@ static void mend_drbd(struct agroup *group, const struct config_group *spec, int
 		return;
 	if (negotiates_for_good(group, spec, now_ms) || group->detached)
 		try_task(group, TASK_ATTACH, &group->attach_retry_ms, now_ms);
-	else if (spec->nodes[0] == agent_me(agent) && !each_volume(agent, config, spec, is_not_brand_new))
+	else if (spec->nodes[0] == agent_me(agent) && !each_volume(agent, spec, is_not_brand_new))
 		try_task(group, TASK_INITIALISE, &group->initialise_retry_ms, now_ms);
-	else if (!each_volume(agent, config, spec, is_not_alone) && agent_node_is_up(agent, peer) && !group->job)
+	else if (!each_volume(agent, spec, is_not_alone) && agent_node_is_up(agent, peer) && !group->job)
 		try_task(group, TASK_CONNECT, &group->connect_retry_ms, now_ms);
-	else if (!each_volume(agent, config, spec, is_not_held) && view.settled && !ha_set_has(view.current, peer) &&
+	else if (!each_volume(agent, spec, is_not_held) && view.settled && !ha_set_has(view.current, peer) &&
 		 view.owner == agent_me(agent))
 		try_task(group, TASK_RESUME, &group->resume_retry_ms, now_ms);
 }
@@ -522,7 +514,7 @@ static bool all_well(const struct agent *agent)
 			group->live ? config_group_by_name(group->live->config, group->name) : NULL;
 
 		if (spec && group->has_copy && is_drbd(spec) &&
-		    !each_volume(agent, group->live->config, spec, both_up_to_date))
+		    !each_volume(agent, spec, both_up_to_date))
 			return false;
 	}
 	return true;
@@ -565,7 +557,7 @@ const char *storage_disk_error(const struct agent *agent, const struct agroup *g
 
 	if (!spec || !is_drbd(spec) || !agent->drbd_fresh || group->provisioning)
 		return "";
-	if (!each_volume_or(agent, group->live->config, spec, is_attached, true))
+	if (!each_volume_or(agent, spec, is_attached, true))
 		return "DRBD works without a disk of it, after an I/O error: mend or replace it, then restart lunwardd";
 	return group->behind ? "its copy here lacks writes since a disk failed, and serves again when DRBD has resynchronised it" : "";
 }
@@ -579,12 +571,9 @@ json_t *storage_copies_json(const struct agent *agent, const struct agroup *grou
 	if (!spec || !is_drbd(spec))
 		return json_null();
 	/* One line per copy: that of the volume that is furthest from healthy. */
-	for (size_t i = 0; i < config->n_volumes; i++) {
-		const struct drbd_volume_state *state;
+	for (const struct config_volume *volume = spec->volumes; volume; volume = volume->next) {
+		const struct drbd_volume_state *state = drbd_table_get(agent->drbd, volume->drbd_minor);
 
-		if (config->volumes[i].group != spec)
-			continue;
-		state = drbd_table_get(agent->drbd, config->volumes[i].drbd_minor);
 		if (state && (!worst || (both_up_to_date(worst) && !both_up_to_date(state)) ||
 			      state->done_percent < worst->done_percent))
 			worst = state;

@@ -79,11 +79,13 @@ struct config_group {
 	uint32_t takeover_limit;           /* default 3; 0: none */
 	uint16_t lu_gp_id;                 /* assigned, 1.., unique */
 	uint16_t port;                     /* assigned unless written: DRBD's TCP port, unique; 0 unless backend drbd */
+	const struct config_volume *volumes; /* its first one, in the order of the document; NULL: it has none */
 };
 
 struct config_volume {
 	char *name;
 	const struct config_group *group;
+	const struct config_volume *next; /* of the same group */
 	const struct config_pool *pool; /* NULL for backend shared */
 	char *device;                   /* backend shared: path of the block device on all nodes */
 	uint64_t size_bytes;            /* multiple of 4 MiB for pools (an LVM extent), > 0 */

@@ -49,6 +49,18 @@ static int check_printed_size(const struct config *config, size_t size, struct e
 	return 0;
 }
 
+/* Whoever asks for a group's volumes is asked for all groups. */
+static void link_volumes(struct config *config)
+{
+	for (size_t i = config->n_volumes; i > 0; i--) {
+		struct config_volume *volume = &config->volumes[i - 1];
+		struct config_group *group = &config->groups[volume->group - config->groups];
+
+		volume->next = group->volumes;
+		group->volumes = volume;
+	}
+}
+
 int config_parse(const char *text, size_t size, const struct config *old, void (*random_bytes)(void *, size_t),
 		 struct config **ret_config, struct err *err)
 {
@@ -65,6 +77,8 @@ int config_parse(const char *text, size_t size, const struct config *old, void (
 	r.config = config = xcalloc(1, sizeof(*config));
 	rc = reader_object(&r, root, CONFIG_KEYS(document_keys), config);
 	strbuf_done(&r.path);
+	if (rc == 0)
+		link_volumes(config);
 	if (rc == 0)
 		rc = config_check_rules(config, err);
 	if (rc == 0)

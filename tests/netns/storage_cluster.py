@@ -34,6 +34,7 @@ class Agent:
         self.options = []
         self.health = "off"  # there is no target behind the portals to look at
         self.lives = 0
+        self.is_traced = True  # users do not; for what an agent costs
         self.traces = []  # of lives that are not replayed yet
         self.epochs = {}  # group -> the last one seen: they only grow
 
@@ -47,10 +48,13 @@ class Agent:
     def start(self):
         assert self.process is None or self.process.poll() is not None
         self.lives += 1
-        self.traces.append((self.node.path(f"trace-{self.lives}"), REPLAYS[self.program]))
+        trace = []
+        if self.is_traced:
+            trace = ["--trace", self.node.path(f"trace-{self.lives}")]
+            self.traces.append((trace[1], REPLAYS[self.program]))
         with open(self.node.path("lunwardd.log"), "a", encoding="utf-8") as log:
             self.process = self.node.popen([self.path("tests/netns", self.program), "--fence-dir", TOOLS, "--start-wait", str(START_WAIT_S),
-                                            "--health", self.health, "--trace", self.traces[-1][0], *self.options],
+                                            "--health", self.health, *trace, *self.options],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env())
 
     def kill(self):

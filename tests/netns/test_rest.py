@@ -56,6 +56,8 @@ class Rest:
 
 @pytest.mark.parametrize("storage", [3], indirect=True)
 def test_agent_at_rest_with_1000_volumes(storage):
+    for node in storage.nodes:
+        node.agent.is_traced = False
     storage.boot()
     n1, n2, _ = storage.nodes
     n1.agent.wait_states(n1="up", n2="up", n3="up")
