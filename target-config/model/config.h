@@ -79,7 +79,7 @@ struct config_group {
 	uint32_t takeover_limit;           /* default 3; 0: none */
 	uint16_t lu_gp_id;                 /* assigned, 1.., unique */
 	uint16_t port;                     /* assigned unless written: DRBD's TCP port, unique; 0 unless backend drbd */
-	const struct config_volume *volumes; /* its first one, in the order of the document; NULL: it has none */
+	const struct config_volume *volumes; /* the first of its volumes, in the order of config->volumes; NULL: it has none */
 };
 
 struct config_volume {

@@ -158,6 +158,28 @@ static void lists_are_sorted(void **unused)
 	assert_int_equal(config_group_by_name(config, "ssd")->nodes[1], 10);
 }
 
+static void groups_know_their_volumes(void **unused)
+{
+	_cleanup_config_ struct config *config = parse_file(CASES "/good/04-four-groups.json");
+	size_t n = 0;
+
+	(void)unused;
+	for (size_t g = 0; g < config->n_groups; g++) {
+		const struct config_volume *volume = config->groups[g].volumes;
+
+		for (size_t i = 0; i < config->n_volumes; i++) {
+			if (config->volumes[i].group != &config->groups[g])
+				continue;
+			assert_ptr_equal(volume, &config->volumes[i]);
+			volume = volume->next;
+			n++;
+		}
+		assert_null(volume);
+	}
+	assert_int_equal(n, config->n_volumes);
+	assert_true(n > config->n_groups);
+}
+
 static void what_is_not_there_is_not_found(void **unused)
 {
 	_cleanup_config_ struct config *config = parse_file(BRIEF);
@@ -679,6 +701,7 @@ int main(void)
 		cmocka_unit_test(secrets_of_fence_levels_are_hidden),
 		cmocka_unit_test(defaults_are_filled_in),
 		cmocka_unit_test(lists_are_sorted),
+		cmocka_unit_test(groups_know_their_volumes),
 		cmocka_unit_test(what_is_not_there_is_not_found),
 		cmocka_unit_test(secrets_are_hidden),
 		cmocka_unit_test(hidden_form_cannot_be_applied),
