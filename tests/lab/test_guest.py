@@ -24,3 +24,4 @@ def test_on_a_real_kernel(whole, name):
     done = whole.n3.run(f"modprobe -a loop target_core_mod iscsi_target_mod target_core_iblock; /run/{name} {device}", timeout_s=300, check=False)
     text = done.out + done.err
     assert done.code == 0 and not re.search(r"^not ok", text, re.M), text[-3000:]
+    assert "# skipped" not in text, text[-3000:]
