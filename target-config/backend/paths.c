@@ -59,9 +59,8 @@ size_t backend_volumes(const struct config *config, const struct config_group *g
 	const struct config_volume **volumes = xcalloc(config->n_volumes, sizeof(const struct config_volume *));
 	size_t n = 0;
 
-	for (size_t i = 0; i < config->n_volumes; i++)
-		if (config->volumes[i].group == group)
-			volumes[n++] = &config->volumes[i];
+	for (const struct config_volume *volume = group->volumes; volume; volume = volume->next)
+		volumes[n++] = volume;
 	qsort(volumes, n, sizeof(const struct config_volume *), by_number);
 	*ret = volumes;
 	return n;

@@ -34,7 +34,6 @@ struct removal_step {
 	enum removal_stage stage;
 	char *path;
 	char *device; /* of a mapped LUN: done one after the other for each; NULL: independent */
-	bool quiet;   /* a portal group with iSER: disabled when nobody talks to it (quiet.c) */
 };
 
 struct lio_removal {
@@ -318,10 +317,8 @@ static void find_mapped_luns(struct lio_run *run, struct lio_removal *removal, c
 
 		if (strncmp(names.names[i], "lun_", 4) != 0) /* attrib, auth, param, fabric_statistics */
 			continue;
-		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, true) || mapped_lun_dangles(run, removal, lun)) {
-			step(removal, REMOVE_MAPPED_LUN, lun);
-			removal->steps[removal->n - 1].device = mapped_device(run, lun);
-		}
+		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, true) || mapped_lun_dangles(run, removal, lun))
+			step(removal, REMOVE_MAPPED_LUN, lun)->device = mapped_device(run, lun);
 	}
 }
 
@@ -358,7 +355,7 @@ static void find_in_tpg(struct lio_run *run, void *ctx, const char *tpg)
 	struct lio_removal *removal = ctx;
 
 	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", "1"))
-		step(removal, REMOVE_ENABLE, tpg)->quiet = lio_has_iser(run, tpg);
+		step(removal, REMOVE_ENABLE, tpg);
 	find_portals(run, removal, tpg);
 	find_luns(run, removal, tpg);
 	find_acls(run, removal, tpg);
@@ -556,10 +553,11 @@ static void part_from_hosts(struct lio_run *run, const char *tpg)
 
 static int remove_one(struct lio_run *run, const struct removal_step *s, struct err *err)
 {
-	if (s->quiet && !run->plan_only)
-		part_from_hosts(run, s->path);
-	if (s->stage == REMOVE_ENABLE)
+	if (s->stage == REMOVE_ENABLE) {
+		if (!run->plan_only && lio_has_iser(run, s->path))
+			part_from_hosts(run, s->path);
 		return lio_disable(run, s->path, err);
+	}
 	if (s->stage == REMOVE_LUN || s->stage == REMOVE_MAPPED_LUN)
 		return remove_linked(run, s->path, err);
 	return lio_do_rmdir(run, s->path, err);

@@ -34,7 +34,7 @@ class Agent:
         self.options = []
         self.health = "off"  # there is no target behind the portals to look at
         self.lives = 0
-        self.is_traced = True  # users do not; for what an agent costs
+        self.is_traced = True  # but where its cost is measured: users trace nothing
         self.traces = []  # of lives that are not replayed yet
         self.epochs = {}  # group -> the last one seen: they only grow
 

@@ -27,8 +27,9 @@ static int setup(void **state)
 
 	(void)state;
 	group.name = name;
+	group.volumes = volumes;
 	/* The document's order is by name; DRBD's numbers may be in another. */
-	volumes[0] = (struct config_volume){ .name = v2, .group = &group, .pool = &pool, .drbd_minor = 107, .drbd_volume = 1 };
+	volumes[0] = (struct config_volume){ .name = v2, .group = &group, .next = &volumes[1], .pool = &pool, .drbd_minor = 107, .drbd_volume = 1 };
 	volumes[1] = (struct config_volume){ .name = v1, .group = &group, .pool = &pool, .drbd_minor = 120, .drbd_volume = 0 };
 	nodes[0] = (struct config_node){ .name = n1, .nodeid = 1, .replication_address = a1 };
 	nodes[1] = (struct config_node){ .name = n2, .nodeid = 2, .replication_address = a2 };

@@ -848,6 +848,7 @@ static void a_portal_group_that_never_closes_holds_up_nothing_else(void **state)
 	assert_int_equal(part(world, config, 1, false, &times), 0);
 	fake_wait_hanging(world->fake);
 	assert_int_equal(times, 1);
+	assert_string_equal(fake_get(world->fake, T1 "/tpgt_2/np/10.77.0.2:3260/iser"), "1");
 	tpg = lio_closing();
 	assert_non_null(tpg);
 	assert_memory_equal(enable, tpg, strlen(tpg));
