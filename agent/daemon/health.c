@@ -128,10 +128,11 @@ static void add_look(struct agent *agent, struct round *round, const struct conf
 	}
 }
 
-/* libiscsi has no data digests. */
+/* libiscsi has no data digests, and no SRP. */
 static bool speaks_our_iscsi(const struct config_target *target)
 {
-	return strstr(config_target_parameter(target, config_parameter_by_name("DataDigest") - config_parameter(0)), "None");
+	return !config_target_is_srp(target) &&
+	       strstr(config_target_parameter(target, config_parameter_by_name("DataDigest") - config_parameter(0)), "None");
 }
 
 static struct round *new_round(struct agent *agent)

@@ -515,6 +515,21 @@ def test_first_fence_level_fails(storage, nodes):
     storage.settle(g1="n2", g2="n2")
 
 
+def test_fencing_works_again(storage, nodes):
+    n1, n2, _ = nodes
+    broken = storage.world.fail("fence")
+    storage.cut_off(n1)
+    storage.wait_hit(broken)
+    wait_until(lambda: "not proven off" in problem_of(n2.agent, "n1"), PATIENCE_S, "the reason")
+    assert not storage.gates_of("g1") & {"n2", "n3"}
+    broken.release()
+    storage.wait_served("g1", "n2")  # by itself
+    assert storage.world.fenced == ["n1"]
+    storage.heal()
+    storage.boot(n1)
+    storage.settle(g1="n2", g2="n2")
+
+
 def test_all_fence_levels_fail(storage, nodes):
     n1, n2, _ = nodes
     apply_levels(storage, "bmc", "pacemaker", "bar")

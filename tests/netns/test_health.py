@@ -50,6 +50,9 @@ def test_reads_that_fail_move_a_group_once(storage):
         node.agent.health = os.path.join(TOOLS, "lunward-health")
     storage.up()
     n1, n2, n3 = storage.nodes
+    document = storage.document()
+    document["targets"]["srp.fast"] = {"portals": [{"node": "n1", "gid": "fe80:0000:0000:0000:5054:00ff:fe12:0001"}]}  # nobody logs in there
+    n1.agent.lunward("apply", storage.write_document(document), check=True)
     for group in ("g1", "g2"):
         n1.agent.lunward("move", group, "n1", check=True)
 

@@ -12,6 +12,10 @@ def job(text: str) -> dict:
     return json.loads(text[text.index("{"):])["jobs"][0]
 
 
+UNIT = "fio-verify"  # the package has a fio.service of its own
+SAID = "/run/fio.out"
+
+
 class Verifier:
     """Writes 4 KiB blocks all over the device, and reads back what it wrote every 1,024 of them; it ends with the first error."""
 
@@ -19,7 +23,7 @@ class Verifier:
         self.host, self.device, self.size_mib = host, device, size_mib
 
     def start(self) -> None:
-        self.host.run("systemctl reset-failed fio 2>/dev/null; systemd-run -q --unit=fio -p KillMode=mixed -p StandardOutput=file:/run/fio.out "
+        self.host.run(f"systemctl reset-failed {UNIT} 2>/dev/null; systemd-run -q --unit={UNIT} -p KillMode=mixed -p StandardOutput=file:{SAID} "
                       f"fio --name=v --filename={self.device} --direct=1 --ioengine=libaio --iodepth=4 --bs=4k --rw=randwrite "
                       f"--size={self.size_mib}m --loops=1000000 --verify=crc32c --verify_backlog=1024 --verify_fatal=1 --output-format=json", timeout_s=60)
         self.wait_verified()
@@ -37,9 +41,9 @@ class Verifier:
             now = self.done()
             return now[0] > reads + 1100 and now[1] > writes + 1100
         wait_until(went_on, deadline_s, "fio to write and read back", 0.5,
-                   explain=lambda: (self.done(), self.host.run("systemctl status fio", check=False).out[-800:]))
+                   explain=lambda: (self.done(), self.host.run(f"systemctl status {UNIT}", check=False).out[-800:]))
 
     def stop(self) -> dict:
         """Its job in JSON; also after an error, when it has ended by itself."""
-        self.host.run("systemctl stop fio", check=False, timeout_s=120)
-        return job(self.host.get("/run/fio.out"))
+        self.host.run(f"systemctl stop {UNIT}", check=False, timeout_s=120)
+        return job(self.host.get(SAID))
