@@ -17,13 +17,6 @@ pytestmark = pytest.mark.lab
 NOISE_S = 0.2
 
 
-@pytest.fixture(scope="session")
-def told(story):
-    """The site as the story sets it up."""
-    story.set_up()
-    return story
-
-
 @pytest.fixture
 def serving(told):
     """A healthy site with n1 as the owner, and a writer."""
@@ -58,6 +51,7 @@ def quiet_pause(story, seconds: float) -> float:
     return story.writer.pause_since(begin)[0]
 
 
+@pytest.mark.takes(120)
 @pytest.mark.parametrize("which", ["n1", "n2"])
 def test_a_killed_agent_disturbs_nothing(serving, which):
     lab = serving.lab
@@ -79,6 +73,7 @@ def test_a_killed_agent_disturbs_nothing(serving, which):
     assert site.group(lab.n3)["owner"] == "n1"
 
 
+@pytest.mark.takes(60)
 def test_a_node_in_maintenance_gives_its_groups_away(serving):
     lab = serving.lab
     lab.n3.run("lunward node maintenance n1 on", timeout_s=180)
@@ -91,6 +86,7 @@ def test_a_node_in_maintenance_gives_its_groups_away(serving):
     serving.writer.wait_going_on()
 
 
+@pytest.mark.takes(120)
 def test_without_fencing_nothing_is_promoted_until_the_operator_vouches(serving):
     """And status says why, and what to do. That fencing which works again is enough is for test_faults.py."""
     lab = serving.lab
@@ -143,6 +139,7 @@ def test_a_bad_document_is_refused_and_changes_nothing(told, path, change):
     assert n3.out("lunward config show") == before
 
 
+@pytest.mark.takes(260)
 def test_a_shutdown_hands_over_and_nobody_is_fenced(serving):
     lab = serving.lab
     begin = serving.writer.clock_ns()
@@ -163,6 +160,7 @@ def test_a_shutdown_hands_over_and_nobody_is_fenced(serving):
     assert all(n["portals_at"] == n["name"] for n in status["nodes"] if n["role"] == "storage")
 
 
+@pytest.mark.takes(100)
 def test_a_group_leaves_a_disk_that_has_failed(serving):
     """DRBD lets go of it, the host's I/O goes on over the other's copy, and the group moves there. Mended, it is a copy again."""
     lab = serving.lab
@@ -182,6 +180,7 @@ def test_a_group_leaves_a_disk_that_has_failed(serving):
     assert site.group(lab.n3)["owner"] == "n2"
 
 
+@pytest.mark.takes(110)
 def test_health_reads_errors(serving):
     """The owner's LIO answers TEST UNIT READY with GOOD, and no READ: noticed by a login like a host's, and the group goes to who can read."""
     lab = serving.lab
@@ -200,6 +199,7 @@ def test_health_reads_errors(serving):
     serving.result["dead_path"] = {"pause_s": serving.writer.pause_since(begin)[0]}
 
 
+@pytest.mark.takes(20)
 def test_the_agents_way_in_needs_its_secret(told):
     """Its name is in the source for all to read: without the secret it is of no use, and with it nothing can be written."""
     lab = told.lab
@@ -230,6 +230,7 @@ def set_watchdog(lab, node, on: bool):
                site.node_of(lab.n3, node.name)["watchdog_ms"] == (WATCHDOG_BOUND_MS if on else 0), 120, f"the watchdog of {node.name}: {on}")
 
 
+@pytest.mark.takes(560)
 def test_an_owner_that_is_frozen_is_reset_by_its_watchdog(serving):
     """Without any fence agent: n1 is off long before n2 serves, and no write is lost."""
     lab = serving.lab
@@ -278,6 +279,7 @@ def test_an_owner_that_is_frozen_is_reset_by_its_watchdog(serving):
     assert lab.n1.is_on() and lab.n2.is_on()
 
 
+@pytest.mark.takes(440)
 def test_reservations_go_along(told):
     """The short form of `make lab-pr`: registered through the standby port first, reserved, moved, the owner's power cut."""
     lab = told.lab
