@@ -4,19 +4,20 @@ import deployment as site
 from lab import pacemaker
 from lab.api import Lab
 
+# Intervals and patience for emulated processors, as for the peer (tests/bench/peer.py).
 RESOURCES = pacemaker.STONITH + """
 <clone id="agent-clone"><meta_attributes id="ac-m"><nvpair id="ac-i" name="interleave" value="true"/></meta_attributes>
  <primitive id="agent" class="ocf" provider="lunward" type="agent"><operations>
   <op id="a-start" name="start" interval="0s" timeout="120s"/><op id="a-stop" name="stop" interval="0s" timeout="60s"/>
-  <op id="a-mon" name="monitor" interval="10s" timeout="60s"/></operations></primitive></clone>
+  <op id="a-mon" name="monitor" interval="30s" timeout="180s"/></operations></primitive></clone>
 <clone id="g1-clone"><meta_attributes id="g-m"><nvpair id="g-p" name="promotable" value="true"/>
   <nvpair id="g-i" name="interleave" value="true"/><nvpair id="g-n" name="notify" value="false"/></meta_attributes>
  <primitive id="g1" class="ocf" provider="lunward" type="group">
   <instance_attributes id="g-a"><nvpair id="g-g" name="group" value="g1"/></instance_attributes><operations>
   <op id="g-start" name="start" interval="0s" timeout="60s"/><op id="g-stop" name="stop" interval="0s" timeout="120s"/>
   <op id="g-pro" name="promote" interval="0s" timeout="180s"/><op id="g-dem" name="demote" interval="0s" timeout="120s"/>
-  <op id="g-m1" name="monitor" interval="5s" timeout="60s" role="Promoted"/>
-  <op id="g-m2" name="monitor" interval="10s" timeout="60s" role="Unpromoted"/></operations></primitive></clone>
+  <op id="g-m1" name="monitor" interval="29s" timeout="180s" role="Promoted"/>
+  <op id="g-m2" name="monitor" interval="31s" timeout="180s" role="Unpromoted"/></operations></primitive></clone>
 """
 CONSTRAINTS = """
 <rsc_order id="g1-after-agent" kind="Mandatory" first="agent-clone" then="g1-clone"/>

@@ -90,9 +90,9 @@ class Story(Telling):
                 self.lab.h1.run(f"iscsiadm -m node -T {site.TARGET} -p {portal} -I {iface} -o update "
                                 f"-n node.session.auth.{name} -v '{value}'")
 
-    def start_writer(self) -> None:
+    def start_writer(self, **how) -> None:
         self.say(f"a writer on {self.device}: each write is logged outside of the machines before and after")
-        self.writer.start(self.device, BLOCKS, log=LOG)
+        self.writer.start(self.device, BLOCKS, log=LOG, **how)
 
     # --- what happens ----------------------------------------------------------------------------
 

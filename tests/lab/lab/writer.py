@@ -15,13 +15,13 @@ class Writer:
         self.h1, self.name = h1, name
         self.device, self.first, self.blocks = "", 0, 0
 
-    def start(self, device: str, blocks: int, first: int = 0, threads: int = 4, log: str = "/dev/null") -> None:
+    def start(self, device: str, blocks: int, first: int = 0, threads: int = 4, log: str = "/dev/null", pause_ms: int = 0) -> None:
         """Writes 4 KiB blocks `first` and on; one that runs already is stopped before. Returns when it has begun to write."""
         self.device, self.first, self.blocks = device, first, blocks
         self.stop()
         self.h1.run(f"rm -f /run/{self.name}.*; systemctl reset-failed {self.name} 2>/dev/null; systemd-run -q --unit={self.name} "
                     f"-p StandardOutput=file:/run/{self.name}.out /host/tools/ack-writer --device {device} --log {log} --first {first} "
-                    f"--blocks {blocks} --threads {threads} --status /run/{self.name}.json", timeout_s=60)
+                    f"--blocks {blocks} --threads {threads} --pause-us {pause_ms * 1000} --status /run/{self.name}.json", timeout_s=60)
         wait_until(lambda: self.status()["writes"] > 50, 120, "the writer to write")
 
     def stop(self) -> None:
