@@ -83,7 +83,7 @@ rm $l/lun/lun_0/bench
 rmdir $l/lun/lun_0
 echo NULL >$l/nexus
 rmdir $l loopback/naa.500140500000beac core/iblock_9/bench core/iblock_9
-[ ! -e /dev/mapper/lunward-bench ] || dmsetup remove --retry lunward-bench
+! dmsetup info lunward-bench >/dev/null 2>&1 || dmsetup remove --retry lunward-bench
 """
 
 
