@@ -480,7 +480,8 @@ static void check_thin(json_t *facts, struct finding *f)
 		double worst = MAX(number_at(pool, "data_percent", NULL), number_at(pool, "metadata_percent", NULL));
 
 		if (worst >= thin_percent(facts, name, "warn_percent", THIN_WARN_PERCENT))
-			say(f, worst >= thin_percent(facts, name, "error_percent", THIN_ERROR_PERCENT) ? ERROR : WARNING, "extend it, and let thin_pool_autoextend_threshold in lvm.conf be below 100",
+			say(f, worst >= thin_percent(facts, name, "error_percent", THIN_ERROR_PERCENT) ? ERROR : WARNING,
+			    "extend it, and let thin_pool_autoextend_threshold in lvm.conf be below 100",
 			    "thin pool %s is %.0f %% full: when it is full, writes fail", name, worst);
 	}
 	if (f->verdict == OK)
