@@ -19,7 +19,8 @@
 #define BUSY_PERCENT 20
 #define STATE_BYTES_MIN (64.0 * 1048576)
 #define POOL_FREE_PERCENT_MIN 5
-#define THIN_PERCENT_MAX 80
+#define THIN_WARN_PERCENT 80 /* where the document does not say */
+#define THIN_ERROR_PERCENT 95
 #define WATCHDOG_MORE_S 3 /* what is agreed on is more than two timeouts by so much: the lease, and what drivers round */
 #define ROUND_S 4         /* two stamps, and what the agents do until a view is active */
 
@@ -450,6 +451,23 @@ static void check_space(json_t *facts, struct finding *f)
 		say(f, OK, "", "%zu volume groups, and the state folder", json_array_size(at(facts, "pools", NULL)));
 }
 
+/* The document's percent for that thin pool. */
+static double thin_percent(json_t *facts, const char *name, const char *key, double otherwise)
+{
+	const char *pool_name;
+	json_t *pool;
+
+	json_object_foreach (at(facts, "document", "pools"), pool_name, pool) {
+		const char *vg = text_at(pool, "vg", NULL);
+		size_t len = strlen(vg);
+
+		if (strncmp(name, vg, len) == 0 && name[len] == '/' && strcmp(name + len + 1, text_at(pool, "thin_pool", NULL)) == 0 &&
+		    at(pool, key, NULL))
+			return number_at(pool, key, NULL);
+	}
+	return otherwise;
+}
+
 static void check_thin(json_t *facts, struct finding *f)
 {
 	json_t *pool;
@@ -458,11 +476,13 @@ static void check_thin(json_t *facts, struct finding *f)
 	if (!is_known(facts, "thin_pools", f, "lvs does not tell"))
 		return;
 	json_array_foreach (at(facts, "thin_pools", NULL), i, pool) {
+		const char *name = text_at(pool, "name", NULL);
 		double worst = MAX(number_at(pool, "data_percent", NULL), number_at(pool, "metadata_percent", NULL));
 
-		if (worst > THIN_PERCENT_MAX)
-			say(f, worst > 95 ? ERROR : WARNING, "extend it, and let thin_pool_autoextend_threshold in lvm.conf be below 100",
-			    "thin pool %s is %.0f %% full: when it is full, writes fail", text_at(pool, "name", NULL), worst);
+		if (worst >= thin_percent(facts, name, "warn_percent", THIN_WARN_PERCENT))
+			say(f, worst >= thin_percent(facts, name, "error_percent", THIN_ERROR_PERCENT) ? ERROR : WARNING,
+			    "extend it, and let thin_pool_autoextend_threshold in lvm.conf be below 100",
+			    "thin pool %s is %.0f %% full: when it is full, writes fail", name, worst);
 	}
 	if (f->verdict == OK)
 		say(f, OK, "", "%zu thin pools", json_array_size(at(facts, "thin_pools", NULL)));

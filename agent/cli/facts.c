@@ -453,7 +453,8 @@ static json_t *pools(json_t *wanted)
 
 	json_array_foreach (rows, i, row) {
 		json_object_foreach (wanted, name, pool) {
-			if (strcmp(string_at(pool, "vg"), string_at(row, "vg_name")) != 0)
+			/* What is free beside a thin pool is for that. */
+			if (strcmp(string_at(pool, "vg"), string_at(row, "vg_name")) != 0 || json_object_get(pool, "thin_pool"))
 				continue;
 			json_array_append_new(array, json_pack("{s:s, s:f, s:f}", "vg", string_at(row, "vg_name"), "size_bytes",
 							       strtod(string_at(row, "vg_size"), NULL), "free_bytes",

@@ -128,6 +128,60 @@ static void node_health(struct out *out, const char *metric, const json_t *node)
 		sample(out, metric, "node", json_text(node, "name"), NULL, NULL, (double)json_array_size(faults));
 }
 
+/* Of the node that answers: the others tell no figures. */
+static void pools_used(struct out *out, const char *metric, const json_t *node, const char *key)
+{
+	const json_t *pool;
+	size_t i;
+
+	json_array_foreach (json_object_get(node, "pools"), i, pool) {
+		if (json_object_get(pool, key))
+			sample(out, metric, "node", json_text(node, "name"), "pool", json_text(pool, "pool"), number(pool, key) / 100);
+	}
+}
+
+static void pools_data(struct out *out, const char *metric, const json_t *node)
+{
+	pools_used(out, metric, node, "data_percent");
+}
+
+static void pools_metadata(struct out *out, const char *metric, const json_t *node)
+{
+	pools_used(out, metric, node, "metadata_percent");
+}
+
+static bool pool_has_error(const json_t *pool)
+{
+	return is(pool, "data", "error") || is(pool, "metadata", "error") || *json_text(pool, "health");
+}
+
+static bool pool_has_warning(const json_t *pool)
+{
+	return is(pool, "data", "warning") || is(pool, "metadata", "warning") || pool_has_error(pool);
+}
+
+/* What is not known has no sample: absence is not health. */
+static void pools_state(struct out *out, const char *metric, const json_t *node, bool (*has)(const json_t *pool))
+{
+	const json_t *pool;
+	size_t i;
+
+	json_array_foreach (json_object_get(node, "pools"), i, pool) {
+		if (!is(pool, "data", "unknown"))
+			sample(out, metric, "node", json_text(node, "name"), "pool", json_text(pool, "pool"), has(pool));
+	}
+}
+
+static void pools_warning(struct out *out, const char *metric, const json_t *node)
+{
+	pools_state(out, metric, node, pool_has_warning);
+}
+
+static void pools_error(struct out *out, const char *metric, const json_t *node)
+{
+	pools_state(out, metric, node, pool_has_error);
+}
+
 static void node_portals_away(struct out *out, const char *metric, const json_t *node)
 {
 	if (is(node, "role", "storage"))
@@ -241,6 +295,14 @@ char *metrics_render(const json_t *status, const json_t *counters)
 		for_each(&out, "nodes", "lunward_node_errors", "gauge", "Errors that a node reports about itself.", node_errors);
 		for_each(&out, "nodes", "lunward_health_faults", "gauge",
 			 "What lasts of what a node finds when it looks at its own portals as a host does.", node_health);
+		for_each(&out, "nodes", "lunward_thin_pool_data_used_ratio", "gauge",
+			 "Part of the data of a thin pool of this node that is in use.", pools_data);
+		for_each(&out, "nodes", "lunward_thin_pool_metadata_used_ratio", "gauge",
+			 "Part of the metadata of a thin pool of this node that is in use.", pools_metadata);
+		for_each(&out, "nodes", "lunward_thin_pool_warning", "gauge",
+			 "Whether the data or metadata of a thin pool are fuller than the warn_percent of the document.", pools_warning);
+		for_each(&out, "nodes", "lunward_thin_pool_error", "gauge",
+			 "Whether they are fuller than the error_percent of the document, or the pool does not work.", pools_error);
 		for_each(&out, "nodes", "lunward_node_portals_away", "gauge",
 			 "Whether the portals of a storage node are served by another one, or by nobody.", node_portals_away);
 		for_each(&out, "groups", "lunward_group_phase", "gauge", "Phase of a group: 1 for the one it is in.", group_phase);

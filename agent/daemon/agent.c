@@ -12,6 +12,7 @@
 #include "agent/daemon/connections.h"
 #include "agent/daemon/fence_job.h"
 #include "agent/daemon/health.h"
+#include "agent/daemon/pools.h"
 #include "agent/daemon/node_watchdog.h"
 #include "agent/daemon/reservations.h"
 #include "agent/daemon/store.h"
@@ -245,6 +246,7 @@ void agent_turn(void *ctx)
 	tree_kick(agent);
 	connections_kick(agent);
 	health_kick(agent);
+	pools_kick(agent);
 	commands_turn(agent);
 	if (agent->turn_by_ms)
 		loop_timer_set(agent->loop, &agent->turn_timer, agent->turn_by_ms, turn_timer_fired, agent);

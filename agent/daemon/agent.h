@@ -98,6 +98,7 @@ struct node_info { /* what a node said last about itself (HA_ACT_INFO) */
 };
 
 struct health; /* health.c */
+struct pools; /* pools.c */
 struct reservations; /* reservations.c */
 struct sessions; /* sessions.c */
 struct queued_event; /* agent.c */
@@ -121,6 +122,7 @@ struct agent {
 	struct reservations *reservations;
 	struct sessions *sessions; /* NULL until somebody asks */
 	struct health *health; /* NULL: nobody looks */
+	struct pools *pools; /* NULL before the first document */
 
 	struct drbd_table *drbd;
 	int drbd_fd, drbd_pid;

@@ -10,6 +10,7 @@
 #include "agent/daemon/agent.h"
 #include "agent/daemon/connections.h"
 #include "agent/daemon/health.h"
+#include "agent/daemon/pools.h"
 #include "agent/daemon/reservations.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -43,10 +44,10 @@ static json_t *own_info(const struct agent *agent)
 		if (agent->groups[i]->has_copy)
 			json_object_set_new(groups, agent->groups[i]->name, group_info(agent, agent->groups[i]));
 	}
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "config_applied", (json_int_t)agent->tree.applied_version, "tree_error",
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "config_applied", (json_int_t)agent->tree.applied_version, "tree_error",
 			 agent->tree.error, "tree_closing", agent->tree.closing, "tree_lacks", agent->tree.lacks, "watchdog_error",
 			 agent->watchdog_error, "fence_note", agent->fence_note, "groups", groups, "connections", connections_json(agent), "health",
-			 health_json(agent));
+			 health_json(agent), "pools", pools_json(agent));
 }
 
 static void store(struct agent *agent, uint32_t nodeid, json_t *info)

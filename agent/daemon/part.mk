@@ -8,3 +8,4 @@ $(eval $(call unit_test,test_slot_file,tests/unit/test_slot_file.c agent/daemon/
 $(eval $(call unit_test,test_loop,tests/unit/test_loop.c agent/daemon/loop.c,base,libqb))
 $(eval $(call unit_test,test_settings,tests/unit/test_settings.c agent/daemon/settings.c,base,))
 $(eval $(call unit_test,test_health_rules,tests/unit/test_health_rules.c agent/daemon/health_rules.c,base,))
+$(eval $(call unit_test,test_pool_rules,tests/unit/test_pool_rules.c agent/daemon/pool_rules.c,base,))

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/pools.h"
+#include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
 
@@ -105,6 +107,59 @@ static json_t *health_of(struct report *report, const struct ha_node_view *node)
 	return json_is_array(faults) ? json_incref(faults) : json_null();
 }
 
+struct pool_part {
+	const char *key, *what, *option, *when_full;
+};
+
+/* What of a thin pool is fuller than the document wants it. */
+static void pool_part_problem(struct report *report, const char *object, const char *place, const struct config_pool *spec, const json_t *pool,
+			      const struct pool_part *part)
+{
+	const char *severity = info_string(pool, part->key), *lv = info_string(pool, "thin_pool");
+	bool is_error = strcmp(severity, "error") == 0;
+	_cleanup_free_ char *text = NULL, *remedy = NULL;
+
+	if (!is_error && strcmp(severity, "warning") != 0)
+		return;
+	text = xasprintf("%s: its %s are more than %u %% full", place, part->what, is_error ? spec->error_percent : spec->warn_percent);
+	remedy = xasprintf("`lvextend %s +SIZE %s` on that node: when they are full, %s", part->option, lv, part->when_full);
+	problem(report, is_error ? "error" : "warning", object, text, remedy);
+}
+
+static void pool_problems(struct report *report, const struct ha_node_view *node, const json_t *pool)
+{
+	static const struct pool_part parts[] = {
+		{ "data", "data", "-L", "writes fail and the node loses its copies in it" },
+		{ "metadata", "metadata", "--poolmetadatasize", "it becomes read-only and has to be repaired" },
+	};
+	const struct config *config = report->agent->config ? report->agent->config->config : NULL;
+	const struct config_pool *spec = config ? config_pool_by_name(config, info_string(pool, "pool")) : NULL;
+	_cleanup_free_ char *object = xasprintf("pool %s", info_string(pool, "pool"));
+	_cleanup_free_ char *place = xasprintf("thin pool %s on %s", info_string(pool, "thin_pool"), node->name), *text = NULL;
+
+	if (info_string(pool, "health")[0]) {
+		text = xasprintf("%s: LVM says %s", place, info_string(pool, "health"));
+		problem(report, "error", object, text, "extend it with lvextend if it is full, see the kernel's log on that node and lvmthin(7) if not");
+	} else if (info_string(pool, "error")[0]) {
+		text = xasprintf("how full it is on %s is not known: %s", node->name, info_string(pool, "error"));
+		problem(report, "warning", object, text, "look at `lvs` on that node; the agent looks again within a minute");
+	}
+	for (size_t i = 0; spec && spec->thin_pool && i < ARRAY_SIZE(parts); i++)
+		pool_part_problem(report, object, place, spec, pool, &parts[i]);
+}
+
+/* An array. Figures only of this node: the others tell what they add up to. */
+static json_t *pools_of(struct report *report, const struct ha_node_view *node)
+{
+	json_t *told = node->state == HA_NODE_UP ? json_object_get(info_of(report->agent, node->nodeid), "pools") : NULL;
+	json_t *pools = node->nodeid == agent_me(report->agent) ? pools_figures_json(report->agent) : json_incref(told), *pool;
+	size_t i;
+
+	json_array_foreach (pools, i, pool)
+		pool_problems(report, node, pool);
+	return pools ? pools : json_array();
+}
+
 static void node_problems(struct report *report, const struct ha_node_view *node, const json_t *errors)
 {
 	char *object = xasprintf("node %s", node->name), *text, *remedy;
@@ -179,13 +234,13 @@ static json_t *node_json(struct report *report, size_t index)
 	ha_core_node(agent->core, index, &node);
 	errors = node_errors(agent, &node);
 	node_problems(report, &node, errors);
-	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:o, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
+	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:o, s:o, s:o}", "name", node.name, "id", (json_int_t)node.nodeid,
 			 "role", role_name(agent, node.nodeid), "state", ha_node_state_name(node.state), "evidence",
 			 ha_evidence_name(node.evidence), "reason", node.reason, "maintenance", ha_maintenance_name(node.maintenance), "watchdog_ms",
 			 (json_int_t)node.watchdog_ms, "portals_at",
 			 name_or_null(agent, node.portal_holder), "config_applied",
 			 (json_int_t)json_integer_value(json_object_get(info_of(agent, node.nodeid), "config_applied")),
-			 "errors", errors, "health", health_of(report, &node));
+			 "errors", errors, "health", health_of(report, &node), "pools", pools_of(report, &node));
 }
 
 static json_t *copies_json(struct report *report, const struct ha_group_view *group)

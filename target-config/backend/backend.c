@@ -3,12 +3,12 @@
  * A group's storage, step by step. What happens if the node dies between two steps (docs/decisions/0002):
  *
  *   lvcreate {lunward, lunward.blank}   | volume is blank: the next three are done again, from the first
- *   zero it                             |
+ *   zero it, unless its thin pool does  |
  *   drbdmeta create-md                  |
  *   lvchange --deltag lunward.blank     | from here on Lunward never zeroes it and never makes metadata again
  *   write the resource file             | replaced whole; drbdadm adjust is repeated
  *   drbdadm adjust                      |
- *   grow: temporary volume, zero it, lvremove, lvextend onto its extents  | see lvm_grow_zeroed()
+ *   grow: temporary volume, zero it, lvremove, lvextend onto its extents  | see lvm_grow_zeroed(); in a thin pool lvextend alone
  */
 #include "target-config/backend/backend.h"
 
@@ -57,17 +57,49 @@ static char *lv_device(const struct config_volume *volume)
 	return backend_path(path);
 }
 
+/* Whether what the volume gets is zeros by itself. */
+static int pool_zeroes(const struct config_pool *pool, bool *ret_zeroes, struct err *err)
+{
+	struct lvm_thin_pool thin = { 0 };
+	int rc = pool->thin_pool ? lvm_thin_pool_load(pool->vg, pool->thin_pool, &thin, err) : 0;
+
+	if (rc == 0)
+		*ret_zeroes = thin.zeroes;
+	return rc;
+}
+
 /* Gives a blank volume its zeros and metadata; afterwards its content is somebody's data. */
 static int fill_blank(const struct config_volume *volume, const char *lv, struct err *err)
 {
 	_cleanup_free_ char *device = lv_device(volume);
-	int rc = lvm_zero_device(device, err);
+	bool zeroes = false;
+	int rc = pool_zeroes(volume->pool, &zeroes, err);
 
+	if (rc == 0 && !zeroes)
+		rc = lvm_zero_device(device, err);
 	if (rc == 0 && is_drbd(volume->group))
 		rc = drbd_create_metadata(volume->drbd_minor, device, err);
 	if (rc == 0)
 		rc = lvm_clear_blank(volume->pool->vg, lv, err);
 	return rc;
+}
+
+static char *kind_name(const char *thin_pool)
+{
+	return thin_pool ? xasprintf("in thin pool %s", thin_pool) : xstrdup("in no thin pool");
+}
+
+static int check_kind(const struct lvm_lv *found, const struct config_volume *volume, struct err *err)
+{
+	const struct config_pool *pool = volume->pool;
+	_cleanup_free_ char *is = kind_name(found->thin_pool), *wanted = kind_name(pool->thin_pool);
+
+	if (strcmp(is, wanted) == 0)
+		return 0;
+	return err_set(err, -EEXIST,
+		       "volume %s: logical volume %s/%s exists %s, and pool %s is to have it %s; it is not converted: rename it, or put "
+		       "the volume in a pool that fits",
+		       volume->name, pool->vg, found->name, is, pool->name, wanted);
 }
 
 static int ensure_volume(const struct lvm_vg *vg, const struct config_volume *volume, struct err *err)
@@ -81,8 +113,10 @@ static int ensure_volume(const struct lvm_vg *vg, const struct config_volume *vo
 			       "volume %s: logical volume %s/%s exists and was not made by Lunward (no LVM tag " LVM_TAG_OURS
 			       "); rename it or the volume",
 			       volume->name, vg->name, lv);
+	if (found && check_kind(found, volume, err) < 0)
+		return -EEXIST;
 	if (!found)
-		rc = lvm_create_blank(vg->name, lv, lv_bytes(volume, vg->extent_bytes), err);
+		rc = lvm_create_blank(vg->name, lv, volume->pool->thin_pool, lv_bytes(volume, vg->extent_bytes), err);
 	else if (!found->active)
 		rc = lvm_activate(vg->name, lv, err);
 	if (rc == 0 && (!found || found->blank))
@@ -90,6 +124,17 @@ static int ensure_volume(const struct lvm_vg *vg, const struct config_volume *vo
 	if (rc < 0)
 		err_prefix(err, "volume %s", volume->name);
 	return rc;
+}
+
+static int grow_thin(const struct config_pool *pool, const char *lv, uint64_t new_size_bytes, struct err *err)
+{
+	bool zeroes = false;
+	int rc = pool_zeroes(pool, &zeroes, err);
+
+	if (rc == 0 && !zeroes)
+		return err_set(err, -EOPNOTSUPP, "cannot grow in thin pool %s/%s, which does not zero what it gives; `lvchange -Zy %s/%s`",
+			       pool->vg, pool->thin_pool, pool->vg, pool->thin_pool);
+	return rc < 0 ? rc : lvm_grow_thin(pool->vg, lv, new_size_bytes, err);
 }
 
 static int grow_volume(const struct lvm_vg *vg, const struct config_volume *volume, const struct drbd_table *table,
@@ -111,7 +156,8 @@ static int grow_volume(const struct lvm_vg *vg, const struct config_volume *volu
 		rc = drbd_remember_size(volume->drbd_minor, err);
 	}
 	if (rc == 0)
-		rc = lvm_grow_zeroed(vg, volume->name, want_bytes, err);
+		rc = found->thin_pool ? grow_thin(volume->pool, lv, want_bytes, err) :
+					lvm_grow_zeroed(vg, volume->name, want_bytes, err);
 	if (rc < 0)
 		err_prefix(err, "volume %s", volume->name);
 	return rc;

@@ -33,8 +33,10 @@ void lvm_vg_free(struct lvm_vg *vg)
 {
 	if (!vg)
 		return;
-	for (size_t i = 0; i < vg->n_lvs; i++)
+	for (size_t i = 0; i < vg->n_lvs; i++) {
+		free(vg->lvs[i].thin_pool);
 		free(vg->lvs[i].name);
+	}
 	free(vg->lvs);
 	free(vg->name);
 	free(vg);
@@ -85,6 +87,7 @@ static int number_of(json_t *row, const char *key, uint64_t *ret)
 	return errno || end == text || *end ? -EBADMSG : 0;
 }
 
+/* In a list of LVM's. */
 static bool has_tag(const char *tags, const char *tag)
 {
 	size_t len = strlen(tag);
@@ -98,7 +101,7 @@ static bool has_tag(const char *tags, const char *tag)
 static int load_lvs(struct lvm_vg *vg, struct err *err)
 {
 	const char *argv[] = { "lvs", "--config", LVM_CONFIG, "--reportformat", "json", "--units", "b", "--nosuffix", "-o",
-			       "lv_name,lv_size,lv_tags,lv_active", vg->name, NULL };
+			       "lv_name,lv_size,lv_tags,lv_active,lv_layout,pool_lv", vg->name, NULL };
 	json_auto_t *root = NULL;
 	json_t *rows, *row;
 	size_t i;
@@ -117,6 +120,8 @@ static int load_lvs(struct lvm_vg *vg, struct err *err)
 			return err_set(err, -EBADMSG, "lvs: no size for %s/%s", vg->name, name);
 		lv = array_push(vg->lvs, vg->n_lvs, vg->cap_lvs);
 		lv->name = xstrdup(name);
+		if (has_tag(text_of(row, "lv_layout"), "thin")) /* a cache has a pool_lv as well */
+			lv->thin_pool = xstrdup(text_of(row, "pool_lv"));
 		lv->size_bytes = size_bytes;
 		lv->ours = has_tag(tags, LVM_TAG_OURS);
 		lv->blank = has_tag(tags, LVM_TAG_BLANK);
@@ -151,6 +156,43 @@ int lvm_vg_load(const char *name, struct lvm_vg **ret_vg, struct err *err)
 	return rc;
 }
 
+static int percent_of(json_t *row, const char *key, double *ret)
+{
+	const char *text = text_of(row, key);
+	char *end;
+
+	*ret = strtod(text, &end);
+	return end == text || *end ? -EBADMSG : 0;
+}
+
+int lvm_thin_pool_load(const char *vg, const char *name, struct lvm_thin_pool *ret_pool, struct err *err)
+{
+	_cleanup_free_ char *select = xasprintf("lv_name=\"%s\"", name);
+	const char *argv[] = { "lvs", "--config", LVM_CONFIG, "--reportformat", "json", "-o",
+			       "lv_layout,lv_attr,lv_health_status,data_percent,metadata_percent", "-S", select, vg, NULL };
+	struct lvm_thin_pool pool = { 0 };
+	json_auto_t *root = NULL;
+	json_t *rows, *row;
+	const char *attr;
+	int rc = report(argv, "lv", &root, &rows, err);
+
+	if (rc < 0)
+		return rc;
+	row = json_array_get(rows, 0);
+	if (!row)
+		return err_set(err, -ENOENT, "thin pool %s/%s: there is none on this node; make it with lvcreate --type thin-pool", vg, name);
+	attr = text_of(row, "lv_attr");
+	if (attr[0] != 't')
+		return err_set(err, -ENOENT, "%s/%s is no thin pool (its layout: %s); name one, or make it", vg, name,
+			       text_of(row, "lv_layout"));
+	pool.zeroes = strlen(attr) > 7 && attr[7] == 'z'; /* lvs(8), lv_attr bits */
+	snprintf(pool.health, sizeof(pool.health), "%s", text_of(row, "lv_health_status"));
+	if (percent_of(row, "data_percent", &pool.data_percent) < 0 || percent_of(row, "metadata_percent", &pool.metadata_percent) < 0)
+		return err_set(err, -EAGAIN, "thin pool %s/%s: it is not active, or LVM does not know how full it is", vg, name);
+	*ret_pool = pool;
+	return 0;
+}
+
 /* The tags are there from the first moment on; twice the same is once. */
 static int create(const char *vg, const char *lv, const char *tag, const char *second_tag, uint64_t size_bytes,
 		  struct err *err)
@@ -162,9 +204,16 @@ static int create(const char *vg, const char *lv, const char *tag, const char *s
 			"--addtag", second_tag, "-L", size, "-n", lv, vg, NULL);
 }
 
-int lvm_create_blank(const char *vg, const char *lv, uint64_t size_bytes, struct err *err)
+int lvm_create_blank(const char *vg, const char *lv, const char *thin_pool, uint64_t size_bytes, struct err *err)
 {
-	return create(vg, lv, LVM_TAG_OURS, LVM_TAG_BLANK, size_bytes, err);
+	_cleanup_free_ char *size = NULL;
+
+	if (!thin_pool)
+		return create(vg, lv, LVM_TAG_OURS, LVM_TAG_BLANK, size_bytes, err);
+	size = xasprintf("%llub", (unsigned long long)size_bytes);
+	/* -Z is the pool's here, and refused. */
+	return run_cmdl(err, LVM_DEADLINE_MS, "lvcreate", "--config", LVM_CONFIG, "--yes", "-Wn", "--addtag", LVM_TAG_OURS, "--addtag",
+			LVM_TAG_BLANK, "--thin", "-V", size, "--thinpool", thin_pool, "-n", lv, vg, NULL);
 }
 
 int lvm_clear_blank(const char *vg, const char *lv, struct err *err)
@@ -292,4 +341,9 @@ int lvm_grow_zeroed(const struct lvm_vg *vg, const char *volume, uint64_t new_si
 		free(ranges[i]);
 	free(ranges);
 	return rc;
+}
+
+int lvm_grow_thin(const char *vg, const char *lv, uint64_t new_size_bytes, struct err *err)
+{
+	return extend_onto(vg, lv, new_size_bytes, NULL, 0, err);
 }

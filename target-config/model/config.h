@@ -32,6 +32,8 @@
 #define CONFIG_WEIGHT_DEFAULT 1
 #define CONFIG_FAILBACK_DELAY_DEFAULT_S 300
 #define CONFIG_TAKEOVER_LIMIT_DEFAULT 3
+#define CONFIG_POOL_WARN_DEFAULT_PERCENT 80
+#define CONFIG_POOL_ERROR_DEFAULT_PERCENT 95
 #define CONFIG_PORT_FIRST 7788      /* DRBD ports and minors are assigned from here upwards */
 #define CONFIG_MINOR_FIRST 100      /* below: an administrator's own DRBD resources */
 
@@ -63,6 +65,8 @@ struct config_node {
 struct config_pool {
 	char *name;
 	char *vg; /* LVM volume group of that name on each node */
+	char *thin_pool; /* in it; NULL: volumes have all their extents from the start */
+	uint16_t warn_percent, error_percent; /* of the thin pool in use; 0 without one */
 };
 
 struct config_volume; /* below */
@@ -194,7 +198,7 @@ struct config {
  * assigned anew is never a number that `old` uses: what is being taken down does not meet its successor. Missing serials
  * of new volumes are made from `random_bytes`, which is called for each 16 bytes needed (NULL: that is an error).
  *
- * Refused against `old`: shrinking a volume; changing serial, block size, backend, pool (or its vg), group, minor or DRBD
+ * Refused against `old`: shrinking a volume; changing serial, block size, backend, pool (or its vg or thin pool), group, minor or DRBD
  * volume number of a volume; giving the serial of one volume to another; replacing all nodes of a group with data;
  * changing the id of a node or of an LU group.
  */

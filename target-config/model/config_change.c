@@ -48,7 +48,7 @@ static bool has_common_node(const struct config_group *a, const struct config_gr
 	return false;
 }
 
-/* Where the data are: the group's backend and nodes, the pool's volume group. */
+/* Where the data are: the group's backend and nodes, the pool's volume group and thin pool. */
 static int check_place(const struct config_volume *old, const struct config_volume *volume, struct err *err)
 {
 	const struct config_group *group = volume->group;
@@ -73,6 +73,11 @@ static int check_place(const struct config_volume *old, const struct config_volu
 			err, "pools", volume->pool->name, "vg",
 			"is %s in the document in force and cannot become %s while volume %s stays; add another pool",
 			old->pool->vg, volume->pool->vg, volume->name);
+	if (strcmp(old->pool->thin_pool ?: "", volume->pool->thin_pool ?: "") != 0)
+		return config_refuse(
+			err, "pools", volume->pool->name, "thin_pool",
+			"is %s in the document in force and cannot become %s while volume %s stays; add another pool",
+			old->pool->thin_pool ?: "none", volume->pool->thin_pool ?: "none", volume->name);
 	if (!has_common_node(old->group, group))
 		return config_refuse(
 			err, "groups", group->name, "nodes",

@@ -271,7 +271,8 @@ static void describe_pool(struct strbuf *line, const struct config *config, cons
 	const struct config_pool *pool = item;
 
 	(void)config;
-	strbuf_addf(line, "pool %s (volume group %s)", pool->name, pool->vg);
+	strbuf_addf(line, "pool %s (volume group %s%s%s)", pool->name, pool->vg, pool->thin_pool ? ", thin pool " : "",
+		    pool->thin_pool ?: "");
 }
 
 static void change_pool(struct diff *diff, const void *x, const void *y)
@@ -280,6 +281,11 @@ static void change_pool(struct diff *diff, const void *x, const void *y)
 	struct changes changes = { .diff = diff, .kind = "pool", .name = pool->name };
 
 	change_text(&changes, "vg", old->vg, pool->vg);
+	change_text(&changes, "thin_pool", old->thin_pool, pool->thin_pool);
+	if (old->thin_pool && pool->thin_pool) {
+		change_number(&changes, "warn_percent", old->warn_percent, pool->warn_percent);
+		change_number(&changes, "error_percent", old->error_percent, pool->error_percent);
+	}
 	end_changes(&changes);
 }
 

@@ -188,6 +188,7 @@ static void free_lists(struct config *config)
 		free_node(&config->nodes[i]);
 	for (size_t i = 0; i < config->n_pools; i++) {
 		free(config->pools[i].vg);
+		free(config->pools[i].thin_pool);
 		free(config->pools[i].name);
 	}
 	for (size_t i = 0; i < config->n_groups; i++)

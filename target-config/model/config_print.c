@@ -90,7 +90,11 @@ static void add_node(struct strbuf *sb, const struct config_node *node, bool sec
 
 static void add_pool(struct strbuf *sb, const struct config_pool *pool)
 {
-	strbuf_addf(sb, "\"%s\": {\"vg\": \"%s\"}", pool->name, pool->vg);
+	strbuf_addf(sb, "\"%s\": {\"vg\": \"%s\"", pool->name, pool->vg);
+	if (pool->thin_pool)
+		strbuf_addf(sb, ", \"thin_pool\": \"%s\", \"warn_percent\": %u, \"error_percent\": %u", pool->thin_pool,
+			    pool->warn_percent, pool->error_percent);
+	strbuf_add(sb, "}");
 }
 
 static void add_group(struct strbuf *sb, const struct config *config, const struct config_group *group)

@@ -30,13 +30,36 @@ const char *config_failback_name(enum config_failback failback)
 
 static const struct reader_key pool_keys[] = {
 	CONFIG_KEY("vg", reader_text, struct config_pool, vg, .example = "\"vg0\"", .check = config_text_vg),
+	CONFIG_KEY("thin_pool", reader_text, struct config_pool, thin_pool, .check = config_text_thin_pool),
+	CONFIG_KEY("warn_percent", reader_u16, struct config_pool, warn_percent, .min = 1, .max = 99),
+	CONFIG_KEY("error_percent", reader_u16, struct config_pool, error_percent, .min = 2, .max = 100),
 };
+
+static int finish_pool(struct reader *r, void *item)
+{
+	struct config_pool *pool = item;
+	bool says_error = pool->error_percent != 0;
+
+	if (!pool->thin_pool && (pool->warn_percent || says_error))
+		return reader_refuse_key(r, pool->warn_percent ? "warn_percent" : "error_percent", "only with thin_pool; remove it");
+	if (!pool->thin_pool)
+		return 0;
+	pool->warn_percent = pool->warn_percent ?: CONFIG_POOL_WARN_DEFAULT_PERCENT;
+	pool->error_percent = pool->error_percent ?: CONFIG_POOL_ERROR_DEFAULT_PERCENT;
+	if (pool->warn_percent < pool->error_percent)
+		return 0;
+	if (says_error)
+		return reader_refuse_key(r, "error_percent", "must be more than warn_percent (%u), not %u", pool->warn_percent,
+					 pool->error_percent);
+	return reader_refuse_key(r, "warn_percent", "must be less than error_percent (%u), not %u", pool->error_percent,
+				 pool->warn_percent);
+}
 
 int config_read_pools(struct reader *r, const struct reader_key *key, json_t *value, void *where)
 {
 	static const struct config_section section = {
-		CONFIG_SECTION_OF(pools),        .max = 1024, .check_name = config_text_name, .keys = pool_keys,
-		.n_keys = ARRAY_SIZE(pool_keys),
+		CONFIG_SECTION_OF(pools), .max = 1024, .check_name = config_text_name, .keys = pool_keys,
+		.n_keys = ARRAY_SIZE(pool_keys), .finish = finish_pool,
 	};
 
 	(void)key, (void)where;

@@ -42,20 +42,26 @@ const char *config_text_name(const char *s)
 	return NULL;
 }
 
-const char *config_text_volume(const char *s)
+/* LVM keeps these for its own sub-volumes (lvm2, lib/misc/lvm-string.c, _lvname_has_reserved_string). */
+static const char *reserved_by_lvm(const char *s)
 {
-	/* LVM keeps these for its own sub-volumes (lvm2, lib/misc/lvm-string.c, _lvname_has_reserved_string). */
 	static const char *const reserved[] = {
 		"_cdata", "_cmeta", "_corig", "_cpool", "_cvol", "_imeta", "_iorig", "_mimage", "_mlog", "_pmspare",
 		"_rimage", "_rmeta", "_tdata", "_tmeta", "_tpool", "_vdata", "_vorigin", "_vpool", "_wcorig",
 	};
-	const char *wrong = config_text_name(s);
 
-	if (wrong)
-		return wrong;
 	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
 		if (strstr(s, reserved[i]))
 			return "LVM reserves a part of this name for itself (lvm(8), VALID NAMES); choose another";
+	return NULL;
+}
+
+const char *config_text_volume(const char *s)
+{
+	const char *wrong = config_text_name(s) ?: reserved_by_lvm(s);
+
+	if (wrong)
+		return wrong;
 	/* The gate "lunward-<volume>" would get the device-mapper name of a logical volume in volume group "lunward". */
 	if (starts_with(s, "lunward-"))
 		return "a volume's name must not start with \"lunward-\"; choose another";
@@ -71,6 +77,19 @@ const char *config_text_vg(const char *s)
 	if (strstr(s, ".."))
 		return "a volume group's name must not contain \"..\"";
 	return NULL;
+}
+
+const char *config_text_thin_pool(const char *s)
+{
+	if (strlen(s) > CONFIG_NAME_MAX)
+		return "a thin pool's name has at most 32 characters here";
+	if (!is_one_of(s[0], LOWER UPPER DIGIT "_") || !is_made_of(s, LOWER UPPER DIGIT "+_.-"))
+		return "a thin pool's name is made of letters, digits, '+', '_', '.', '-' and starts with a letter, digit or '_'";
+	if (strstr(s, ".."))
+		return "a thin pool's name must not contain \"..\"";
+	if (starts_with(s, "lunward"))
+		return "a thin pool's name must not start with \"lunward\", as the volumes in it do";
+	return reserved_by_lvm(s);
 }
 
 const char *config_text_interface(const char *s)

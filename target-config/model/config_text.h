@@ -20,7 +20,7 @@ typedef const char *config_text_fn(const char *s);
 
 config_text_fn config_text_name;         /* nodes, pools, groups, hosts, the cluster */
 config_text_fn config_text_volume;       /* a name that is also good for LVM and device-mapper */
-config_text_fn config_text_vg;
+config_text_fn config_text_vg, config_text_thin_pool;
 config_text_fn config_text_target;       /* IQN */
 config_text_fn config_text_initiator;    /* IQN, eui. or naa. */
 config_text_fn config_text_srp_target;    /* srp.<name> */

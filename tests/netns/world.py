@@ -81,6 +81,7 @@ class Machine:
         self.boots = 0
         self.alone_since = None
         self.bad_disks = set()  # resources whose disk cannot be read here, until it is mended
+        self.thin_pools = {}  # "vg/pool" -> percent of data and of metadata in use
         self.listeners = []
         self.forget()
 
@@ -173,6 +174,7 @@ class World:
         self.bitten = []  # machines whose watchdog has fired
         self.deaf = set()  # machines whose next disk, attached over a connection that is there, never hears of its peer
         self.opened = {}  # gate -> how many times
+        self.pool_looks = {}  # node -> how many times it has asked a thin pool
         self.generation = 0
         self.closing = threading.Event()
         self.log_file = open(os.path.join(self.folder, "world.log"), "a", encoding="utf-8")
@@ -460,12 +462,22 @@ class World:
         if name in machine.lvs:
             raise Refused(errno.EEXIST)
         machine.lvs[name] = {"size": request["size"], "blank": True, "active": True}
+        if "thin_pool" in request:
+            if f"{request['vg']}/{request['thin_pool']}" not in machine.thin_pools:
+                raise Refused(errno.ENOENT)
+            machine.lvs[name]["thin_pool"] = request["thin_pool"]
         machine.save("lv", name, machine.lvs[name])
 
     def op_lvm_clear_blank(self, machine, request):
         name = f"{request['vg']}.{request['lv']}"
         machine.lvs[name]["blank"] = False
         machine.save("lv", name, machine.lvs[name])
+
+    def op_lvm_thin_pool(self, machine, request):
+        if request["lv"] not in machine.thin_pools:
+            raise Refused(errno.ENOENT)
+        self.pool_looks[machine.name] = self.pool_looks.get(machine.name, 0) + 1
+        return dict(zip(("data", "metadata"), machine.thin_pools[request["lv"]]))
 
     def op_lvm_activate(self, machine, request):
         pass

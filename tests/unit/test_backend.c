@@ -22,12 +22,26 @@
 #include "base/run_cmd.h"
 #include "base/xalloc.h"
 #include "target-config/backend/backend.h"
+#include "target-config/backend/lvm.h"
 
 #define MIB (1024ull * 1024)
 #define EXTENT (4 * MIB)
 #define POOL_EXTENTS 24
 #define DATA "what the host wrote"
 
+/* What is in the volume group at first, and the document's pool. */
+struct ground {
+	const char *lvs, *pool;
+};
+
+#define THIN_POOL(zero)                                                                                                                    \
+	"\"tp0\": {\"extents\": [], \"tags\": [], \"active\": true, \"thin\": {\"zero\": " zero ", \"data\": \"81.25\","                        \
+	" \"metadata\": \"3.50\", \"health\": \"\"}}"
+#define IN_THIN_POOL "{\"vg\": \"vg0\", \"thin_pool\": \"tp0\"}"
+
+static const struct ground thick = { "", "{\"vg\": \"vg0\"}" }, thin = { THIN_POOL("true"), IN_THIN_POOL },
+			   unzeroed = { THIN_POOL("false"), IN_THIN_POOL };
+static const struct ground *ground;
 
 struct bench {
 	char root[40];
@@ -51,10 +65,10 @@ static struct config *document(const char *backend, unsigned int v1_mib, unsigne
 		"{\"lunward\": 1, \"cluster\": \"demo\", \"nodes\": {"
 		"\"n1\": {\"id\": 1, \"role\": \"storage\", \"replication_address\": \"127.0.0.1\"},"
 		"\"n2\": {\"id\": 2, \"role\": \"storage\", \"replication_address\": \"192.0.2.2\"}},"
-		"\"pools\": {\"p\": {\"vg\": \"vg0\"}},"
+		"\"pools\": {\"p\": %s},"
 		"\"groups\": {\"g1\": {\"backend\": \"%s\", \"nodes\": [%s]}},"
 		"\"volumes\": {\"v1\": {\"group\": \"g1\", \"pool\": \"p\", \"size\": \"%uMiB\"}%s}}",
-		backend, strcmp(backend, "drbd") == 0 ? "\"n1\", \"n2\"" : "\"n1\"", v1_mib, v2);
+		ground->pool, backend, strcmp(backend, "drbd") == 0 ? "\"n1\", \"n2\"" : "\"n1\"", v1_mib, v2);
 	struct config *config = NULL;
 	struct err err = ERR_INIT;
 
@@ -96,13 +110,14 @@ static void reset(struct bench *b)
 	_cleanup_free_ char *pool = in_root(b, "pool-vg0"), *dev = in_root(b, "dev"), *log = in_root(b, "log");
 	_cleanup_close_ int fd = -1;
 	unsigned char old[4096];
+	_cleanup_free_ char *state = xasprintf(
+		"{\"vgs\": {\"vg0\": {\"extent\": 4194304, \"n\": 24, \"lvs\": {%s}}}, \"minors\": {}, \"metadata\": {}, \"remembered\": {},"
+		" \"connection\": {}, \"open\": [], \"peer_alive\": true, \"peer_role\": \"Secondary\", \"peer_disk\": \"Inconsistent\","
+		" \"replication\": \"Established\", \"suspended\": \"no\", \"handler_agrees\": false}", ground->lvs);
 	struct err err = ERR_INIT;
 
 	assert_int_equal(run_cmdl(&err, 10000, "rm", "-rf", dev, log, NULL), 0);
-	put(b, "state.json",
-	    "{\"vgs\": {\"vg0\": {\"extent\": 4194304, \"n\": 24, \"lvs\": {}}}, \"minors\": {}, \"metadata\": {}, \"remembered\": {},"
-	    " \"connection\": {}, \"open\": [], \"peer_alive\": true, \"peer_role\": \"Secondary\", \"peer_disk\": \"Inconsistent\","
-	    " \"replication\": \"Established\", \"suspended\": \"no\", \"handler_agrees\": false}");
+	put(b, "state.json", state);
 	(void)unlink(pool);
 	fd = open(pool, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(ftruncate(fd, (off_t)(POOL_EXTENTS * EXTENT)), 0);
@@ -111,7 +126,7 @@ static void reset(struct bench *b)
 		assert_int_equal(pwrite(fd, old, sizeof(old), (off_t)(i * EXTENT)), sizeof(old));
 }
 
-static int setup(void **state)
+static int setup_on(const struct ground *on, void **state)
 {
 	static const char *const tools[] = { "vgs", "lvs", "lvcreate", "lvremove", "lvextend", "lvchange", "drbdsetup", "drbdadm",
 					     "drbdmeta" };
@@ -119,6 +134,7 @@ static int setup(void **state)
 	_cleanup_free_ char *tool = realpath("tests/unit/tools/storage", NULL), *bin = NULL, *search = NULL;
 
 	strcpy(b->root, "/tmp/test_backend.XXXXXX");
+	ground = on;
 	if (!tool || !mkdtemp(b->root))
 		return -1;
 	bin = in_root(b, "bin");
@@ -143,6 +159,21 @@ static int setup(void **state)
 	set_document(b, document("drbd", 8, 0));
 	*state = b;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_on(&thick, state);
+}
+
+static int setup_thin(void **state)
+{
+	return setup_on(&thin, state);
+}
+
+static int setup_unzeroed(void **state)
+{
+	return setup_on(&unzeroed, state);
 }
 
 static int teardown(void **state)
@@ -381,7 +412,7 @@ static void killed_at_any_step_while_growing(void **state)
 		assert_true(state_has(b, "\"made\": 1"));
 		assert_false(state_has(b, "lunwardtmp"));
 	}
-	assert_true(n > 11);
+	assert_true(n > (ground == &thick ? 11 : 9));
 }
 
 static void growing_by_pieces(void **state)
@@ -585,6 +616,112 @@ static void local_needs_no_drbd(void **state)
 	assert_string_equal(device, "/dev/vg0/lunward-v1");
 }
 
+/* --- thin pools ---*/
+
+static off_t room_taken(const struct bench *b, const char *lv)
+{
+	_cleanup_close_ int fd = volume_open(b, lv);
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? st.st_blocks * 512 : -1;
+}
+
+static void a_thin_volume_takes_no_room(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(provision(b), 0);
+	assert_true(was_run(b, "lvcreate --config --yes -Wn --addtag lunward --addtag lunward.blank --thin -V 12582912b --thinpool tp0 -n lunward-v1 vg0\n"));
+	assert_int_equal(room_taken(b, "lunward-v1"), 0);
+	set_document(b, document("drbd", 16, 0));
+	assert_int_equal(provision(b), 0);
+	assert_true(was_run(b, "lvextend --config --yes -L 20971520b vg0/lunward-v1\n"));
+	assert_int_equal(room_taken(b, "lunward-v1"), 0);
+}
+
+static void what_a_thin_pool_does_not_zero_is_zeroed(void **state)
+{
+	struct bench *b = *state;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(provision(b), 0);
+	assert_false(shows_old_data(b, "lunward-v1"));
+	set_document(b, document("drbd", 16, 0));
+	assert_int_equal(backend_provision(b->config, b->group, 1, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "volume v1: cannot grow in thin pool vg0/tp0, which does not zero what it gives; `lvchange -Zy vg0/tp0`"));
+	assert_int_equal(volume_size(b, "lunward-v1"), 12 * MIB);
+	happens(b, "\"zero\": false", "\"zero\": true");
+	assert_int_equal(provision(b), 0);
+	assert_int_equal(volume_size(b, "lunward-v1"), 20 * MIB);
+	assert_false(shows_old_data(b, "lunward-v1"));
+}
+
+static void expect_other_kind(const struct bench *b, const char *text)
+{
+	_cleanup_free_ char *before = get(b, "state.json"), *after = NULL;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(backend_provision(b->config, b->group, 1, &err), -EEXIST);
+	if (!strstr(err.text, text))
+		fail_msg("no %s in %s", text, err.text);
+	assert_non_null(strstr(err.text, "rename it, or put the volume in a pool that fits"));
+	after = get(b, "state.json");
+	assert_string_equal(before, after);
+	assert_true(has_data(b, "lunward-v1"));
+}
+
+static void a_volume_of_the_other_kind_is_left_alone(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(provision(b), 0);
+	write_data(b, "lunward-v1");
+	ground = &thick;
+	set_document(b, document("drbd", 8, 0));
+	expect_other_kind(b, "volume v1: logical volume vg0/lunward-v1 exists in thin pool tp0, and pool p is to have it in no thin pool");
+	ground = &thin;
+	set_document(b, document("drbd", 16, 0));
+	happens(b, "\"pool\": \"tp0\"", "\"pool\": \"tp1\"");
+	expect_other_kind(b, "exists in thin pool tp1, and pool p is to have it in thin pool tp0");
+	happens(b, "\"pool\": \"tp1\"", "\"was\": \"tp1\"");
+	expect_other_kind(b, "exists in no thin pool, and pool p is to have it in thin pool tp0");
+}
+
+/* An administrator may put a cache before a volume: LVM calls that a pool as well. */
+static void a_cached_volume_is_no_thin_one(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(provision(b), 0);
+	happens(b, "\"active\": true", "\"cache\": true, \"pool\": \"cpool\", \"active\": true");
+	assert_int_equal(provision(b), 0);
+}
+
+static void what_a_thin_pool_tells(void **state)
+{
+	struct bench *b = *state;
+	struct lvm_thin_pool pool = { 0 };
+	struct err err = ERR_INIT;
+
+	assert_int_equal(lvm_thin_pool_load("vg0", "tp0", &pool, &err), 0);
+	assert_true(pool.zeroes && pool.data_percent == 81.25 && pool.metadata_percent == 3.5);
+	assert_string_equal(pool.health, "");
+	happens(b, "\"health\": \"\"", "\"health\": \"out_of_data\"");
+	happens(b, "\"zero\": true", "\"zero\": false");
+	assert_int_equal(lvm_thin_pool_load("vg0", "tp0", &pool, &err), 0);
+	assert_false(pool.zeroes);
+	assert_string_equal(pool.health, "out_of_data");
+	happens(b, "\"active\": true", "\"active\": false");
+	assert_int_equal(lvm_thin_pool_load("vg0", "tp0", &pool, &err), -EAGAIN);
+	assert_int_equal(lvm_thin_pool_load("vg0", "tp1", &pool, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "thin pool vg0/tp1: there is none on this node; make it with lvcreate --type thin-pool"));
+	happens(b, "\"thin\": {", "\"was\": {");
+	assert_int_equal(lvm_thin_pool_load("vg0", "tp0", &pool, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "vg0/tp0 is no thin pool (its layout: linear)"));
+	assert_int_equal(backend_provision(b->config, b->group, 1, &err), -EREMOTEIO);
+	assert_non_null(strstr(err.text, "volume v1: lvcreate"));
+}
+
 static void helper_path_has_no_newline(void **state)
 {
 	struct bench *b = *state;
@@ -619,6 +756,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_disk_that_negotiates_for_good_is_attached_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(held_writes_are_released_on_demand, setup, teardown),
 		cmocka_unit_test_setup_teardown(local_needs_no_drbd, setup, teardown),
+		cmocka_unit_test_setup_teardown(provision_makes_everything, setup_thin, teardown),
+		cmocka_unit_test_setup_teardown(provision_twice_changes_nothing, setup_thin, teardown),
+		cmocka_unit_test_setup_teardown(reboot_activates_and_attaches, setup_thin, teardown),
+		cmocka_unit_test_setup_teardown(killed_at_any_step_while_making, setup_thin, teardown),
+		cmocka_unit_test_setup_teardown(killed_at_any_step_while_making, setup_unzeroed, teardown),
+		cmocka_unit_test_setup_teardown(killed_at_any_step_while_growing, setup_thin, teardown),
+		cmocka_unit_test_setup_teardown(grown_disk_is_found_after_a_crash, setup_thin, teardown),
+		cmocka_unit_test_setup_teardown(a_thin_volume_takes_no_room, setup_thin, teardown),
+		cmocka_unit_test_setup_teardown(what_a_thin_pool_does_not_zero_is_zeroed, setup_unzeroed, teardown),
+		cmocka_unit_test_setup_teardown(a_volume_of_the_other_kind_is_left_alone, setup_thin, teardown),
+		cmocka_unit_test_setup_teardown(a_cached_volume_is_no_thin_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_thin_pool_tells, setup_thin, teardown),
 		cmocka_unit_test_setup_teardown(helper_path_has_no_newline, setup, teardown),
 	};
 

@@ -51,6 +51,9 @@ LEVELS = {"document": {"fencing": {"levels": [{"name": "bmc", "agent": "fence_ip
 DOG = {"document": {"fencing": {"levels": [{"name": "dog", "agent": "watchdog"}]}, "nodes": {}}}
 
 
+THIN_DOCUMENT = {"document": {"pools": {"data": {"vg": "vg0"}, "thin": {"vg": "vg0", "thin_pool": "t", "warn_percent": 60, "error_percent": 70}}}}
+
+
 SLOW_RING = {"cmap": {"runtime.config.totem.token": "5000", "runtime.config.totem.consensus": "7000"}}
 
 
@@ -130,6 +133,10 @@ def test_doctor_finds_nothing_where_all_is_well(fake):
     ({"pools": [{"vg": "vg0", "size_bytes": 1e12, "free_bytes": 1e9}]}, "free space", "warning", "vg0"),
     ({"thin_pools": [{"name": "vg0/t", "data_percent": 10.0, "metadata_percent": 85.0}]}, "thin pools", "warning", "85 %"),
     ({"thin_pools": [{"name": "vg0/t", "data_percent": 97.0, "metadata_percent": 1.0}]}, "thin pools", "error", "97 %"),
+    ({"thin_pools": [{"name": "vg0/t", "data_percent": 80.0, "metadata_percent": 1.0}]}, "thin pools", "warning", "80 %"),
+    ({**THIN_DOCUMENT, "thin_pools": [{"name": "vg0/t", "data_percent": 61.0, "metadata_percent": 1.0}]}, "thin pools", "warning", "61 %"),
+    ({**THIN_DOCUMENT, "thin_pools": [{"name": "vg0/t", "data_percent": 1.0, "metadata_percent": 71.0}]}, "thin pools", "error", "71 %"),
+    ({**THIN_DOCUMENT, "thin_pools": [{"name": "vg0/t2", "data_percent": 71.0, "metadata_percent": 1.0}]}, "thin pools", "ok", "1 thin"),
     ({"initiators": {}}, "hosts", "warning", "host h1"),
     ({"role": "witness", "initiators": None, "modules": {}}, "hosts", "ok", "witness"),
     ({"status": {"nodes": [{"name": "n1", "portals_at": "n1", "health": None}, {"name": "n2", "health": []}]}}, "own portals", "warning",
@@ -178,7 +185,7 @@ def test_doctor_reads_what_the_tools_say(fake):
                  ping="", ip='[{"dev": "lo"}]')
     fake.start(status={"result": {"node": "n1", "quorate": True, "active": True}},
                config_show={"result": {"document": {"nodes": {"n1": {}, "n2": {"replication_address": "192.0.2.1"}},
-                                                    "pools": {"data": {"vg": "vg0"}}}}})
+                                                    "pools": {"data": {"vg": "vg0"}, "thin": {"vg": "other", "thin_pool": "t"}}}}})
     facts = json.loads(run_with(fake, path, "doctor", "--format", "json").stdout)["facts"]
     assert facts["cmap"] == {"totem.crypto_cipher": "aes256", "runtime.config.totem.token": "3000"}
     assert facts["links_down"] == ["link 0 to node 2"] and facts["virtual"] == "kvm" and facts["clock_synchronised"] is False
@@ -324,6 +331,25 @@ def test_a_node_that_does_not_look_is_not_called_healthy(fake):
         node["health"] = health
     samples = metrics(fake.start(status={"result": status}))["lunward_health_faults"]["samples"]
     assert samples == {(("node", status["nodes"][0]["name"]),): 0, (("node", status["nodes"][1]["name"]),): 2}
+
+
+def test_metrics_of_thin_pools(fake):
+    status = state("healthy")
+    told = {"pool": "data", "thin_pool": "vg0/tp0", "health": "", "error": ""}
+    n1, n2, n3 = (n["name"] for n in status["nodes"])
+    for node, pools in zip(status["nodes"], (
+            [{**told, "data": "warning", "metadata": "good", "data_percent": 81.25, "metadata_percent": 3.5},
+             {**told, "pool": "new", "data": "unknown", "metadata": "unknown", "error": "there is none"}],
+            [{**told, "data": "good", "metadata": "error"}, {**told, "pool": "bad", "data": "good", "metadata": "good", "health": "failed"}],
+            [{**told, "data": "good", "metadata": "good"}])):
+        node["pools"] = pools
+    families = metrics(fake.start(status={"result": status}))
+
+    def samples(name):
+        return {tuple(dict(l).values()): v for l, v in families["lunward_thin_pool_" + name]["samples"].items()}
+    assert samples("data_used_ratio") == {(n1, "data"): 0.8125} and samples("metadata_used_ratio") == {(n1, "data"): 0.035}
+    assert samples("warning") == {(n1, "data"): 1, (n2, "data"): 1, (n2, "bad"): 1, (n3, "data"): 0}
+    assert samples("error") == {(n1, "data"): 0, (n2, "data"): 1, (n2, "bad"): 1, (n3, "data"): 0}
 
 
 COUNTERS = {"node": "n1", "targets": [{"target": "iqn.a", "sessions": 4, "shown": 2}, {"target": "iqn.b", "sessions": 1, "shown": 1}],

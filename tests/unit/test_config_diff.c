@@ -4,6 +4,7 @@
 
 #define SHARED CASES "/good/03-shared.json"
 #define SRP CASES "/good/12-srp.json"
+#define THIN CASES "/good/14-thin-pools.json"
 #define DISCOVERY CASES "/good/10-discovery.json"
 #define PARAMETERS CASES "/good/09-parameters.json"
 #define FOUR CASES "/good/04-four-groups.json"
@@ -94,6 +95,13 @@ static const struct diff_case cases[] = {
 	  "~ node n3: role witness -> storage; replication_address none -> 10.78.0.3\n" },
 	{ BRIEF, "\"n3\"", "\"w\"", "- node n3 (id 3, witness)\n+ node w (id 3, witness)\n" },
 	{ BRIEF, "\"vg\": \"lunward\"", "\"vg\": \"ssd\"", "~ pool data: vg lunward -> ssd\n" },
+	{ BRIEF, "\"vg\": \"lunward\"", "\"vg\": \"lunward\", \"thin_pool\": \"tp0\"", "~ pool data: thin_pool none -> tp0\n" },
+	{ THIN, "\"warn_percent\": 70, \"error_percent\": 90", "\"warn_percent\": 75",
+	  "~ pool data: warn_percent 70 -> 75; error_percent 90 -> 95\n" },
+	{ THIN, "{\"vg\": \"lunward\", \"thin_pool\": \"tp1\"}", "{\"vg\": \"lunward\", \"thin_pool\": \"tp2\"}",
+	  "~ pool rest: thin_pool tp1 -> tp2\n" },
+	{ THIN, "\"pools\": {", "\"pools\": {\"new\": {\"vg\": \"lunward\", \"thin_pool\": \"tp3\"}, ",
+	  "+ pool new (volume group lunward, thin pool tp3)\n" },
 	{ BRIEF, "[\"n1\", \"n2\"], \"prefer\": \"n1\"", "[\"n2\", \"n1\"]", "~ group g1: nodes n1, n2 -> n2, n1; prefer n1 -> none\n" },
 	{ BRIEF, "\"prefer\": \"n1\"", "\"prefer\": \"n2\"", "~ group g1: prefer n1 -> n2\n" },
 	{ BRIEF, "\"auto\", \"port\": 7789", "\"pacemaker\", \"port\": 7790", "~ group g1: placement auto -> pacemaker; port 7789 -> 7790\n" },

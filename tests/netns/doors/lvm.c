@@ -9,11 +9,13 @@
 #include "base/xalloc.h"
 #include "tests/netns/doors/world.h"
 
-static int on_lv(const char *op, const char *vg, const char *lv, uint64_t size_bytes, struct err *err)
+static int on_lv(const char *op, const char *vg, const char *lv, const char *thin_pool, uint64_t size_bytes, struct err *err)
 {
 	json_t *request = world_request(op);
 	int rc;
 
+	if (thin_pool)
+		json_object_set_new(request, "thin_pool", json_string(thin_pool));
 	json_object_set_new(request, "vg", json_string(vg));
 	json_object_set_new(request, "lv", json_string(lv));
 	json_object_set_new(request, "size", json_integer((json_int_t)size_bytes));
@@ -42,6 +44,8 @@ int lvm_vg_load(const char *name, struct lvm_vg **ret_vg, struct err *err)
 
 		*entry = (struct lvm_lv){ .name = xstrdup(lv), .ours = true, .active = json_is_true(json_object_get(row, "active")),
 					  .blank = json_is_true(json_object_get(row, "blank")),
+					  .thin_pool = json_object_get(row, "thin_pool") ?
+						  xstrdup(json_string_value(json_object_get(row, "thin_pool"))) : NULL,
 					  .size_bytes = (uint64_t)json_integer_value(json_object_get(row, "size")) };
 	}
 	json_decref(reply);
@@ -53,8 +57,10 @@ void lvm_vg_free(struct lvm_vg *vg)
 {
 	if (!vg)
 		return;
-	for (size_t i = 0; i < vg->n_lvs; i++)
+	for (size_t i = 0; i < vg->n_lvs; i++) {
+		free(vg->lvs[i].thin_pool);
 		free(vg->lvs[i].name);
+	}
 	free(vg->lvs);
 	free(vg->name);
 	free(vg);
@@ -68,19 +74,36 @@ const struct lvm_lv *lvm_vg_find(const struct lvm_vg *vg, const char *lv)
 	return NULL;
 }
 
-int lvm_create_blank(const char *vg, const char *lv, uint64_t size_bytes, struct err *err)
+int lvm_thin_pool_load(const char *vg, const char *name, struct lvm_thin_pool *ret_pool, struct err *err)
 {
-	return on_lv("lvm_create", vg, lv, size_bytes, err);
+	json_t *request = world_request("lvm_thin_pool"), *reply = NULL;
+	int rc;
+
+	json_object_set_new(request, "lv", json_sprintf("%s/%s", vg, name));
+	rc = world_call(WORLD, request, &reply);
+	if (rc < 0)
+		err_errno(err, rc, "thin pool %s/%s", vg, name);
+	else
+		*ret_pool = (struct lvm_thin_pool){ .zeroes = true,
+						    .data_percent = json_number_value(json_object_get(reply, "data")),
+						    .metadata_percent = json_number_value(json_object_get(reply, "metadata")) };
+	json_decref(reply);
+	return rc;
+}
+
+int lvm_create_blank(const char *vg, const char *lv, const char *thin_pool, uint64_t size_bytes, struct err *err)
+{
+	return on_lv("lvm_create", vg, lv, thin_pool, size_bytes, err);
 }
 
 int lvm_clear_blank(const char *vg, const char *lv, struct err *err)
 {
-	return on_lv("lvm_clear_blank", vg, lv, 0, err);
+	return on_lv("lvm_clear_blank", vg, lv, NULL, 0, err);
 }
 
 int lvm_activate(const char *vg, const char *lv, struct err *err)
 {
-	return on_lv("lvm_activate", vg, lv, 0, err);
+	return on_lv("lvm_activate", vg, lv, NULL, 0, err);
 }
 
 /* Growing is test_backend's and the lab's matter. */
@@ -88,6 +111,12 @@ int lvm_grow_zeroed(const struct lvm_vg *vg, const char *volume, uint64_t new_si
 {
 	(void)new_size_bytes;
 	return err_set(err, -ENOTSUP, "%s/lunward-%s: the test's disks do not grow", vg->name, volume);
+}
+
+int lvm_grow_thin(const char *vg, const char *lv, uint64_t new_size_bytes, struct err *err)
+{
+	(void)new_size_bytes;
+	return err_set(err, -ENOTSUP, "%s/%s: the test's disks do not grow", vg, lv);
 }
 
 int lvm_zero_device(const char *path, struct err *err)
