@@ -68,25 +68,41 @@ const char *config_text_volume(const char *s)
 	return NULL;
 }
 
-const char *config_text_vg(const char *s)
+struct lvm_name_texts {
+	const char *too_long, *odd, *dots;
+};
+
+#define LVM_NAME_TEXTS(what)                                                                                                           \
+	{                                                                                                                              \
+		what "'s name has at most 32 characters here",                                                                         \
+		what "'s name is made of letters, digits, '+', '_', '.', '-' and starts with a letter, digit or '_'",                  \
+		what "'s name must not contain \"..\"",                                                                                \
+	}
+
+/* One that an administrator gave to something of LVM. */
+static const char *lvm_name(const char *s, const struct lvm_name_texts *texts)
 {
 	if (strlen(s) > CONFIG_NAME_MAX)
-		return "a volume group's name has at most 32 characters here";
+		return texts->too_long;
 	if (!is_one_of(s[0], LOWER UPPER DIGIT "_") || !is_made_of(s, LOWER UPPER DIGIT "+_.-"))
-		return "a volume group's name is made of letters, digits, '+', '_', '.', '-' and starts with a letter, digit or '_'";
-	if (strstr(s, ".."))
-		return "a volume group's name must not contain \"..\"";
-	return NULL;
+		return texts->odd;
+	return strstr(s, "..") ? texts->dots : NULL;
+}
+
+const char *config_text_vg(const char *s)
+{
+	static const struct lvm_name_texts texts = LVM_NAME_TEXTS("a volume group");
+
+	return lvm_name(s, &texts);
 }
 
 const char *config_text_thin_pool(const char *s)
 {
-	if (strlen(s) > CONFIG_NAME_MAX)
-		return "a thin pool's name has at most 32 characters here";
-	if (!is_one_of(s[0], LOWER UPPER DIGIT "_") || !is_made_of(s, LOWER UPPER DIGIT "+_.-"))
-		return "a thin pool's name is made of letters, digits, '+', '_', '.', '-' and starts with a letter, digit or '_'";
-	if (strstr(s, ".."))
-		return "a thin pool's name must not contain \"..\"";
+	static const struct lvm_name_texts texts = LVM_NAME_TEXTS("a thin pool");
+	const char *wrong = lvm_name(s, &texts);
+
+	if (wrong)
+		return wrong;
 	if (starts_with(s, "lunward"))
 		return "a thin pool's name must not start with \"lunward\", as the volumes in it do";
 	return reserved_by_lvm(s);
