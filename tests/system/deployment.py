@@ -19,7 +19,7 @@ def document(volumes=("v1", "v2"), size: str = "64MiB", fence: bool = True, iser
     """A two-copy cluster with a witness: one group, one target with a portal on each node, h1 and a probe as hosts."""
     transports = ["tcp", "iser"] if iser else ["tcp"]
     hosts = {
-        "h1": {"profile": "linux", "initiators": [HOST_IQN], "chap": CHAP, "mutual_chap": MUTUAL_CHAP},
+        "h1": {"profile": "linux", "initiators": [HOST_IQN], "chap": dict(CHAP), "mutual_chap": dict(MUTUAL_CHAP)},
         "probe": {"profile": "linux", "initiators": [PROBE_IQN]},
     }
     nodes = {f"n{i}": {"id": i, "role": "storage", "replication_address": f"10.78.0.{i}", "fence": {"plug": f"n{i}"}} for i in (1, 2)}
