@@ -29,7 +29,7 @@
 #define TARGET_DIR "/sys/kernel/config/target"
 
 struct report {
-	char dir[32]; /* "" before it is made */
+	char *dir;
 	json_t *secrets;
 	struct strbuf missing; /* what could not be had, and why */
 };
@@ -216,7 +216,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 enum cli_exit cmd_report(struct cli *cli)
 {
-	struct report report = { .dir = "/tmp/lunward-report-XXXXXX", .secrets = json_array() };
+	const char *tmp = getenv("TMPDIR");
+	struct report report = { .dir = xasprintf("%s/lunward-report-XXXXXX", tmp && *tmp ? tmp : "/tmp"), .secrets = json_array() };
 	struct err err = ERR_INIT;
 	int rc = 0;
 
@@ -231,6 +232,7 @@ enum cli_exit cmd_report(struct cli *cli)
 	}
 	json_decref(report.secrets);
 	strbuf_done(&report.missing);
+	free(report.dir);
 	if (rc < 0)
 		return cli_fail(cli, &err);
 	if (!cli->json)

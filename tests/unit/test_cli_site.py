@@ -171,9 +171,9 @@ def tools(fake, **texts):
     return f"{folder}:{os.environ['PATH']}"
 
 
-def run_with(fake, path, *args, **kwargs):
-    return subprocess.run([LUNWARD, "--socket", fake.socket, *args], env={**fake.environ(), "PATH": path}, capture_output=True, timeout=120,
-                          check=False, **kwargs)
+def run_with(fake, path, *args):
+    return subprocess.run([LUNWARD, "--socket", fake.socket, *args], env=fake.environ(PATH=path, TMPDIR=fake.folder), capture_output=True,
+                          timeout=120, check=False)
 
 
 def test_doctor_reads_what_the_tools_say(fake):
@@ -248,14 +248,13 @@ def test_report_without_a_daemon(fake):
 
 @needs_root
 def test_report_overwrites_nothing_and_leaves_nothing(fake):
-    before = {n for n in os.listdir("/tmp") if n.startswith("lunward-report-")}
     with open(os.path.join(fake.folder, "r.tar.gz"), "w", encoding="utf-8") as f:
         f.write("precious")
     done, _ = make_report(fake)
     assert done.returncode == 4 and b"exists" in done.stderr
     with open(os.path.join(fake.folder, "r.tar.gz"), encoding="utf-8") as f:
         assert f.read() == "precious"
-    assert {n for n in os.listdir("/tmp") if n.startswith("lunward-report-")} == before
+    assert not [n for n in os.listdir(fake.folder) if n.startswith("lunward-report-")]
 
 
 @needs_root
