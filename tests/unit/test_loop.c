@@ -153,7 +153,7 @@ static void timer_fires_in_spite_of(void (*make)(void))
 	loop_run(noise.story.loop, NULL, NULL);
 	pthread_join(tid, NULL);
 	loop_free(noise.story.loop);
-	assert_in_range(noise.n_made_at_timer, 1, SIGNALS - 1); /* not only after the last of them */
+	assert_in_range(noise.n_made_at_timer, 0, SIGNALS - 1); /* not only after the last of them; on a busy machine perhaps before the first */
 }
 
 static void timers_fire_while_children_end(void **unused)

@@ -37,11 +37,11 @@ def wait_until(condition, what):
         time.sleep(0.02)
 
 
-def acks(log):
-    """How often each block was acknowledged."""
+def acks(log, what="A"):
+    """How often each block was acknowledged; "I": begun."""
     counts = {}
     for line in log.read_bytes().decode().split("\n")[:-1] if log.exists() else []:  # the last may be on its way
-        if line.startswith("A "):
+        if line.startswith(what + " "):
             block = int(line.split()[2])
             counts[block] = counts.get(block, 0) + 1
     return counts
@@ -248,8 +248,12 @@ def test_the_same_pause_is_clean_when_it_is_allowed(world):
     assert code == 0 and said["longest_operation_ms"] >= 1500
 
 
+def third_of_block_4_hangs(world):
+    return acks(world.log).get(5, 0) > 20 and acks(world.log, "I").get(4) == 3
+
+
 def test_a_write_that_does_not_come_back(world):
-    code, said, _ = world.run("--patience", "1", faults="hang=4:3", until=lambda: acks(world.log).get(5, 0) > 20 and acks(world.log).get(4) == 2)
+    code, said, _ = world.run("--patience", "1", faults="hang=4:3", until=lambda: third_of_block_4_hangs(world))
     assert code == 1 and said["stuck"] == 1 and "have not come back" in said["reasons"] and not said["data"]["complete"]
     code, said, _ = world.verify()
     assert code == 0 and not said["ended"]  # nothing that was acknowledged is missing
@@ -257,7 +261,7 @@ def test_a_write_that_does_not_come_back(world):
 
 def test_a_second_signal_ends_the_waiting(world):
     world.start("--patience", "86400", faults="hang=4:3")
-    wait_until(lambda: acks(world.log).get(5, 0) > 20 and acks(world.log).get(4) == 2, "writes")
+    wait_until(lambda: third_of_block_4_hangs(world), "writes")
     world.process.send_signal(signal.SIGTERM)
     # Signals of one kind that wait for the same process are one: the second must be sent when the first was taken.
     pending = f"/proc/{world.process.pid}/status"
