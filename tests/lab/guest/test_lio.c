@@ -236,7 +236,9 @@ static void ports_contract(void)
  */
 #define HOST_WWPN "20:00:52:54:00:fc:00:02"
 static const char makes_host_port[] = "ip link set veth-b down; echo veth-b > /sys/module/libfcoe/parameters/create_vn2vn && ip link set veth-b up";
-static const char remakes_host_port[] = "echo veth-b > /sys/module/libfcoe/parameters/destroy; sleep 2; ip link set veth-b down;"
+static const char remakes_host_port[] = "echo veth-b > /sys/module/libfcoe/parameters/destroy; n=0;"
+					" while grep -qs 0x2000525400fc0002 /sys/class/fc_host/*/port_name && [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done;"
+					" ip link set veth-b down;"
 					"echo veth-b > /sys/module/libfcoe/parameters/create_vn2vn && ip link set veth-b up";
 
 static bool shell(const char *what, const char *script)
