@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Ports of this machine's hardware as sysfs has them, and how one of Fibre Channel is made to log in anew. */
-#include <errno.h>
-#include <fcntl.h>
+/* Ports of this machine's hardware as sysfs has them. */
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,36 +104,21 @@ void lio_ports_read(const char *sysfs, bool loaded_only, char ***ret_names, size
 	*ret_n = found.n;
 }
 
-static int write_one(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = write(fd, "1", 1) == 1 ? 0 : -errno;
-	close(fd);
-	return rc;
-}
-
-int lio_fc_relogin(const char *sysfs, const char *wwpn, struct err *err)
+char *lio_fc_host(const char *sysfs, const char *wwpn)
 {
 	_cleanup_free_ char *pattern = xasprintf("%s/class/fc_host/*/port_name", sysfs);
 	glob_t paths = { 0 };
-	int rc = 0;
+	char *dir = NULL;
 
 	if (glob(pattern, 0, NULL, &paths) != 0)
 		paths.gl_pathc = 0;
-	for (size_t i = 0; rc == 0 && i < paths.gl_pathc; i++) {
-		_cleanup_free_ char *text = read_line(paths.gl_pathv[i]), *lip = NULL;
+	for (size_t i = 0; !dir && i < paths.gl_pathc; i++) {
+		_cleanup_free_ char *text = read_line(paths.gl_pathv[i]);
 		char got[LIO_WWPN_SIZE];
 
-		if (!text || !to_wwpn(text, got) || strcmp(got, wwpn) != 0)
-			continue;
-		lip = xasprintf("%.*s/issue_lip", (int)(strrchr(paths.gl_pathv[i], '/') - paths.gl_pathv[i]), paths.gl_pathv[i]);
-		rc = write_one(lip);
-		if (rc < 0)
-			err_errno(err, rc, "cannot write 1 to %s", lip);
+		if (text && to_wwpn(text, got) && strcmp(got, wwpn) == 0)
+			dir = xasprintf("%.*s", (int)(strrchr(paths.gl_pathv[i], '/') - paths.gl_pathv[i]), paths.gl_pathv[i]);
 	}
 	globfree(&paths);
-	return rc;
+	return dir;
 }

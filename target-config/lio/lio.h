@@ -101,7 +101,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 		  struct lio_report *ret_report, struct err *err) must_check;
 
 /* A portal group, as an absolute path, that the kernel was told to disable and has not in the time that was given, for which an iSER connection that
- * hangs in the kernel is the reason known; NULL: there is none. Until it has, which may be never, nothing below it can be changed (-EBUSY) and this node
+ * hangs in the kernel is the reason known, or a port of FCoE that waits for a command for good; NULL: there is none. Until it has, which may be never, nothing below it can be changed (-EBUSY) and this node
  * cannot serve its portals; all else goes on. Of any run of this process; the caller's to free. Any thread. */
 char *lio_closing(void);
 
@@ -154,7 +154,7 @@ char *lio_port_standin(const struct config_target *target, const char *name) mus
 char *lio_srp_wwn(const char *gid) must_check;
 /*
  * Cuts off the hosts of a port, so that none of them hears of a command that is under way. Nothing is done about one that is not here. A port with
- * `enable` is out of service until the next lio_reconcile(); hosts of another log in again by themselves.
+ * `enable` is out of service until the next lio_reconcile(); hosts of another log in again by themselves, or never: lio_fc_relogin().
  */
 int lio_port_cut(const struct lio_roots *roots, enum config_fabric_id id, const char *name, struct err *err) must_check;
 /* Of which fabrics the document has ports of the node at all: 1 << config_fabric_id. */

@@ -101,7 +101,7 @@ int lio_port_cut(const struct lio_roots *roots, enum config_fabric_id id, const 
 	int rc = 0;
 
 	if (!fabrics[id].has_enable)
-		return lio_fc_relogin(lio_sysfs(roots), name, err);
+		return lio_fc_relogin(cfs, roots->configfs, lio_sysfs(roots), name, err);
 	for (enum config_login_by by = CONFIG_LOGIN_BY_PORT_ID; rc == 0 && by <= last; by++) { /* one of them */
 		_cleanup_free_ char *tpg = tpg_dir(id, name, by), *path = xasprintf("%s/%s/enable", roots->configfs, tpg);
 

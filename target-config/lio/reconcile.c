@@ -312,10 +312,7 @@ static bool has_sessions(const struct lio_run *run, const char *port)
 	return found;
 }
 
-/*
- * Whatever became of the rest: who is let in shall know. Not while others are logged in: for tcm_fc a write whose data was asked for and does not come
- * never ends (ft_recv_seq()), and with it neither does the session.
- */
+/* Whatever became of the rest: who is let in shall know. Not while others are logged in: a command of theirs may then never end (closing.c). */
 static void announce(struct lio_run *run)
 {
 	struct err err = ERR_INIT;
@@ -326,7 +323,7 @@ static void announce(struct lio_run *run)
 
 		if ((i > 0 && strcmp(port, run->announce.names[i - 1]) == 0) || has_sessions(run, port))
 			continue;
-		if (lio_fc_relogin(run->tree->sysfs, strchr(port, '/') + 1, &err) < 0 && !run->report.apart.code)
+		if (lio_fc_relogin(run->tree->cfs, run->tree->root, run->tree->sysfs, strchr(port, '/') + 1, &err) < 0 && !run->report.apart.code)
 			run->report.apart = err;
 	}
 }

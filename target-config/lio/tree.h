@@ -122,8 +122,14 @@ struct cfs *lio_cfs(const struct lio_roots *roots);
 const char *lio_sysfs(const struct lio_roots *roots);
 bool lio_is_below(const char *path, const char *dir); /* or is it */
 bool lio_acl_has_session(struct cfs *cfs, const char *root, const char *acl); /* not of iSCSI */
-/* A port of libfc leaves its fabric or link and comes back: whatever is under way for its hosts is dropped, and all of them log in again. */
-int lio_fc_relogin(const char *sysfs, const char *wwpn, struct err *err) must_check;
+/* The folder of a port of Fibre Channel, allocated; NULL: it is not here. */
+char *lio_fc_host(const char *sysfs, const char *wwpn) must_check;
+/*
+ * A port of tcm_fc leaves its link and comes back: 0 when nothing is sent any more for what was under way, or there is no such port. All hosts log in
+ * again, unless the kernel hangs on a command that was under way: then nobody does, until the node is restarted, and it is lio_closing(). -ETIMEDOUT: it
+ * would not leave. Blocks for seconds at most.
+ */
+int lio_fc_relogin(struct cfs *cfs, const char *root, const char *sysfs, const char *wwpn, struct err *err) must_check;
 
 /* Directories below the root, allocated. */
 char *lio_tpg_dir(const char *iqn, uint32_t tpgt) must_check;

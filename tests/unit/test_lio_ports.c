@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Ports of hardware in the kernel's target: own ones, stand-ins for others', and a machine that lacks what the document says. Each fabric. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -541,6 +546,40 @@ static void hosts_of_fcoe_are_made_to_log_in_again(void **state)
 	fixture_free(iscsi);
 }
 
+/* As libfc does where tcm_fc does not end a command: whoever writes does not come back. That nothing is sent any more is enough, and needed. */
+static void a_port_that_hangs_is_cut_once_its_link_is_down(void **state)
+{
+	struct fake *fake = fake_new(true);
+	char root[] = "/tmp/lunward-sysfs.XXXXXX";
+	_cleanup_free_ char *lip = NULL, *closing = NULL;
+	struct lio_roots roots = roots_of(fake);
+	struct err err = ERR_INIT;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	put(root, "class/fc_host/host3/port_name", "0x2000525400123401\n");
+	put(root, "class/fc_host/host3/port_state", "Online\n");
+	lip = xasprintf("%s/class/fc_host/host3/issue_lip", root);
+	assert_int_equal(mkfifo(lip, 0600), 0);
+	roots.sysfs = root;
+	assert_int_equal(lio_port_cut(&roots, CONFIG_FABRIC_FCOE, FIXTURE_WWPN, &err), -ETIMEDOUT);
+	put(root, "class/fc_host/host3/port_state", "Linkdown\n");
+	assert_int_equal(lio_port_cut(&roots, CONFIG_FABRIC_FCOE, FIXTURE_WWPN, &err), 0);
+	closing = lio_closing();
+	assert_string_equal(closing, FAKE_ROOT "/fc/" FIXTURE_WWPN);
+	fd = open(lip, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* the kernel lets go */
+	assert_true(fd >= 0);
+	while (closing) {
+		(void)poll(NULL, 0, 10);
+		free(closing);
+		closing = lio_closing();
+	}
+	close(fd);
+	assert_int_equal(run_cmdl(&err, 5000, "rm", "-r", root, NULL), 0);
+	fake_free(fake);
+}
+
 /* For each fabric. */
 #define OF_EACH(test)                                                                                                  \
 	{ #test " srp", test, NULL, NULL, &kinds[0] }, { #test " fcoe", test, NULL, NULL, &kinds[1] }, { #test " fc", test, NULL, NULL, &kinds[2] }
@@ -561,7 +600,7 @@ int main(void)
 		OF_EACH(goes_with_its_document),
 		cmocka_unit_test(the_machine_says_which_ports_it_has),
 		OF_EACH(what_is_missing_is_told),
-		cmocka_unit_test(hosts_of_fcoe_are_made_to_log_in_again),
+		cmocka_unit_test(hosts_of_fcoe_are_made_to_log_in_again), cmocka_unit_test(a_port_that_hangs_is_cut_once_its_link_is_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
