@@ -10,6 +10,7 @@
 #include "agent/cli/page.h"
 #include "base/cleanup.h"
 #include "base/xalloc.h"
+#include "target-config/model/config.h"
 
 #define NAME_WIDTH_MAX 32
 
@@ -122,7 +123,7 @@ static void session_lines(struct page *page, const json_t *session)
 		page_add(page, 4, strcmp(state, "LOGGED_IN") == 0 ? PAGE_PLAIN : PAGE_WARN, "   ", "session %lld, ISID %s, TSIH %lld, %s",
 			 number(session, "session_id"), json_text(session, "isid"), number(session, "tsih"), state);
 	else
-		page_add(page, 4, PAGE_PLAIN, "   ", "by SRP, %s", state);
+		page_add(page, 4, PAGE_PLAIN, "   ", "by %s, %s", config_fabric_of_target(json_text(session, "target"))->title, state);
 	if (since[0])
 		page_add(page, 4, PAGE_PLAIN, "    seen since", "%s", since);
 	connections(page, session);

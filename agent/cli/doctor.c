@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
+#include "target-config/model/config.h"
 
 #define DAY_S 86400
 #define DRILL_DAYS_MAX 180
@@ -385,20 +386,24 @@ static void check_modules(json_t *facts, struct finding *f)
 		say(f, OK, "", "all there");
 }
 
-static void check_rdma(json_t *facts, struct finding *f)
+static void check_ports(json_t *facts, struct finding *f)
 {
 	json_t *wanted = at(facts, "iser_interfaces", NULL), *item;
-	const char *gid;
+	const char *port;
 	size_t i;
 
-	if (json_array_size(wanted) + json_object_size(at(facts, "srp_ports", NULL)) == 0) {
-		say(f, OK, "", "no iSER portal on this node");
+	if (json_array_size(wanted) + json_object_size(at(facts, "fabric_ports", NULL)) == 0) {
+		say(f, OK, "", "no iSER portal on this node, and no port of another fabric");
 		return;
 	}
-	json_object_foreach (at(facts, "srp_ports", NULL), gid, item) {
+	json_object_foreach (at(facts, "fabric_ports", NULL), port, item) {
+		const struct config_fabric *fabric = config_fabric_of_target(port);
+
 		if (!json_is_true(item))
-			say(f, ERROR, "cat /sys/class/infiniband/*/ports/*/gids/0, and put the right one into the document",
-			    "no RDMA port of this node has GID %s, by which hosts would come over SRP", gid);
+			say(f, ERROR, fabric->id == CONFIG_FABRIC_SRP ? "cat /sys/class/infiniband/*/ports/*/gids/0, and put the right one into the document" :
+			    "grep . /sys/class/fc_host/*/port_name /sys/class/scsi_host/*/proc_name, and put the right one into the document",
+			    "no %s of this node has %s %s, by which hosts would come over %s", fabric->port, fabric->portal_word,
+			    port + strlen(fabric->prefix), fabric->title);
 	}
 	json_array_foreach (wanted, i, item) {
 		if (!json_is_true(at(at(facts, "rdma_gids", NULL), json_string_value(item), NULL)))
@@ -406,7 +411,7 @@ static void check_rdma(json_t *facts, struct finding *f)
 			    json_string_value(item));
 	}
 	if (f->verdict == OK)
-		say(f, OK, "", "each interface with an iSER portal has a GID, each SRP port is here");
+		say(f, OK, "", "each interface with an iSER portal has a GID, each port of another fabric is here");
 }
 
 static void check_mtu(json_t *facts, struct finding *f)
@@ -602,7 +607,7 @@ static const struct {
 	{ "kernel modules", check_modules, true },
 	{ "DRBD version", check_drbd, true },
 	{ "rival units", check_rivals, true },
-	{ "RDMA", check_rdma, true },
+	{ "fabric ports", check_ports, true },
 	{ "MTU", check_mtu, true },
 	{ "free space", check_space, true },
 	{ "thin pools", check_thin, true },

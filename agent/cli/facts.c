@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/run_cmd.h"
 #include "base/xalloc.h"
+#include "target-config/model/config.h"
 
 #define TOOL_DEADLINE_MS 5000
 #define FILE_MAX 65536
@@ -242,10 +243,11 @@ static bool document_has(json_t *groups, const char *backend)
 	return false;
 }
 
-static json_t *modules(bool drbd, bool iser, bool srp)
+static json_t *modules(bool drbd, bool iser, json_t *ports)
 {
 	static const char *const always[] = { "target_core_mod", "target_core_iblock", "iscsi_target_mod", "dm_mod", "loop" };
-	json_t *object = json_object();
+	json_t *object = json_object(), *value;
+	const char *port;
 
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
 		json_object_set_new(object, always[i], json_boolean(module_is_there(always[i])));
@@ -253,8 +255,11 @@ static json_t *modules(bool drbd, bool iser, bool srp)
 		json_object_set_new(object, "drbd", json_boolean(module_is_there("drbd")));
 	if (iser)
 		json_object_set_new(object, "ib_isert", json_boolean(module_is_there("ib_isert")));
-	if (srp)
-		json_object_set_new(object, "ib_srpt", json_boolean(module_is_there("ib_srpt")));
+	json_object_foreach (ports, port, value) {
+		const char *module = config_fabric_of_target(port)->module;
+
+		json_object_set_new(object, module, json_boolean(module_is_there(module)));
+	}
 	return object;
 }
 
@@ -308,26 +313,60 @@ static json_t *iser_interfaces(json_t *targets, const char *me)
 	return array;
 }
 
-/* {"fe80:0000:...": true}: SRP ports of this node by their GIDs, and whether they are here. */
-static json_t *srp_ports(json_t *targets, const char *me)
+static void note_rdma_ports(json_t *object)
 {
 	json_auto_t *paths = files_matching("/sys/class/infiniband/*/ports/*/gids/0");
-	json_t *object = json_object(), *target, *portal, *path;
+	json_t *path;
+	size_t i;
+
+	json_array_foreach (paths, i, path) {
+		_cleanup_free_ char *gid = text_of(json_string_value(path)), *port = xasprintf(CONFIG_SRP_PREFIX "%s", gid ? gid : "");
+
+		if (json_object_get(object, port))
+			json_object_set_new(object, port, json_true());
+	}
+}
+
+/* Whose a port is, its SCSI host's driver says. */
+static void note_fc_ports(json_t *object)
+{
+	json_auto_t *paths = files_matching("/sys/class/fc_host/*/port_name");
+	json_t *path;
+	size_t i;
+
+	json_array_foreach (paths, i, path) {
+		const char *host = json_string_value(path) + strlen("/sys/class/fc_host/");
+		_cleanup_free_ char *proc_name = xasprintf("/sys/class/scsi_host/%.*s/proc_name", (int)strcspn(host, "/"), host);
+		_cleanup_free_ char *driver = text_of(proc_name), *name = text_of(json_string_value(path)), *port = NULL;
+
+		if (!driver || !name || strlen(name) != strlen("0x2000525400123456"))
+			continue;
+		port = xasprintf("%s.%.2s:%.2s:%.2s:%.2s:%.2s:%.2s:%.2s:%.2s", strcmp(driver, "qla2xxx") == 0 ? "fc" : driver, name + 2, name + 4, name + 6,
+				 name + 8, name + 10, name + 12, name + 14, name + 16);
+		if (json_object_get(object, port))
+			json_object_set_new(object, port, json_true());
+	}
+}
+
+/* {"srp.fe80:0000:...": true, "fcoe.20:00:...": false}: ports of this node's hardware, and whether they are here. */
+static json_t *fabric_ports(json_t *targets, const char *me)
+{
+	json_t *object = json_object(), *target, *portal;
 	const char *name;
 	size_t i;
 
 	json_object_foreach (targets, name, target) {
+		const struct config_fabric *fabric = config_fabric_of_target(name);
+
 		json_array_foreach (json_object_get(target, "portals"), i, portal) {
-			if (strcmp(string_at(portal, "node"), me) == 0 && string_at(portal, "gid")[0])
-				json_object_set_new(object, string_at(portal, "gid"), json_false());
+			_cleanup_free_ char *port = xasprintf("%s%s", fabric->prefix, string_at(portal, fabric->portal_key));
+
+			if (fabric->id != CONFIG_FABRIC_ISCSI && strcmp(string_at(portal, "node"), me) == 0)
+				json_object_set_new(object, port, json_false());
 		}
 	}
-	json_array_foreach (paths, i, path) {
-		_cleanup_free_ char *gid = text_of(json_string_value(path));
-
-		if (gid && json_object_get(object, gid))
-			json_object_set_new(object, gid, json_true());
-	}
+	note_rdma_ports(object);
+	note_fc_ports(object);
 	return object;
 }
 
@@ -395,9 +434,10 @@ static json_t *mtu_probes(json_t *nodes, const char *me)
 }
 
 /* The kernel gives the index of the session, if there is one. */
-static void add_srp_initiators(json_t *object)
+static void add_initiators_of(json_t *object, const char *fabric)
 {
-	json_auto_t *paths = files_matching(TARGET_DIR "/srpt/*/*/acls/*/lun_*/statistics/scsi_att_intr_port/indx");
+	_cleanup_free_ char *pattern = xasprintf(TARGET_DIR "/%s/*/*/acls/*/lun_*/statistics/scsi_att_intr_port/indx", fabric);
+	json_auto_t *paths = files_matching(pattern);
 	json_t *path;
 	size_t i;
 
@@ -429,7 +469,9 @@ static json_t *initiators(void)
 		if (info && strncmp(info, "No active", 9) != 0)
 			json_object_set_new(object, strrchr(name, '/') + 1, json_true());
 	}
-	add_srp_initiators(object);
+	add_initiators_of(object, "srpt");
+	add_initiators_of(object, "fc");
+	add_initiators_of(object, "qla2xxx");
 	return object;
 }
 
@@ -515,7 +557,7 @@ json_t *doctor_facts(json_t *status, json_t *document)
 	json_t *nodes = json_object_get(document, "nodes");
 	const char *role = string_at(json_object_get(nodes, me), "role");
 	json_t *facts = json_object(), *iser = iser_interfaces(json_object_get(document, "targets"), me);
-	json_t *srp = srp_ports(json_object_get(document, "targets"), me);
+	json_t *ports = fabric_ports(json_object_get(document, "targets"), me);
 	bool drbd = document_has(json_object_get(document, "groups"), "drbd");
 
 #define FACT(key, value) json_object_set_new(facts, key, value)
@@ -531,13 +573,13 @@ json_t *doctor_facts(json_t *status, json_t *document)
 	FACT("clock_synchronised", clock_synchronised());
 	FACT("cpu_pressure", cpu_pressure());
 	FACT("virtual", virtualisation());
-	FACT("modules", modules(drbd, json_array_size(iser) > 0, json_object_size(srp) > 0));
+	FACT("modules", modules(drbd, json_array_size(iser) > 0, ports));
 	FACT("drbd", drbd_version());
 	FACT("rival_units", rival_units());
 	FACT("reservations_kept", reservations_kept());
 	FACT("iser_interfaces", iser);
 	FACT("rdma_gids", rdma_gids());
-	FACT("srp_ports", srp);
+	FACT("fabric_ports", ports);
 	FACT("mtu", document ? mtu_probes(nodes, me) : json_null());
 	FACT("state_free_bytes", state_free_bytes());
 	FACT("pools", pools(json_object_get(document, "pools")));

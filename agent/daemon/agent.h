@@ -79,7 +79,7 @@ struct tree {
 	int64_t retry_ms;
 	char error[ERR_TEXT_SIZE];
 	char closing[ERR_TEXT_SIZE]; /* lio_closing() */
-	char lacks[ERR_TEXT_SIZE]; /* an SRP port that this node has not got; all else is in place */
+	char lacks[ERR_TEXT_SIZE]; /* a port of hardware that this node has not got; all else is in place */
 	bool refused;              /* ... because the kernel would not have it */
 	bool stale;                /* what ports there are has changed since */
 	int64_t look_ms;           /* at the ports, again */
@@ -178,7 +178,7 @@ void tree_kick(struct agent *agent);
 /* The document in force is in place, and no portal is on the move or left over from a job that failed half way. Needs a document. */
 bool tree_rests(const struct agent *agent);
 bool tree_serves_portals_of(const struct agent *agent, uint32_t nodeid);
-void tree_srp_cut(struct agent *agent); /* SRP ports were taken down to cut hosts off: they come up again */
+void tree_ports_cut(struct agent *agent); /* ports were taken down to cut hosts off: they come up again */
 /* Dry reconcile of this node in a worker; `done` gets the steps (borrowed text) and counts. */
 void tree_check(struct agent *agent, void (*done)(void *ctx, int result, const char *steps, size_t n_writes, size_t n_objects,
 						  const struct err *err),

@@ -128,10 +128,10 @@ static void add_look(struct agent *agent, struct round *round, const struct conf
 	}
 }
 
-/* libiscsi has no data digests, and no SRP. */
+/* libiscsi has no data digests, and no other fabric. */
 static bool speaks_our_iscsi(const struct config_target *target)
 {
-	return !config_target_is_srp(target) &&
+	return config_target_is_iscsi(target) &&
 	       strstr(config_target_parameter(target, config_parameter_by_name("DataDigest") - config_parameter(0)), "None");
 }
 

@@ -8,9 +8,9 @@
 #include "target-config/portal/cut.h"
 
 struct end {
-	char *address; /* SRP: the GID */
+	char *address; /* or the GID, WWPN */
 	uint16_t port;
-	bool is_srp;
+	enum config_fabric_id fabric;
 };
 
 struct way { /* on which the hosts of a volume come */
@@ -40,7 +40,7 @@ static void add_ends(struct way *way, const struct config_target *target)
 
 		end->address = xstrdup(target->portals[i].address);
 		end->port = target->portals[i].port;
-		end->is_srp = config_target_is_srp(target);
+		end->fabric = config_target_fabric(target);
 	}
 }
 
@@ -64,12 +64,13 @@ void hosts_publish(struct reservations *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* The connections of a port cannot be told apart, or cut one by one: the port goes down. The tree puts it back: tree_srp_cut(). */
+/* The connections of a port cannot be told apart, or cut one by one: all of it goes. The tree puts it back: tree_ports_cut(). */
 static int cut_end(const struct reservations *r, const struct end *end, struct err *err)
 {
 	const struct lio_roots roots = { .configfs = r->agent->settings.configfs };
 
-	return end->is_srp ? lio_srp_disable(&roots, end->address, err) : portal_cut(end->address, end->port, NULL, err);
+	return end->fabric == CONFIG_FABRIC_ISCSI ? portal_cut(end->address, end->port, NULL, err) :
+						    lio_port_cut(&roots, end->fabric, end->address, err);
 }
 
 /* Any thread. No serial: prfs could not tell whose it is, so everybody; a host that hears GOOD is worse than many that connect again. A

@@ -69,7 +69,7 @@ static void add_load(const struct reservations *r, const struct rvolume *v, stru
 void reservations_word(struct reservation_load *loads, size_t n, const struct config *config, const struct lio_scope *scope)
 {
 	size_t n_ports;
-	struct pr_srp_port *ports = srp_ports(config, scope, &n_ports);
+	struct pr_port *ports = node_ports(config, scope, &n_ports);
 
 	for (size_t k = 0; k < n; k++) {
 		_cleanup_pr_table_ struct pr_table table = { 0 };
@@ -83,7 +83,7 @@ void reservations_word(struct reservation_load *loads, size_t n, const struct co
 			loads[k].lines[i] = strbuf_steal(&line);
 		}
 	}
-	srp_ports_free(ports, n_ports);
+	node_ports_free(ports, n_ports);
 }
 
 struct reservation_load *reservations_plan(struct agent *agent, size_t *ret_n, struct lio_reservations **ret_specs, size_t *ret_n_specs)

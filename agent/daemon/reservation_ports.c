@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The document's SRP ports as reservations name them. */
+/* The document's ports of nodes' hardware as reservations name them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/daemon/reservations_internal.h"
 #include "base/xalloc.h"
 
-struct pr_srp_port *srp_ports(const struct config *config, const struct lio_scope *scope, size_t *ret_n)
+struct pr_port *node_ports(const struct config *config, const struct lio_scope *scope, size_t *ret_n)
 {
-	struct pr_srp_port *ports = NULL;
+	struct pr_port *ports = NULL;
 	size_t cap = 0;
 
 	*ret_n = 0;
 	for (size_t t = 0; t < config->n_targets; t++) {
 		const struct config_target *target = &config->targets[t];
 
-		for (size_t i = 0; config_target_is_srp(target) && i < target->n_portals; i++) {
+		for (size_t i = 0; !config_target_is_iscsi(target) && i < target->n_portals; i++) {
 			const struct config_portal *portal = &target->portals[i];
 
-			*array_push(ports, *ret_n, cap) = (struct pr_srp_port){
-				lio_srp_wwn(portal->address), lio_srp_standin(portal->address), (uint16_t)portal->nodeid,
-				portal->nodeid == scope->nodeid && lio_has_gid(scope, portal->address) };
+			*array_push(ports, *ret_n, cap) = (struct pr_port){
+				lio_fabric_of_target(target)->dir, lio_port_wwn(target, portal->address),
+				lio_port_standin(target, portal->address), (uint16_t)portal->nodeid,
+				portal->nodeid == scope->nodeid && lio_has_port(scope, target, portal->address) };
 		}
 	}
 	return ports;
 }
 
-void srp_ports_free(struct pr_srp_port *ports, size_t n)
+void node_ports_free(struct pr_port *ports, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(ports[i].wwn);

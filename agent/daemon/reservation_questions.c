@@ -118,7 +118,7 @@ static void refused(void *owner, void *ctx, int result, const struct err *err)
 		log_err("reservations of %s: cannot cut off the host: %s", refusal->serial, err->text);
 	else
 		ignore_result(prfs_answer(r->prfs, refusal->ticket, 0)); /* as above: no failure */
-	tree_srp_cut(r->agent);
+	tree_ports_cut(r->agent);
 	if (q && (result == 0 || q->answered)) {
 		drop(r, q);
 	} else if (q) {
@@ -514,13 +514,13 @@ static void arrived(void *ctx)
 {
 	struct question *q = ctx, **at = &q->r->questions;
 	const struct lio_scope scope = { .nodeid = agent_me(q->r->agent) };
-	struct pr_srp_port *ports;
+	struct pr_port *ports;
 	size_t n;
 	const struct rvolume *v = rvolume_find(q->r, q->serial);
 
-	ports = srp_ports(q->r->agent->config->config, &scope, &n);
+	ports = node_ports(q->r->agent->config->config, &scope, &n);
 	pr_table_from_kernel(&q->table, ports, n);
-	srp_ports_free(ports, n);
+	node_ports_free(ports, n);
 	q->came_to_other = v && rvolume_place(q->r, v) == PLACE_OTHER;
 	if (v && !v->checked)
 		ignore_result(prfs_prolong(q->r->prfs, q->ticket, LONG_LIMIT_MS));
@@ -551,7 +551,7 @@ static void note_late(void *ctx)
 	struct question *q = *question_at(r, note->ticket);
 	struct rvolume *v = q ? rvolume_find(r, q->serial) : NULL;
 
-	tree_srp_cut(r->agent);
+	tree_ports_cut(r->agent);
 	if (q) {
 		log_err("volume %s: a change of reservations was not agreed in time: its hosts were cut off", v ? v->name : q->serial);
 		q->answered = true;

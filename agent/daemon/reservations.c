@@ -193,14 +193,14 @@ static int run_forget(void *ctx, struct err *err)
 {
 	struct forget_job *job = ctx;
 	struct lio_scope scope = { .nodeid = job->me };
-	char **gids = NULL;
+	char **ports = NULL;
 	int rc;
 
-	if (lio_srp_wanted(job->config->config, job->me))
-		lio_gids_read("/sys", &gids, &scope.n_gids);
-	scope.gids = (const char *const *)gids;
+	if (lio_ports_wanted(job->config->config, job->me))
+		lio_ports_read("/sys", true, &ports, &scope.n_ports);
+	scope.ports = (const char *const *)ports;
 	rc = lio_forget_reservations(&job->roots, job->config->config, &scope, job->name, err);
-	cfs_names_free(gids, scope.n_gids);
+	cfs_names_free(ports, scope.n_ports);
 	return rc;
 }
 

@@ -35,7 +35,7 @@ bool reservations_refuse(const struct agroup *group);
 struct reservation_load;
 bool reservations_due(struct agent *agent);
 struct reservation_load *reservations_plan(struct agent *agent, size_t *ret_n, struct lio_reservations **ret_specs, size_t *ret_n_specs);
-/* In the worker, before the tree is built: the loads in the words of this kernel, which has the SRP ports of the scope. */
+/* In the worker, before the tree is built: the loads in the words of this kernel, which has the ports of the scope. */
 void reservations_word(struct reservation_load *loads, size_t n, const struct config *config, const struct lio_scope *scope);
 /* In the worker, before and after the reconciliation. */
 void reservations_observe(struct reservation_load *loads, size_t n, const struct lio_roots *roots, bool after);

@@ -103,10 +103,10 @@ bool questions_any(const struct reservations *r, const struct rvolume *v);
 bool questions_debt(const struct reservations *r, const struct rvolume *v);   /* whose host was cut off: the table has to follow the kernel */
 bool questions_moving(const struct reservations *r, const struct rvolume *v); /* the kernel has what the cluster has not agreed to yet */
 
-/* --- SRP ports, pure: reservation_ports.c --- */
+/* --- ports of nodes' hardware, pure: reservation_ports.c --- */
 
-struct pr_srp_port *srp_ports(const struct config *config, const struct lio_scope *scope, size_t *ret_n);
-void srp_ports_free(struct pr_srp_port *ports, size_t n);
+struct pr_port *node_ports(const struct config *config, const struct lio_scope *scope, size_t *ret_n);
+void node_ports_free(struct pr_port *ports, size_t n);
 
 /* --- connections of hosts, any thread: reservation_hosts.c --- */
 

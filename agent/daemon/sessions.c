@@ -503,12 +503,13 @@ static int drop_at(struct drop *drop, const char *target, uint32_t tpgt, const c
 	}
 }
 
-static int drop_at_srp(const struct drop *drop, const struct config_target *target, const char *initiator, struct err *err)
+static int drop_at_port(const struct drop *drop, const struct config_target *target, const char *initiator, struct err *err)
 {
 	for (size_t i = 0; i < target->n_portals; i++) {
-		if (lio_srp_logged_in(&drop->roots, target, target->portals[i].address, initiator))
-			return err_set(err, -EPROTONOSUPPORT, "%s is logged in at %s over SRP, and only it can end that (on Linux: write 1 to the "
-				       "delete file of its port in /sys/class/srp_remote_ports)", initiator, target->name);
+		if (lio_port_logged_in(&drop->roots, target, target->portals[i].address, initiator))
+			return err_set(err, -EPROTONOSUPPORT, "%s is logged in at %s over %s, and only it can end that%s", initiator, target->name,
+				       config_fabric_of_target(target->name)->title, config_target_fabric(target) == CONFIG_FABRIC_SRP ?
+				       " (on Linux: write 1 to the delete file of its port in /sys/class/srp_remote_ports)" : "");
 	}
 	return 0;
 }
@@ -521,8 +522,8 @@ static int drop_initiator(struct drop *drop, const char *initiator, struct err *
 	for (size_t t = 0; t < config->n_targets; t++) {
 		if (drop->target && &config->targets[t] != drop->target)
 			continue;
-		if (config_target_is_srp(&config->targets[t])) {
-			int rc = drop_at_srp(drop, &config->targets[t], initiator, result ? NULL : err);
+		if (!config_target_is_iscsi(&config->targets[t])) {
+			int rc = drop_at_port(drop, &config->targets[t], initiator, result ? NULL : err);
 
 			result = result ? result : rc;
 			continue;

@@ -207,8 +207,8 @@ static json_t *node_errors(const struct agent *agent, const struct ha_node_view 
 	if (info_string(info, "tree_error")[0])
 		json_array_append_new(errors, json_sprintf("target: %s", info_string(info, "tree_error")));
 	if (info_string(info, "tree_closing")[0])
-		json_array_append_new(errors, json_sprintf("target: %s is closing for good, a connection by iSER hangs in the kernel: it cannot serve "
-							   "those portals again until it is restarted", info_string(info, "tree_closing")));
+		json_array_append_new(errors, json_sprintf("target: %s is closing for good, a connection by iSER or a command by FCoE hangs in the kernel: "
+							   "it cannot be served again until the node is restarted", info_string(info, "tree_closing")));
 	if (info_string(info, "tree_lacks")[0])
 		json_array_append_new(errors, json_string(info_string(info, "tree_lacks")));
 	if (info_string(info, "watchdog_error")[0])

@@ -28,7 +28,7 @@
 #define RETRY_MS 5000
 #define DEADLINE_MS 60000
 #define CLOSE_LIMIT_MS 10000 /* connections end in milliseconds, or never */
-#define LOOK_MS 10000    /* at RDMA ports: they come and go by themselves */
+#define LOOK_MS 10000    /* at the hardware's ports: they come and go by themselves */
 #define REFUSED_MS 60000 /* one that the kernel has refused */
 #define ANNOUNCEMENTS 3
 
@@ -47,9 +47,9 @@ struct tree_job {
 	bool is_served; /* result: the portals in scope are served as far as they can be had, and no others */
 	bool adopts;   /* in_place, and portals of other nodes are to be opened: that alone, since their hosts wait for it */
 	int64_t took_ms;
-	bool looks;    /* only which RDMA ports there are */
-	char **gids;
-	size_t n_gids;
+	bool looks;    /* only which ports there are */
+	char **ports; /* lio_ports_read() */
+	size_t n_ports;
 	char lacks[ERR_TEXT_SIZE];
 	struct reservation_load *loads;
 	size_t n_loads;
@@ -192,7 +192,7 @@ static int reconcile(struct tree_job *job, struct err *err)
 	char cpus[CPUS_LIST_SIZE];
 	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations,
 				   cpus_spare(cpus) >= 0 ? cpus : NULL, job->health_password, leave, job, CLOSE_LIMIT_MS,
-				   (const char *const *)job->gids, job->n_gids };
+				   (const char *const *)job->ports, job->n_ports };
 	struct lio_tree *tree;
 	int rc;
 
@@ -209,12 +209,12 @@ static void look(struct tree_job *job)
 {
 	struct lio_scope scope = { .nodeid = job->me };
 
-	if (!lio_srp_wanted(job->ref->config, job->me))
+	if (!lio_ports_wanted(job->ref->config, job->me))
 		return;
-	lio_gids_read("/sys", &job->gids, &job->n_gids);
-	scope.gids = (const char *const *)job->gids;
-	scope.n_gids = job->n_gids;
-	lio_srp_lacks(job->ref->config, &scope, job->lacks);
+	lio_ports_read("/sys", true, &job->ports, &job->n_ports);
+	scope.ports = (const char *const *)job->ports;
+	scope.n_ports = job->n_ports;
+	lio_ports_lack(job->ref->config, &scope, job->lacks);
 }
 
 static int adopt(struct tree_job *job, struct err *err)
@@ -233,7 +233,7 @@ static int adopt(struct tree_job *job, struct err *err)
 /* What the tree stands on. It takes processes, so only where something may be missing. */
 static int prepare(struct tree_job *job, struct err *err)
 {
-	int rc = lio_prepare(&job->roots, any_iser(job->ref->config), lio_srp_wanted(job->ref->config, job->me), err);
+	int rc = lio_prepare(&job->roots, any_iser(job->ref->config), lio_ports_wanted(job->ref->config, job->me), err);
 
 	if (rc == 0)
 		rc = gate_template_ensure(job->template_path, err);
@@ -287,7 +287,7 @@ static int run_job(void *ctx, struct err *err)
 static void free_job(struct tree_job *job)
 {
 	strbuf_done(&job->plan);
-	cfs_names_free(job->gids, job->n_gids);
+	cfs_names_free(job->ports, job->n_ports);
 	config_ref_put(job->ref);
 	free(job);
 }
@@ -331,7 +331,7 @@ static void note_lacks(struct tree *tree, const struct tree_job *job)
 	if (*lacks)
 		log_warning("target: %s", lacks);
 	else
-		log_notice("target: all SRP ports of this node are here");
+		log_notice("target: all ports of this node's hardware are here");
 	snprintf(tree->lacks, sizeof(tree->lacks), "%s", lacks);
 }
 
@@ -469,13 +469,13 @@ static bool is_scope_wanted(const struct tree *tree)
 	return tree->n_want == tree->n_scope && memcmp(tree->want, tree->scope, tree->n_want * sizeof(tree->want[0])) == 0;
 }
 
-/* An RDMA port that was not there, or no longer is, changes the tree. */
+/* A port that was not there, or no longer is, changes the tree. */
 static void look_again(struct agent *agent)
 {
 	struct tree *tree = &agent->tree;
 	struct tree_job *job;
 
-	if (!lio_srp_wanted(agent->config->config, agent_me(agent)))
+	if (!lio_ports_wanted(agent->config->config, agent_me(agent)))
 		return;
 	if (clock_now_ms() < tree->look_ms) {
 		agent_turn_by(agent, tree->look_ms);
@@ -484,12 +484,12 @@ static void look_again(struct agent *agent)
 	job = new_job(agent);
 	job->looks = true;
 	tree->running = true;
-	work_start(agent->loop, "RDMA ports", clock_now_ms() + DEADLINE_MS, run_job, job, looked, NULL, agent);
+	work_start(agent->loop, "ports", clock_now_ms() + DEADLINE_MS, run_job, job, looked, NULL, agent);
 }
 
-void tree_srp_cut(struct agent *agent)
+void tree_ports_cut(struct agent *agent)
 {
-	if (agent->config && lio_srp_wanted(agent->config->config, agent_me(agent)))
+	if (agent->config && lio_ports_wanted(agent->config->config, agent_me(agent)))
 		agent->tree.stale = true;
 }
 

@@ -144,17 +144,17 @@ static json_t *fabric_module(const struct config_discovery *discovery)
 	return module;
 }
 
-/* "0x5054...", "fe80:0000:..." -> "ib.5054...", as rtslib's SRPTFabricModule has them. */
-static char *rtslib_wwn(const char *name)
+/* "0x5054...", "fe80:0000:..." -> "ib.5054..."; "20:00:..." -> "naa.2000...": as rtslib's fabric modules have them. */
+static char *rtslib_wwn(const struct config_target *target, const char *name)
 {
 	_cleanup_free_ char *wwn = strncmp(name, "0x", 2) == 0 ? xstrdup(name) : lio_srp_wwn(name);
 
-	return xasprintf("ib.%s", wwn + strlen("0x"));
+	return xasprintf("%s.%s", config_target_fabric(target) == CONFIG_FABRIC_SRP ? "ib" : "naa", wwn + strlen("0x"));
 }
 
-static json_t *srp_acl(const struct config_host *host, const char *initiator, const json_t *mapped)
+static json_t *port_acl(const struct config_target *target, const struct config_host *host, const char *initiator, const json_t *mapped)
 {
-	_cleanup_free_ char *wwn = rtslib_wwn(initiator);
+	_cleanup_free_ char *wwn = rtslib_wwn(target, initiator);
 
 	return json_pack("{s:s, s:s, s:o, s:{}}", "node_wwn", wwn, "tag", host->name, "mapped_luns", json_deep_copy(mapped), "attributes");
 }
@@ -182,7 +182,7 @@ static json_t *node_acls(const struct export *export, const struct config_target
 		for (size_t i = 0; i < host->n_initiators && json_array_size(mapped); i++) {
 			if (!config_target_takes(target, host->initiators[i]))
 				continue;
-			json_array_append_new(out, config_target_is_srp(target) ? srp_acl(host, host->initiators[i], mapped) :
+			json_array_append_new(out, !config_target_is_iscsi(target) ? port_acl(target, host, host->initiators[i], mapped) :
 								  node_acl(export, target, host, host->initiators[i], mapped));
 		}
 	}
@@ -202,23 +202,25 @@ static json_t *lun_array_of(const struct lun_list *luns)
 }
 
 /* rtslib has a target for each port. */
-static void add_srp_targets(const struct export *export, const struct config_target *target, json_t *targets)
+static void add_targets_of_ports(const struct export *export, const struct config_target *target, json_t *targets)
 {
+	const char *fabric = foreign_fabric(config_target_fabric(target));
+
 	for (size_t i = 0; i < target->n_portals; i++) {
-		_cleanup_free_ char *wwn = rtslib_wwn(target->portals[i].address);
+		_cleanup_free_ char *wwn = rtslib_wwn(target, target->portals[i].address);
 		struct lun_list luns = { 0 };
 		json_t *acls;
 
 		if (target->portals[i].nodeid != export->node->nodeid)
 			continue;
 		acls = node_acls(export, target, &luns);
-		json_array_append_new(targets, json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:[], s:o, s:{}, s:{}}]}", "wwn", wwn, "fabric", "srpt",
+		json_array_append_new(targets, json_pack("{s:s, s:s, s:[{s:i, s:b, s:o, s:[], s:o, s:{}, s:{}}]}", "wwn", wwn, "fabric", fabric,
 							 "tpgs", "tag", 1, "enable", 1, "luns", lun_array_of(&luns), "portals", "node_acls",
 							 acls, "attributes", "parameters"));
 		free(luns.list);
 	}
-	note_changed(export->notes, target->name, "ports of other nodes are not in it, nor where ib_srpt listens for RDMA/CM (its parameter "
-		     "rdma_cm_port)");
+	note_changed(export->notes, target->name, "ports of other nodes are not in it%s", config_target_fabric(target) == CONFIG_FABRIC_SRP ?
+		     ", nor where ib_srpt listens for RDMA/CM (its parameter rdma_cm_port)" : "");
 }
 
 static json_t *target_object(const struct export *export, const struct config_target *target)
@@ -298,8 +300,8 @@ int exchange_export_targetcli(const struct config *config, const char *node, cha
 			continue;
 		if (config->targets[i].login_by == CONFIG_LOGIN_BY_ADDRESS)
 			note_left_out(notes, config->targets[i].name, "rtslib knows hosts of SRP by their port ids only");
-		else if (config_target_is_srp(&config->targets[i]))
-			add_srp_targets(&export, &config->targets[i], json_object_get(root, "targets"));
+		else if (!config_target_is_iscsi(&config->targets[i]))
+			add_targets_of_ports(&export, &config->targets[i], json_object_get(root, "targets"));
 		else
 			json_array_append_new(json_object_get(root, "targets"), target_object(&export, &config->targets[i]));
 	}

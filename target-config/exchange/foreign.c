@@ -9,6 +9,13 @@
 #include "base/xalloc.h"
 #include "target-config/model/config_text.h"
 
+const char *foreign_fabric(enum config_fabric_id id)
+{
+	static const char *const names[CONFIG_FABRICS] = { "iscsi", "srpt", "tcm_fc", "qla2xxx" };
+
+	return names[id];
+}
+
 static char *make_printable(const char *text)
 {
 	char *copy = xstrdup(text);

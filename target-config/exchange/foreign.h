@@ -22,7 +22,7 @@ struct foreign_disk {
 };
 
 struct foreign_portal {
-	char *address; /* as written, without brackets; "" all of them; SRP: the GID */
+	char *address; /* as written, without brackets; "" all of them; else the GID or WWPN */
 	uint16_t port;
 	bool iser;
 };
@@ -84,5 +84,8 @@ const char *foreign_value_text(const json_t *value, char ret_text[24]);
 void import_hosts(const struct foreign *foreign, json_t *document);
 /* A name of the model made of `text`: lower case, '-' for what is not allowed. "" if nothing is left of it. */
 void import_make_name(const char *text, char ret_name[CONFIG_NAME_MAX + 1]);
+
+/* targetcli's name of the fabric. */
+const char *foreign_fabric(enum config_fabric_id id);
 
 #endif

@@ -114,7 +114,7 @@ static void each_portal(struct strbuf *sb, const struct config *config, const st
 	for (size_t t = 0; t < config->n_targets; t++) {
 		const struct config_target *target = &config->targets[t];
 
-		for (size_t p = 0; p < target->n_portals && !config_target_is_srp(target) && has_target(config, host, target); p++)
+		for (size_t p = 0; p < target->n_portals && config_target_is_iscsi(target) && has_target(config, host, target); p++)
 			fn(sb, host, target->name, &target->portals[p]);
 	}
 }
@@ -210,13 +210,30 @@ static void add_srp(struct strbuf *sb, const struct config *config, const struct
 	for (size_t t = 0; t < config->n_targets; t++) {
 		const struct config_target *target = &config->targets[t];
 
-		if (!config_target_is_srp(target) || !has_target(config, host, target))
+		if (config_target_fabric(target) != CONFIG_FABRIC_SRP || !has_target(config, host, target))
 			continue;
 		if (!any)
 			strbuf_add(sb, "# SRP. DEVICE-PORT: the port whose GUID is the last 16 digits of the host's port id.\nmodprobe ib_srp\n");
 		any = true;
 		for (size_t p = 0; p < target->n_portals; p++)
 			add_srp_login(sb, config, host, target, &target->portals[p]);
+	}
+}
+
+/* A host logs in by itself to the ports that its own sees. */
+static void add_fc(struct strbuf *sb, const struct config *config, const struct config_host *host)
+{
+	for (size_t t = 0; t < config->n_targets; t++) {
+		const struct config_target *target = &config->targets[t];
+		bool is_fcoe = config_target_fabric(target) == CONFIG_FABRIC_FCOE;
+
+		if ((!is_fcoe && config_target_fabric(target) != CONFIG_FABRIC_FC) || !has_target(config, host, target))
+			continue;
+		strbuf_addf(sb, "# %s: the host's port logs in by itself; if it was there before its mapping, write 1 to its /sys/class/fc_host/hostN/issue_lip%s\n",
+			    config_fabric_of_target(target->name)->title,
+			    is_fcoe ? "\n# Without a switch for FCoE: modprobe fcoe; echo INTERFACE > /sys/module/libfcoe/parameters/create_vn2vn" : "");
+		for (size_t p = 0; p < target->n_portals; p++)
+			strbuf_addf(sb, "# Port %s of %s\n", target->portals[p].address, config_node_name(config, target->portals[p].nodeid));
 	}
 }
 
@@ -265,6 +282,7 @@ static void make_linux(const struct config *config, const struct config_host *ho
 	strbuf_add(&sb, "systemctl restart iscsid && systemctl reload multipathd && udevadm control --reload\n");
 	each_portal(&sb, config, host, add_linux_login);
 	add_srp(&sb, config, host);
+	add_fc(&sb, config, host);
 	add_file(ret, "commands", 0644, &sb);
 }
 

@@ -424,31 +424,32 @@ static json_t *chosen_parameters(struct import *import, const struct foreign_tpg
 	return chosen;
 }
 
-static void add_srp_portal(json_t *portals, const char *node, const char *gid)
+static void add_port(json_t *portals, const char *key, const char *node, const char *name)
 {
 	const json_t *portal;
 	size_t i;
 
 	json_array_foreach(portals, i, portal) {
-		if (strcmp(text_of(portal, "gid"), gid) == 0)
+		if (strcmp(text_of(portal, key), name) == 0)
 			return;
 	}
-	json_array_append_new(portals, json_pack("{s:s, s:s}", "node", node, "gid", gid));
+	json_array_append_new(portals, json_pack("{s:s, s:s}", "node", node, key, name));
 }
 
-static void add_srp_target(struct import *import, const struct foreign_tpg *tpg)
+static void add_target_of_ports(struct import *import, const struct foreign_tpg *tpg)
 {
+	const struct config_fabric *fabric = config_fabric_of_target(tpg->iqn);
 	json_t *target = json_object_get(section(import, "targets"), tpg->iqn);
 
 	if (!target) {
 		target = json_pack("{s:[]}", "portals");
 		json_object_set_new(section(import, "targets"), tpg->iqn, target);
-		if (!json_object_get(import->document, "srp"))
+		if (fabric->id == CONFIG_FABRIC_SRP && !json_object_get(import->document, "srp"))
 			note_changed(import->foreign->notes, tpg->object,
 				     "where ib_srpt listens for RDMA/CM is not in the file: add \"srp\" if it does");
 	}
 	for (size_t i = 0; i < tpg->n_portals; i++)
-		add_srp_portal(json_object_get(target, "portals"), import->node, tpg->portals[i].address);
+		add_port(json_object_get(target, "portals"), fabric->portal_key, import->node, tpg->portals[i].address);
 }
 
 static void add_target(struct import *import, const struct foreign_tpg *tpg)
@@ -591,8 +592,8 @@ static int make_document(struct import *import, char **ret_document, struct err 
 	for (size_t i = 0; i < foreign->n_tpgs; i++) {
 		const char *name = foreign->tpgs[i].iqn;
 
-		if (name && config_fabric_of_target(name)->id == CONFIG_FABRIC_SRP)
-			add_srp_target(import, &foreign->tpgs[i]);
+		if (name && config_fabric_of_target(name)->id != CONFIG_FABRIC_ISCSI)
+			add_target_of_ports(import, &foreign->tpgs[i]);
 		else if (name)
 			add_target(import, &foreign->tpgs[i]);
 	}

@@ -12,7 +12,8 @@
 #include "target-config/exchange/foreign.h"
 #include "target-config/model/config_json.h"
 
-#define SRP_TARGET CONFIG_SRP_PREFIX "imported" /* rtslib has a target for each port, the document one for ports that are alike */
+#define WWPN_SIZE 24 /* "20:00:52:54:00:12:34:56" and a NUL */
+#define PORT_TARGET "imported" /* after the prefix: rtslib has a target for each port, the document one for ports that are alike */
 
 struct source {
 	struct foreign *foreign;
@@ -227,7 +228,8 @@ struct tpg_ctx {
 	bool is_left_out;
 	struct tpg_lun *luns;
 	size_t n_luns, cap_luns;
-	const char *gid; /* SRP: of its port; NULL: iSCSI */
+	const char *port; /* its GID or WWPN, as the document writes it; NULL: iSCSI */
+	enum config_fabric_id fabric;
 };
 
 static struct foreign_tpg *tpg_of(struct source *s, const struct tpg_ctx *ctx)
@@ -379,6 +381,30 @@ static bool take_credentials(struct source *s, struct foreign_acl *acl, const st
 	return foreign_take_chap(foreign, acl->object, c->mutual_user, c->mutual_password, &acl->mutual_chap);
 }
 
+/* "naa." and the digits of a WWPN */
+static const char *read_naa(const char *naa, char ret_wwpn[WWPN_SIZE])
+{
+	if (strncmp(naa, "naa.", 4) != 0 || strlen(naa) != 20)
+		return "not the WWPN of a port: naa. and 16 hex digits";
+	for (size_t i = 0; i < 8; i++)
+		snprintf(ret_wwpn + 3 * i, WWPN_SIZE - 3 * i, "%.2s%s", naa + 4 + 2 * i, i < 7 ? ":" : "");
+	for (char *c = ret_wwpn; *c; c++)
+		*c = *c >= 'A' && *c <= 'F' ? (char)(*c - 'A' + 'a') : *c;
+	return config_text_wwpn(ret_wwpn);
+}
+
+/* As the document writes it; what is none is left as it is. */
+static char *document_initiator(enum config_fabric_id fabric, const char *name)
+{
+	char wwpn[WWPN_SIZE];
+
+	if (fabric == CONFIG_FABRIC_SRP && strncmp(name, "ib.", 3) == 0)
+		return xasprintf("0x%s", name + 3);
+	if ((fabric == CONFIG_FABRIC_FCOE || fabric == CONFIG_FABRIC_FC) && !read_naa(name, wwpn))
+		return xstrdup(wwpn);
+	return xstrdup(name);
+}
+
 static int read_acl(struct source *s, json_t *item, void *ctx)
 {
 	static const char *const known[] = { "node_wwn", "tag", "mapped_luns", "attributes", "chap_userid", "chap_password",
@@ -401,17 +427,17 @@ static int read_acl(struct source *s, json_t *item, void *ctx)
 	if (strcmp(initiator, CONFIG_HEALTH_INITIATOR) == 0) /* an agent's own: no host has lost anything */
 		return 0;
 	acl->object = xasprintf("%s/acls/%s", tpg_of(s, tpg)->object, initiator);
-	acl->initiator = tpg->gid && strncmp(initiator, "ib.", 3) == 0 ? xasprintf("0x%s", initiator + 3) : xstrdup(initiator);
+	acl->initiator = document_initiator(tpg->fabric, initiator);
 	acl->name = xstrdup(name);
-	if (tpg->gid)
+	if (tpg->port)
 		acl->attributes = NULL;
 	note_unknown(s, acl->object, item, known);
 	rc = each(s, item, "mapped_luns", read_mapped_lun, &at);
 	if (rc != 0)
 		return rc;
 	authentication = value_of(acl->attributes, "authentication");
-	wrong = tpg->gid ? config_text_srp_initiator(acl->initiator) : config_text_initiator(initiator);
-	if (tpg->gid && !wrong && strncmp(acl->initiator, "0x", 2) != 0)
+	wrong = config_fabric(tpg->fabric)->check_initiator(acl->initiator);
+	if (tpg->fabric == CONFIG_FABRIC_SRP && !wrong && strncmp(acl->initiator, "0x", 2) != 0)
 		wrong = "the target knows hosts by their port ids";
 	if (wrong)
 		note_left_out(foreign->notes, acl->object, "%s", wrong);
@@ -464,12 +490,13 @@ static int read_tpg(struct source *s, json_t *item, void *ctx)
 	rc = rc ? rc : get_values(s, item, "parameters", &tpg->parameters);
 	if (rc != 0)
 		return rc;
-	tpg->iqn = xstrdup(at->gid ? SRP_TARGET : at->iqn);
-	tpg->object = xasprintf("/%s/%s/tpg%u", at->gid ? "srpt" : "iscsi", at->iqn, tpg->tag);
-	if (at->gid) { /* its tag, attributes and parameters are ib_srpt's own */
+	tpg->iqn = at->port ? xasprintf("%s" PORT_TARGET, config_fabric(at->fabric)->prefix) : xstrdup(at->iqn);
+	tpg->object = xasprintf("/%s/%s/tpg%u", foreign_fabric(at->fabric), at->iqn, tpg->tag);
+	at->is_open = at->fabric != CONFIG_FABRIC_SRP && value_of(tpg->attributes, "generate_node_acls") == 1;
+	if (at->port) { /* its tag, attributes and parameters are its driver's own */
 		tpg->tag = 0;
 		tpg->attributes = tpg->parameters = NULL;
-		*array_push(tpg->portals, tpg->n_portals, tpg->cap_portals) = (struct foreign_portal){ .address = xstrdup(at->gid) };
+		*array_push(tpg->portals, tpg->n_portals, tpg->cap_portals) = (struct foreign_portal){ .address = xstrdup(at->port) };
 	}
 	if (!enabled) {
 		note_left_out(s->foreign->notes, tpg->object, "it is disabled");
@@ -477,7 +504,6 @@ static int read_tpg(struct source *s, json_t *item, void *ctx)
 		tpg->iqn = NULL;
 		return 0;
 	}
-	at->is_open = value_of(tpg->attributes, "generate_node_acls") == 1;
 	at->wants_chap = value_of(tpg->attributes, "authentication") == 1;
 	rc = fill_tpg(s, item, at);
 	free(at->luns);
@@ -499,12 +525,22 @@ static const char *read_ib_wwn(const char *wwn, char ret_gid[CONFIG_GID_SIZE])
 	return config_text_gid(text, ret_gid);
 }
 
+/* CONFIG_FABRICS: none that the document has. */
+static enum config_fabric_id fabric_of(const char *name)
+{
+	enum config_fabric_id id = CONFIG_FABRIC_ISCSI;
+
+	while (id < CONFIG_FABRICS && strcmp(foreign_fabric(id), name) != 0)
+		id++;
+	return id;
+}
+
 static int read_target(struct source *s, json_t *item, void *ctx)
 {
 	static const char *const known[] = { "wwn", "fabric", "tpgs", NULL };
 	_cleanup_free_ char *object = NULL;
 	struct tpg_ctx at = { 0 };
-	char gid[CONFIG_GID_SIZE];
+	char port[CONFIG_GID_SIZE];
 	const char *fabric, *wrong;
 	int rc = need_text(s, item, "wwn", &at.iqn);
 
@@ -514,16 +550,16 @@ static int read_target(struct source *s, json_t *item, void *ctx)
 		return rc;
 	object = xasprintf("/%s/%s", fabric, at.iqn);
 	note_unknown(s, object, item, known);
-	if (strcmp(fabric, "iscsi") != 0 && strcmp(fabric, "srpt") != 0) {
-		note_left_out(s->foreign->notes, object, "the document has iSCSI, iSER and SRP targets only");
+	at.fabric = fabric_of(fabric);
+	if (at.fabric == CONFIG_FABRICS) {
+		note_left_out(s->foreign->notes, object, "the document has targets of iSCSI, iSER, SRP, FCoE (tcm_fc) and Fibre Channel (qla2xxx) only");
 		return 0;
 	}
-	if (strcmp(fabric, "srpt") == 0) {
-		wrong = read_ib_wwn(at.iqn, gid);
-		at.gid = gid;
-	} else {
+	if (at.fabric == CONFIG_FABRIC_ISCSI)
 		wrong = config_text_target(at.iqn);
-	}
+	else
+		wrong = at.fabric == CONFIG_FABRIC_SRP ? read_ib_wwn(at.iqn, port) : read_naa(at.iqn, port);
+	at.port = at.fabric == CONFIG_FABRIC_ISCSI ? NULL : port;
 	if (wrong) {
 		note_left_out(s->foreign->notes, object, "%s", wrong);
 		return 0;

@@ -29,6 +29,7 @@ struct cfs; /* target-config/lio/cfs.h */
 struct lio_roots { /* where things are is a parameter */
 	const char *configfs; /* "/sys/kernel/config/target" */
 	const char *dbroot;   /* "/run/lunward/lio" */
+	const char *sysfs;    /* NULL: "/sys" */
 	struct cfs *cfs;      /* NULL: the kernel's; tests give a tree in memory */
 };
 
@@ -58,8 +59,8 @@ struct lio_scope {
 	lio_leave_fn *leave;       /* for the portals of a portal group with iSER, before it is disabled (quiet.c); may be NULL */
 	const void *leave_ctx;
 	int64_t close_limit_ms;    /* how long to wait for a portal group to be disabled; 0: as long as it takes. See lio_closing() */
-	const char *const *gids;   /* of the RDMA ports that this node has, as the document writes them: lio_gids_read() */
-	size_t n_gids;
+	const char *const *ports;  /* of other fabrics than iSCSI that this node's hardware has: lio_ports_read() */
+	size_t n_ports;
 };
 
 /*
@@ -87,7 +88,7 @@ struct lio_report {
 	size_t n_removals;
 	bool is_built;     /* all of the tree, portals perhaps excepted */
 	size_t n_deferred; /* attributes that differ but are refused while exported; they wait for the next build */
-	struct err apart;  /* code 0, or why an SRP port of this node is not there; nothing else waits for it */
+	struct err apart;  /* code 0, or why a port of this node's hardware is not there; nothing else waits for it */
 };
 
 /* Makes the kernel equal to the tree. plan_only: changes nothing, *ret_plan (may be NULL) gets one line per step either way,
@@ -100,7 +101,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 		  struct lio_report *ret_report, struct err *err) must_check;
 
 /* A portal group, as an absolute path, that the kernel was told to disable and has not in the time that was given, for which an iSER connection that
- * hangs in the kernel is the reason known; NULL: there is none. Until it has, which may be never, nothing below it can be changed (-EBUSY) and this node
+ * hangs in the kernel is the reason known, or a port of FCoE that waits for a command for good; NULL: there is none. Until it has, which may be never, nothing below it can be changed (-EBUSY) and this node
  * cannot serve its portals; all else goes on. Of any run of this process; the caller's to free. Any thread. */
 char *lio_closing(void);
 
@@ -130,22 +131,35 @@ int lio_reservation(const struct lio_roots *roots, const char *volume, char **re
 int lio_forget_reservations(const struct lio_roots *roots, const struct config *config, const struct lio_scope *scope, const char *volume,
 			    struct err *err) must_check;
 
-/* Modules, configfs mount and dbroot (which must be set before the first backstore). Idempotent. That there is no ib_srpt is no error:
- * lio_srp_lacks() tells. */
-int lio_prepare(const struct lio_roots *roots, bool want_iser, bool want_srp, struct err *err) must_check;
+/* Modules, configfs mount and dbroot (which must be set before the first backstore). Idempotent. fabrics: lio_ports_wanted();
+ * that there is no module for one of them is no error, lio_ports_lack() tells. */
+int lio_prepare(const struct lio_roots *roots, bool want_iser, unsigned int fabrics, struct err *err) must_check;
 
-/* The first GID of each RDMA port that ib_srpt may have, as the document writes it; none if ib_srpt is not loaded. sysfs: "/sys". To be freed with
- * cfs_names_free(). */
-void lio_gids_read(const char *sysfs, char ***ret_gids, size_t *ret_n);
-bool lio_has_gid(const struct lio_scope *scope, const char *gid);
-/* How kernels call the port with that GID, and the target that stands in for it where it is not; allocated. */
+/* A fabric whose ports are those of a node's hardware: of iSCSI nothing but its folder is of use. */
+struct lio_fabric {
+	const char *dir;    /* below the root; reservations call the fabric so too */
+	const char *tpg;    /* of each port, the only one */
+	bool has_enable;    /* else hosts that have an ACL are let in from then on */
+};
+const struct lio_fabric *lio_fabric(enum config_fabric_id id);
+const struct lio_fabric *lio_fabric_of_target(const struct config_target *target);
+
+/* Ports of this machine, each the prefix of its fabric's targets and its name as the document writes it: "srp.fe80:0000:...", "fcoe.20:00:...".
+ * loaded_only: if the module that makes targets of them is loaded. sysfs: "/sys". To be freed with cfs_names_free(). */
+void lio_ports_read(const char *sysfs, bool loaded_only, char ***ret_names, size_t *ret_n);
+bool lio_has_port(const struct lio_scope *scope, const struct config_target *target, const char *name);
+/* How kernels call the port, and the target that stands in for it where it is not; allocated. */
+char *lio_port_wwn(const struct config_target *target, const char *name) must_check;
+char *lio_port_standin(const struct config_target *target, const char *name) must_check;
 char *lio_srp_wwn(const char *gid) must_check;
-char *lio_srp_standin(const char *gid) must_check;
-/* Takes the port out of service, which cuts its hosts off; until the next lio_reconcile(). One that is not here: nothing. */
-int lio_srp_disable(const struct lio_roots *roots, const char *gid, struct err *err) must_check;
-/* Whether the document has SRP ports of the node at all. */
-bool lio_srp_wanted(const struct config *config, uint32_t nodeid);
-/* Which SRP port of the scope's node is not there, for people; "": all are. */
-void lio_srp_lacks(const struct config *config, const struct lio_scope *scope, char ret_text[ERR_TEXT_SIZE]);
+/*
+ * Cuts off the hosts of a port, so that none of them hears of a command that is under way. Nothing is done about one that is not here. A port with
+ * `enable` is out of service until the next lio_reconcile(); hosts of another log in again by themselves, or never: lio_fc_relogin().
+ */
+int lio_port_cut(const struct lio_roots *roots, enum config_fabric_id id, const char *name, struct err *err) must_check;
+/* Of which fabrics the document has ports of the node at all: 1 << config_fabric_id. */
+unsigned int lio_ports_wanted(const struct config *config, uint32_t nodeid);
+/* Which port of the scope's node is not there, for people; "": all are. */
+void lio_ports_lack(const struct config *config, const struct lio_scope *scope, char ret_text[ERR_TEXT_SIZE]);
 
 #endif

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the kernel target needs before the first backstore: modules, configfs, and its folder for reservations. */
 #include <errno.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -12,11 +10,10 @@
 #include "base/xalloc.h"
 #include "target-config/lio/cfs.h"
 #include "target-config/lio/tree.h"
-#include "target-config/model/config_text.h"
 
 #define MODPROBE_DEADLINE_MS 30000
 
-static int load_modules(bool want_iser, bool want_srp, struct err *err)
+static int load_modules(bool want_iser, unsigned int fabrics, struct err *err)
 {
 	int rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "-a", "configfs", "target_core_mod", "target_core_iblock",
 			  "iscsi_target_mod", NULL);
@@ -25,8 +22,10 @@ static int load_modules(bool want_iser, bool want_srp, struct err *err)
 		rc = run_cmdl(err, MODPROBE_DEADLINE_MS, "modprobe", "ib_isert", NULL);
 	if (rc < 0)
 		err_prefix(err, "kernel modules of the target");
-	if (rc == 0 && want_srp)
-		(void)!run_cmdl(NULL, MODPROBE_DEADLINE_MS, "modprobe", "-q", "ib_srpt", NULL);
+	for (enum config_fabric_id id = CONFIG_FABRIC_SRP; rc == 0 && id < CONFIG_FABRICS; id++) {
+		if (fabrics & 1u << id)
+			(void)!run_cmdl(NULL, MODPROBE_DEADLINE_MS, "modprobe", "-q", config_fabric(id)->module, NULL);
+	}
 	return rc;
 }
 
@@ -64,36 +63,12 @@ static int set_dbroot(const struct lio_roots *roots, struct err *err)
 	return rc < 0 ? err_errno(err, rc, "cannot set %s", path) : 0;
 }
 
-void lio_gids_read(const char *sysfs, char ***ret_gids, size_t *ret_n)
-{
-	_cleanup_free_ char *pattern = xasprintf("%s/class/infiniband/*/ports/*/gids/0", sysfs), *module = xasprintf("%s/module/ib_srpt", sysfs);
-	glob_t found = { 0 };
-	size_t cap = 0;
-
-	*ret_gids = NULL;
-	*ret_n = 0;
-	if (access(module, F_OK) < 0 || glob(pattern, 0, NULL, &found) != 0)
-		found.gl_pathc = 0;
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		_cleanup_free_ char *text = NULL;
-		char gid[CONFIG_GID_SIZE];
-		size_t size;
-
-		if (file_read(found.gl_pathv[i], 4096, &text, &size) < 0)
-			continue;
-		text[strcspn(text, "\n")] = '\0';
-		if (!config_text_gid(text, gid))
-			*array_push(*ret_gids, *ret_n, cap) = xstrdup(gid);
-	}
-	globfree(&found);
-}
-
-int lio_prepare(const struct lio_roots *roots, bool want_iser, bool want_srp, struct err *err)
+int lio_prepare(const struct lio_roots *roots, bool want_iser, unsigned int fabrics, struct err *err)
 {
 	int rc = 0;
 
 	if (!roots->cfs) { /* else there is no kernel to prepare */
-		rc = load_modules(want_iser, want_srp, err);
+		rc = load_modules(want_iser, fabrics, err);
 		if (rc == 0)
 			rc = cfs_mount(err);
 	}

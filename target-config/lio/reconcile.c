@@ -228,13 +228,36 @@ static int ensure_link(struct lio_run *run, const struct lio_object *object, str
 	return rc < 0 ? rc : lio_do_link(run, object->path, object->value, err);
 }
 
+/* "srpt/<port>/..." -> "srpt/<port>" */
+static char *port_of(const char *path)
+{
+	size_t fabric = strcspn(path, "/"), len = path[fabric] ? fabric + 1 + strcspn(path + fabric + 1, "/") : fabric;
+
+	return xasprintf("%.*s", (int)len, path);
+}
+
+static int ensure_dir(struct lio_run *run, const struct lio_object *object, struct err *err)
+{
+	bool announced = object->flags & LIO_ANNOUNCE && !run->plan_only && !lio_exists(run, object->path);
+	int rc = lio_ensure_dir(run, object->path, err);
+
+	if (rc == 0 && announced) {
+		_cleanup_free_ char *port = port_of(object->path);
+
+		pthread_mutex_lock(&run->lock);
+		name_set_add(&run->announce, port);
+		pthread_mutex_unlock(&run->lock);
+	}
+	return rc;
+}
+
 static int ensure(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
 	if (object->flags & LIO_IF_THERE)
 		return 0;
 	switch (object->kind) {
 	case LIO_DIR:
-		return lio_ensure_dir(run, object->path, err);
+		return ensure_dir(run, object, err);
 	case LIO_ATTR:
 		return ensure_attr(run, object, err);
 	case LIO_LINK:
@@ -259,17 +282,50 @@ static bool is_of_chain(const void *ctx, size_t index)
 	return stage->objects[index].chain == stage->objects[index - 1].chain;
 }
 
-/* "srpt/<port>/..." -> "srpt/<port>" */
 static void lose_port(struct lio_run *run, const char *path, const struct err *err)
 {
-	size_t fabric = strcspn(path, "/"), len = path[fabric] ? fabric + 1 + strcspn(path + fabric + 1, "/") : fabric;
-	_cleanup_free_ char *port = xasprintf("%.*s", (int)len, path);
+	_cleanup_free_ char *port = port_of(path);
 
 	pthread_mutex_lock(&run->lock);
 	if (!run->report.apart.code)
 		run->report.apart = *err;
 	name_set_add(&run->lost, port);
 	pthread_mutex_unlock(&run->lock);
+}
+
+static bool has_sessions(const struct lio_run *run, const char *port)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/tpgt_1/acls", port), *acls = lio_path(run->tree->root, dir);
+	struct cfs *cfs = run->tree->cfs;
+	bool found = false;
+	char **names;
+	size_t n;
+
+	if (cfs->ops->list(cfs, acls, CFS_DIR, &names, &n) < 0)
+		return true; /* cannot tell */
+	for (size_t i = 0; i < n && !found; i++) {
+		_cleanup_free_ char *acl = xasprintf("%s/%s", dir, names[i]);
+
+		found = lio_acl_has_session(cfs, run->tree->root, acl);
+	}
+	cfs_names_free(names, n);
+	return found;
+}
+
+/* Whatever became of the rest: who is let in shall know. Not while others are logged in: a command of theirs may then never end (closing.c). */
+static void announce(struct lio_run *run)
+{
+	struct err err = ERR_INIT;
+
+	name_set_sort(&run->announce);
+	for (size_t i = 0; i < run->announce.n; i++) {
+		const char *port = run->announce.names[i];
+
+		if ((i > 0 && strcmp(port, run->announce.names[i - 1]) == 0) || has_sessions(run, port))
+			continue;
+		if (lio_fc_relogin(run->tree->cfs, run->tree->root, run->tree->sysfs, strchr(port, '/') + 1, &err) < 0 && !run->report.apart.code)
+			run->report.apart = err;
+	}
 }
 
 static bool is_lost(struct lio_run *run, const struct lio_object *object)
@@ -432,6 +488,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	if (rc == 0)
 		rc = lio_standins_drop(&run, err);
 	run.report.is_built = rc == 0;
+	announce(&run);
 	if (rcu_before)
 		(void)tree->cfs->ops->write(tree->cfs, RCU_EXPEDITED, rcu_before);
 	rc = finish(&run, rc, ret_report, err);
@@ -441,6 +498,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	name_set_done(&run.stale);
 	name_set_done(&run.gone);
 	name_set_done(&run.lost);
+	name_set_done(&run.announce);
 	free(run.by_path);
 	return rc;
 }

@@ -31,6 +31,7 @@ struct lio_run {
 	struct lio_report report;
 	struct err soft_err;
 	struct name_set lost;              /* "srpt/<port>" of which something could not be had: the rest of it is left too */
+	struct name_set announce;          /* "fc/<port>" that has to log in anew */
 	int observe_rc; /* something could not be looked at: then nothing is taken away on the strength of the rest */
 };
 
@@ -44,7 +45,6 @@ int lio_do_rmdir(struct lio_run *run, const char *path, struct err *err) must_ch
 int lio_do_link(struct lio_run *run, const char *path, const char *to, struct err *err) must_check;
 int lio_do_unlink(struct lio_run *run, const char *path, struct err *err) must_check;
 
-bool lio_is_below(const char *path, const char *dir); /* or is it */
 /* plan_only: would the removals have taken it away by now? */
 bool lio_is_gone(const struct lio_run *run, const char *path);
 bool lio_exists(const struct lio_run *run, const char *path);

@@ -105,17 +105,65 @@ static bool has_step(const struct lio_removal *removal, enum removal_stage stage
 
 /* --- whose is it? ------------------------------------------------------------------------------------------------------*/
 
-/* Folders of fabrics; what is a TPG in them. */
-static const char *const fabrics[] = { "iscsi", "srpt" };
-
 static bool is_srp(const char *target)
 {
-	return strncmp(target, "srpt/", 5) == 0;
+	return lio_is_below(target, "srpt");
 }
 
 static bool is_tpg(const char *target, const char *name) /* fabric_statistics is none */
 {
 	return is_srp(target) ? strcmp(name, LIO_SRP_TPG) == 0 : strncmp(name, "tpgt_", 5) == 0;
+}
+
+/* Where it leads to, NULL if it cannot be read. */
+static char *read_link(struct lio_run *run, const char *link)
+{
+	_cleanup_free_ char *full = lio_path(run->tree->root, link);
+	char *to = NULL;
+	int rc = run->tree->cfs->ops->readlink(run->tree->cfs, full, &to);
+
+	observed(run, rc);
+	return rc < 0 ? NULL : to;
+}
+
+static bool has_our_device(struct lio_run *run, const char *lun)
+{
+	_cleanup_names_ struct names links = list(run, lun, CFS_LINK);
+	bool found = false;
+
+	for (size_t i = 0; i < links.n && !found; i++) {
+		_cleanup_free_ char *link = xasprintf("%s/%s", lun, links.names[i]);
+		_cleanup_free_ char *to = read_link(run, link);
+
+		found = to && (strstr(to, "/" LIO_HBA "/") || strstr(to, "/" LIO_STANDINS "/"));
+	}
+	return found;
+}
+
+/* Of Fibre Channel, where a TPG can have no mark: it has a LUN of ours. One that a removal which was broken off has left empty is nobody's. */
+static bool has_our_lun(struct lio_run *run, const char *tpg)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/lun", tpg);
+	_cleanup_names_ struct names luns = list(run, dir, CFS_DIR);
+	bool found = false;
+
+	for (size_t i = 0; i < luns.n && !found; i++) {
+		_cleanup_free_ char *lun = xasprintf("%s/%s", dir, luns.names[i]);
+
+		found = has_our_device(run, lun);
+	}
+	return found;
+}
+
+static bool is_our_tpg(struct lio_run *run, const char *target, const char *name)
+{
+	_cleanup_free_ char *tpg = xasprintf("%s/%s", target, name);
+
+	if (!is_tpg(target, name))
+		return false;
+	if (lio_is_below(target, "iscsi"))
+		return attr_is(run, tpg, "param/TargetAlias", LIO_TARGET_ALIAS);
+	return is_srp(target) || has_our_lun(run, tpg);
 }
 
 static bool is_ours(struct lio_run *run, const char *target)
@@ -126,9 +174,7 @@ static bool is_ours(struct lio_run *run, const char *target)
 		return true;
 	tpgs = list(run, target, CFS_DIR);
 	for (size_t i = 0; i < tpgs.n; i++) {
-		_cleanup_free_ char *tpg = xasprintf("%s/%s", target, tpgs.names[i]);
-
-		if (is_srp(target) ? is_tpg(target, tpgs.names[i]) : attr_is(run, tpg, "param/TargetAlias", LIO_TARGET_ALIAS))
+		if (is_our_tpg(run, target, tpgs.names[i]))
 			return true;
 	}
 	return false;
@@ -158,19 +204,8 @@ static void for_each_our_tpg_of(struct lio_run *run, const char *fabric, void *c
 
 static void for_each_our_tpg(struct lio_run *run, void *ctx, tpg_fn *fn)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(fabrics); i++)
-		for_each_our_tpg_of(run, fabrics[i], ctx, fn);
-}
-
-/* Where it leads to, NULL if it cannot be read. */
-static char *read_link(struct lio_run *run, const char *link)
-{
-	_cleanup_free_ char *full = lio_path(run->tree->root, link);
-	char *to = NULL;
-	int rc = run->tree->cfs->ops->readlink(run->tree->cfs, full, &to);
-
-	observed(run, rc);
-	return rc < 0 ? NULL : to;
+	for (enum config_fabric_id id = 0; id < CONFIG_FABRICS; id++)
+		for_each_our_tpg_of(run, lio_fabric(id)->dir, ctx, fn);
 }
 
 /* The volume of ours the link leads to, NULL if none. */
@@ -448,8 +483,8 @@ int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size
 	name_set_sort(&run->exported);
 	find_stale(run);
 	for_each_our_tpg(run, removal, find_in_tpg);
-	for (size_t i = 0; i < ARRAY_SIZE(fabrics); i++)
-		find_targets(run, removal, fabrics[i]);
+	for (enum config_fabric_id id = 0; id < CONFIG_FABRICS; id++)
+		find_targets(run, removal, lio_fabric(id)->dir);
 	find_backstores(run, removal);
 	find_lu_gps(run, removal);
 	rc = check_observed(run, removal, err);

@@ -345,18 +345,17 @@ static int read_tpg(const struct lio_roots *roots, const char *iqn, uint32_t tpg
 	return 0;
 }
 
-static char *srp_acl_dir(const struct config_target *target, const char *gid, const char *initiator)
+static char *port_acl_dir(const struct config_target *target, const char *port, const char *initiator)
 {
-	_cleanup_free_ char *tpg = lio_srp_tpg_dir(gid, target->login_by);
+	_cleanup_free_ char *tpg = lio_port_tpg_dir(target, port);
 
 	return xasprintf("%s/acls/%s", tpg, initiator);
 }
 
 /* target_stat_iport_indx_show(): ENODEV if there is none. Any mapped LUN tells. */
-bool lio_srp_logged_in(const struct lio_roots *roots, const struct config_target *target, const char *gid, const char *initiator)
+bool lio_acl_has_session(struct cfs *cfs, const char *root, const char *acl)
 {
-	_cleanup_free_ char *acl = srp_acl_dir(target, gid, initiator), *path = lio_path(roots->configfs, acl);
-	struct cfs *cfs = lio_cfs(roots);
+	_cleanup_free_ char *path = lio_path(root, acl);
 	bool found = false;
 	char **dirs;
 	size_t n;
@@ -364,19 +363,25 @@ bool lio_srp_logged_in(const struct lio_roots *roots, const struct config_target
 	if (cfs->ops->list(cfs, path, CFS_DIR, &dirs, &n) < 0)
 		return false;
 	for (size_t i = 0; i < n && !found; i++) {
-		_cleanup_free_ char *port = xasprintf("%s/%s/statistics/scsi_att_intr_port", acl, dirs[i]);
-		uint64_t index;
+		_cleanup_free_ char *index = xasprintf("%s/%s/statistics/scsi_att_intr_port/indx", path, dirs[i]), *text = NULL;
 
-		found = strncmp(dirs[i], "lun_", strlen("lun_")) == 0 && read_number(roots, port, "indx", &index) == 0;
+		found = strncmp(dirs[i], "lun_", strlen("lun_")) == 0 && cfs->ops->read(cfs, index, &text) == 0;
 	}
 	cfs_names_free(dirs, n);
 	return found;
 }
 
-static void add_srp_session(const struct lio_roots *roots, const struct config_target *target, const struct config_portal *portal,
+bool lio_port_logged_in(const struct lio_roots *roots, const struct config_target *target, const char *name, const char *initiator)
+{
+	_cleanup_free_ char *acl = port_acl_dir(target, name, initiator);
+
+	return lio_acl_has_session(lio_cfs(roots), roots->configfs, acl);
+}
+
+static void add_port_session(const struct lio_roots *roots, const struct config_target *target, const struct config_portal *portal,
 			    const char *initiator, struct lio_sessions *sessions)
 {
-	_cleanup_free_ char *acl = srp_acl_dir(target, portal->address, initiator);
+	_cleanup_free_ char *acl = port_acl_dir(target, portal->address, initiator);
 	struct lio_session *session = array_push(sessions->items, sessions->n, sessions->cap);
 
 	*session = (struct lio_session){
@@ -387,13 +392,13 @@ static void add_srp_session(const struct lio_roots *roots, const struct config_t
 	read_luns(roots, acl, session);
 }
 
-static void read_srp_target(const struct lio_roots *roots, const struct config_target *target, struct lio_sessions *sessions)
+static void read_ports(const struct lio_roots *roots, const struct config_target *target, struct lio_sessions *sessions)
 {
 	struct cfs *cfs = lio_cfs(roots);
 
 	for (size_t i = 0; i < target->n_portals; i++) {
 		const struct config_portal *portal = &target->portals[i];
-		_cleanup_free_ char *tpg = lio_srp_tpg_dir(portal->address, target->login_by);
+		_cleanup_free_ char *tpg = lio_port_tpg_dir(target, portal->address);
 		_cleanup_free_ char *acls = xasprintf("%s/%s/acls", roots->configfs, tpg);
 		char **names;
 		size_t n;
@@ -401,8 +406,8 @@ static void read_srp_target(const struct lio_roots *roots, const struct config_t
 		if (cfs->ops->list(cfs, acls, CFS_DIR, &names, &n) < 0) /* a port that is not here */
 			continue;
 		for (size_t k = 0; k < n; k++) {
-			if (lio_srp_logged_in(roots, target, portal->address, names[k]))
-				add_srp_session(roots, target, portal, names[k], sessions);
+			if (lio_port_logged_in(roots, target, portal->address, names[k]))
+				add_port_session(roots, target, portal, names[k], sessions);
 		}
 		cfs_names_free(names, n);
 	}
@@ -434,8 +439,8 @@ int lio_sessions_read(const struct lio_roots *roots, const struct config *config
 	int rc = 0;
 
 	for (size_t t = 0; rc == 0 && t < config->n_targets; t++) {
-		if (config_target_is_srp(&config->targets[t]))
-			read_srp_target(roots, &config->targets[t], &sessions);
+		if (!config_target_is_iscsi(&config->targets[t]))
+			read_ports(roots, &config->targets[t], &sessions);
 		else
 			rc = read_target(roots, config, config->targets[t].name, &sessions);
 	}

@@ -6,7 +6,7 @@
  *   acls/<initiator>/param/            what was negotiated for it (iscsi_nacl_param_*_show)
  *   acls/<initiator>/fabric_statistics/iscsi_sess_stats/   its PDUs, bytes and errors (iscsi_stat_sess_*_show)
  *   acls/<initiator>/lun_<n>/statistics/scsi_auth_intr/    a host's commands to a volume by this path (target_stat_auth_*_show)
- *   acls/<initiator>/lun_<n>/statistics/scsi_att_intr_port/indx   SRP: there is a session, which is all that is told of it
+ *   acls/<initiator>/lun_<n>/statistics/scsi_att_intr_port/indx   not iSCSI: there is a session, which is all that is told of it
  *   core/<hba>/<volume>/statistics/scsi_lu/                all commands to a volume (target_stat_lu_*_show)
  *
  * The kernel shows one session for each initiator and portal group, the last that logged in (se_node_acl.nacl_sess); how many there
@@ -42,7 +42,7 @@ struct lio_session {
 	char *initiator;
 	char *alias; /* "": none */
 	uint32_t sid; /* grows with each login to the portal group */
-	char *isid;   /* 12 hex digits; "": by SRP, and there are no ids, connections or parameters */
+	char *isid;   /* 12 hex digits; "": not by iSCSI, and there are no ids, connections or parameters */
 	uint16_t tsih;
 	char *state; /* "LOGGED_IN", "FAILED", ... without TARG_SESS_STATE_ */
 	struct lio_connection *connections;
@@ -53,7 +53,7 @@ struct lio_session {
 	struct lio_lun_io *luns;
 	size_t n_luns;
 	char *header_digest, *data_digest; /* what its portal group offers; "": not to be read */
-	char **portals; /* of its portal group, one of which it came by: "10.77.0.1:3260", "[fd00::1]:3260", as configfs names them; SRP: its GID */
+	char **portals; /* of its portal group, one of which it came by: "10.77.0.1:3260", "[fd00::1]:3260", as configfs names them; else its GID or WWPN */
 	size_t n_portals;
 };
 
@@ -84,8 +84,8 @@ void lio_sessions_done(struct lio_sessions *sessions);
 int lio_session_read(const struct lio_roots *roots, const char *target, uint32_t tpgt, const char *initiator,
 		     struct lio_session *ret) must_check;
 
-/* Whether the initiator is logged in at the target's SRP port with that GID, if that is this node's. */
-bool lio_srp_logged_in(const struct lio_roots *roots, const struct config_target *target, const char *gid, const char *initiator);
+/* Whether the initiator is logged in at the target's port of that name, if that is this node's. */
+bool lio_port_logged_in(const struct lio_roots *roots, const struct config_target *target, const char *name, const char *initiator);
 
 struct lio_volume_io {
 	uint64_t commands, read_mib, written_mib, resets;

@@ -41,7 +41,7 @@ static struct lio_object *add(struct lio_tree *tree, enum lio_kind kind, const c
 	object->chain = tree->chain;
 	object->volume = xstrdup(volume);
 	object->path = path;
-	object->flags = strncmp(path, "srpt", 4) == 0 ? LIO_APART : 0;
+	object->flags = lio_is_of_hardware(path) ? LIO_APART : 0;
 	return object;
 }
 
@@ -142,18 +142,19 @@ static char *acl_dir(const struct lio_port *port, const char *initiator)
 
 /* --- stages ------------------------------------------------------------------------------------------------------------*/
 
-/* The fabric and its listener, where there is a port for it. */
-static void build_srp(struct lio_tree *tree, const struct config *config)
+/* A fabric, and SRP's listener, where there is a port for it. */
+static void build_fabric(struct lio_tree *tree, const struct config *config, enum config_fabric_id id)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < tree->ports.n && !any; i++)
-		any = tree->ports.list[i].kind == LIO_PORT_SRP;
+		any = tree->ports.list[i].kind == LIO_PORT_OWN && config_target_fabric(tree->ports.list[i].target) == id;
 	if (!any)
 		return;
 	next_chain(tree);
-	add(tree, LIO_DIR, NULL, xstrdup("srpt"));
-	add_attr_u32(tree, NULL, "srpt/discovery_auth", "rdma_cm_port", config->srp_rdma_cm_port, LIO_OPTIONAL);
+	add(tree, LIO_DIR, NULL, xstrdup(lio_fabric(id)->dir));
+	if (id == CONFIG_FABRIC_SRP)
+		add_attr_u32(tree, NULL, "srpt/discovery_auth", "rdma_cm_port", config->srp_rdma_cm_port, LIO_OPTIONAL);
 }
 
 static void build_groups(struct lio_tree *tree, const struct config *config, const struct lio_scope *scope)
@@ -170,7 +171,8 @@ static void build_groups(struct lio_tree *tree, const struct config *config, con
 		if (scope->cpus)
 			add_attr(tree, NULL, "iscsi", "cpus_allowed_list", scope->cpus, LIO_OPTIONAL);
 	}
-	build_srp(tree, config);
+	for (enum config_fabric_id id = CONFIG_FABRIC_SRP; id < CONFIG_FABRICS; id++)
+		build_fabric(tree, config, id);
 	for (size_t i = 0; i < config->n_groups; i++) {
 		const struct config_group *group = &config->groups[i];
 		char *dir;
@@ -350,13 +352,28 @@ static void build_iscsi_tpg(struct lio_tree *tree, const struct config *config, 
 	free(attrib);
 }
 
+/* tcm_qla2xxx lets everybody in by default. */
+static void build_qla2xxx_tpg(struct lio_tree *tree, const char *dir)
+{
+	static const char *const attribs[][2] = {
+		{ "generate_node_acls", "0" }, { "cache_dynamic_acls", "0" }, { "demo_mode_write_protect", "1" }, { "prod_mode_write_protect", "0" },
+	};
+	char *attrib = xasprintf("%s/attrib", dir);
+
+	for (size_t i = 0; i < ARRAY_SIZE(attribs); i++)
+		add_attr(tree, NULL, attrib, attribs[i][0], attribs[i][1], 0);
+	free(attrib);
+}
+
 static void build_tpg(struct lio_tree *tree, const struct config *config, const struct lio_port *port, uint16_t rtpi)
 {
 	add(tree, LIO_DIR, NULL, xstrdup(port->tpg));
-	if (port->kind != LIO_PORT_SRP)
+	if (port->kind != LIO_PORT_OWN)
 		add_attr(tree, NULL, port->tpg, "param/TargetAlias", LIO_TARGET_ALIAS, 0);
 	if (port->kind == LIO_PORT_ISCSI)
 		build_iscsi_tpg(tree, config, port->target, port->tpg);
+	if (port->kind == LIO_PORT_OWN && config_target_fabric(port->target) == CONFIG_FABRIC_FC)
+		build_qla2xxx_tpg(tree, port->tpg);
 	add_rtpi(tree, port->tpg, rtpi);
 }
 
@@ -484,6 +501,8 @@ static void build_health_luns(struct lio_tree *tree, const struct config *config
 
 static void build_acls(struct lio_tree *tree, const struct config *config, const struct lio_port *port)
 {
+	bool lets_in = port->kind == LIO_PORT_OWN && !lio_fabric_of_target(port->target)->has_enable;
+
 	for (size_t h = 0; h < config->n_hosts; h++) {
 		const struct config_host *host = &config->hosts[h];
 
@@ -496,7 +515,7 @@ static void build_acls(struct lio_tree *tree, const struct config *config, const
 				continue;
 			acl = acl_dir(port, host->initiators[i]);
 			next_chain(tree);
-			add(tree, LIO_DIR, NULL, xstrdup(acl));
+			add(tree, LIO_DIR, NULL, xstrdup(acl))->flags |= lets_in ? LIO_ANNOUNCE : 0;
 			if (port->kind == LIO_PORT_ISCSI)
 				build_iscsi_acl(tree, port->target, host, acl);
 			free(acl);
@@ -613,7 +632,7 @@ static void build_targets(struct lio_tree *tree, const struct config *config)
 		const struct config_target *target = &config->targets[t];
 
 		next_chain(tree);
-		if (!config_target_is_srp(target)) /* also if it has no portals */
+		if (config_target_is_iscsi(target)) /* also if it has no portals */
 			add(tree, LIO_DIR, NULL, xasprintf("iscsi/%s", target->name));
 		for_each_port(tree, config, target, port) {
 			if (port->kind != LIO_PORT_ISCSI)
@@ -628,6 +647,7 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 			    const struct lio_port *port)
 {
 	bool serves = serves_portals_of(scope, port->nodeid) && port->kind != LIO_PORT_STANDIN;
+	bool has_enable = port->kind != LIO_PORT_OWN || lio_fabric_of_target(port->target)->has_enable;
 
 	switch (tree->stage) {
 	case LIO_STAGE_ACL:
@@ -641,7 +661,7 @@ static void build_tpg_stage(struct lio_tree *tree, const struct config *config, 
 		break;
 	case LIO_STAGE_ENABLE:
 		next_chain(tree);
-		if (serves)
+		if (serves && has_enable)
 			add_attr(tree, NULL, port->tpg, "enable", "1", LIO_SOFT);
 		break;
 	default:
@@ -654,6 +674,7 @@ static struct lio_tree *new_tree(const struct config *config, const struct lio_s
 	struct lio_tree *tree = xcalloc(1, sizeof(*tree));
 
 	tree->root = xstrdup(roots->configfs);
+	tree->sysfs = xstrdup(lio_sysfs(roots));
 	tree->cfs = lio_cfs(roots);
 	lio_ports_init(&tree->ports, config, scope);
 	return tree;
@@ -713,6 +734,7 @@ void lio_tree_free(struct lio_tree *tree)
 	lio_ports_done(&tree->ports);
 	free(tree->objects);
 	free(tree->root);
+	free(tree->sysfs);
 	free(tree);
 }
 

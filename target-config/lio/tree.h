@@ -9,7 +9,8 @@
 #define LIO_STANDINS "core/rd_mcp_7731" /* there only while there are stand-ins: standin.c */
 #define LIO_STANDIN_LUN (1ul << 20)      /* a stand-in's LUN in its TPG is the volume's and this: minors have 20 bits */
 #define LIO_SRP_TPG "lunward" /* marks a TPG as ours: srpt takes any name, and has no alias */
-#define LIO_SRP_STANDIN "iqn.2026-11.org.lunward.port:srpt." /* and the GID */
+#define LIO_PORT_STANDINS "iqn.2026-11.org.lunward.port:" /* and the fabric's folder, a dot, the port's name */
+#define LIO_WWPN_SIZE 24 /* "20:00:52:54:00:12:34:56" and a NUL */
 #define LIO_LU_GPS "core/alua/lu_gps"
 #define LIO_LU_GP_PREFIX "lunward."
 #define LIO_TARGET_ALIAS "lunward" /* marks a TPG as ours; hosts see it as TargetAlias */
@@ -56,8 +57,9 @@ enum lio_flag {
 	LIO_SOFT = 1 << 7,          /* its failure is reported, but does not keep the others from being served */
 	LIO_ANEW = 1 << 9,          /* with LIO_DIR: a backstore that is torn down and built anew; the value is its size in bytes */
 	LIO_LOAD = 1 << 10,         /* with LIO_BEFORE_ENABLE: adds up; what a build that was broken off has added must not stay */
-	LIO_APART = 1 << 11,        /* of an SRP port, which the node may lack: its failure is reported, all else is built and served */
+	LIO_APART = 1 << 11,        /* of a port of hardware, which the node may lack: its failure is reported, all else is built and served */
 	LIO_IF_THERE = 1 << 12,     /* nothing is made, changed or taken away */
+	LIO_ANNOUNCE = 1 << 13,     /* hosts do not try again by themselves: once it is made, its port logs in anew */
 	LIO_LOCKED = 1 << 8,        /* moves a volume between lu_gps: under lio_alua_lock() */
 };
 
@@ -74,8 +76,8 @@ struct lio_object {
 
 enum lio_port_kind {
 	LIO_PORT_ISCSI,   /* the portal group of a node */
-	LIO_PORT_SRP,     /* an RDMA port that is here */
-	LIO_PORT_STANDIN, /* an RDMA port that is not: a portal group of iSCSI, never enabled */
+	LIO_PORT_OWN,     /* a port of this machine's hardware */
+	LIO_PORT_STANDIN, /* one that is not here: a portal group of iSCSI, never enabled */
 };
 struct lio_port {
 	enum lio_port_kind kind;
@@ -97,7 +99,7 @@ struct lio_tree {
 	struct lio_object *objects; /* in building order */
 	size_t n, cap;
 	struct cfs *cfs;
-	char *root;
+	char *root, *sysfs;
 	struct lio_ports ports;
 	enum lio_stage stage; /* while building */
 	unsigned int chain;
@@ -117,11 +119,23 @@ void lio_alua_lock(void);
 void lio_alua_unlock(void);
 
 struct cfs *lio_cfs(const struct lio_roots *roots);
+const char *lio_sysfs(const struct lio_roots *roots);
+bool lio_is_below(const char *path, const char *dir); /* or is it */
+bool lio_acl_has_session(struct cfs *cfs, const char *root, const char *acl); /* not of iSCSI */
+/* The folder of a port of Fibre Channel, allocated; NULL: it is not here. */
+char *lio_fc_host(const char *sysfs, const char *wwpn) must_check;
+/*
+ * A port of tcm_fc leaves its link and comes back: 0 when nothing is sent any more for what was under way, or there is no such port. All hosts log in
+ * again, unless the kernel hangs on a command that was under way: then nobody does, until the node is restarted, and it is lio_closing(). -ETIMEDOUT: it
+ * would not leave. Blocks for seconds at most.
+ */
+int lio_fc_relogin(struct cfs *cfs, const char *root, const char *sysfs, const char *wwpn, struct err *err) must_check;
 
 /* Directories below the root, allocated. */
 char *lio_tpg_dir(const char *iqn, uint32_t tpgt) must_check;
 char *lio_acl_dir(const char *iqn, uint32_t tpgt, const char *initiator) must_check;
-char *lio_srp_tpg_dir(const char *gid, enum config_login_by login_by) must_check;
+char *lio_port_tpg_dir(const struct config_target *target, const char *name) must_check;
+bool lio_is_of_hardware(const char *path); /* below the folder of a fabric that is not iSCSI */
 /* "<root>/<path>", allocated. */
 char *lio_path(const char *root, const char *path) must_check;
 /* Reads an attribute, cuts trailing newlines and, for a form, what stands around the value. */

@@ -106,11 +106,13 @@ enum config_transport { CONFIG_TRANSPORT_TCP = 1, CONFIG_TRANSPORT_ISER = 2 }; /
 
 #define CONFIG_GID_SIZE 40 /* "fe80:0000:0000:0000:5054:00ff:fe12:3456", as sysfs writes it, and a NUL */
 #define CONFIG_SRP_PREFIX "srp."
+#define CONFIG_FCOE_PREFIX "fcoe."
+#define CONFIG_FC_PREFIX "fc."
 
-/* iSCSI: an address and port of a node. SRP: one of its RDMA ports, which nobody else can serve. */
+/* iSCSI: an address and port of a node. The other fabrics: a port of its hardware, which nobody else can serve. */
 struct config_portal {
 	uint32_t nodeid;
-	char *address;      /* numeric IP without prefix length; SRP: GID, and nothing of what follows */
+	char *address;      /* numeric IP without prefix length; others: GID or WWPN, and nothing of what follows */
 	uint8_t prefix_len; /* from "10.77.0.1/24"; 0: the address is not managed by Lunward */
 	char *interface;    /* where the address belongs; NULL only if not managed */
 	uint16_t port;      /* default 3260 */
@@ -122,7 +124,7 @@ struct config_portal {
 #define CONFIG_PARAMETERS 18 /* of iSCSI: config_parameter() */
 
 struct config_target {
-	char *name; /* IQN, or "srp.<name>": config_fabric_of_target() */
+	char *name; /* IQN, or "srp.<name>" and the like: config_fabric_of_target() */
 	struct config_portal *portals; /* ascending nodeid, address, port */
 	size_t n_portals;
 	enum config_login_by login_by;
@@ -136,7 +138,7 @@ struct config_chap {
 struct config_host {
 	char *name;
 	enum config_profile profile;
-	char **initiators; /* IQN, eui. or naa. names, SRP port ids ("0x...") and addresses; ascending */
+	char **initiators; /* IQN, eui. or naa. names, SRP port ids ("0x...") and addresses, WWPNs; ascending */
 	size_t n_initiators;
 	struct config_chap chap;        /* the host proves itself; user NULL: no CHAP */
 	struct config_chap mutual_chap; /* the target proves itself; needs chap */
@@ -231,17 +233,22 @@ const struct config_pool *config_pool_by_name(const struct config *config, const
 const struct config_target *config_target_by_name(const struct config *config, const char *name);
 const struct config_host *config_host_by_name(const struct config *config, const char *name);
 
-enum config_fabric_id { CONFIG_FABRIC_ISCSI, CONFIG_FABRIC_SRP };
+enum config_fabric_id { CONFIG_FABRIC_ISCSI, CONFIG_FABRIC_SRP, CONFIG_FABRIC_FCOE, CONFIG_FABRIC_FC, CONFIG_FABRICS };
 struct config_fabric {
-	const char *name;
 	enum config_fabric_id id;
+	const char *title;      /* for people */
+	const char *prefix;     /* of names of its targets; "" for iSCSI */
 	const char *portal_key; /* what a portal of it is named by */
+	const char *portal_word;
+	const char *port, *module; /* for people: a port of a node's hardware; what makes targets of them. NULL for iSCSI */
 	const char *(*check_target)(const char *name); /* of config_text.h */
-	const char *(*check_initiator)(const char *name);
+	const char *(*check_initiator)(const char *name); /* fabrics that have the same one have the same initiators */
 };
 const struct config_fabric *config_fabric_of_target(const char *name); /* by how the name begins; never NULL */
 const struct config_fabric *config_fabric_of_initiator(const char *name);
-bool config_target_is_srp(const struct config_target *target);
+const struct config_fabric *config_fabric(enum config_fabric_id id);
+enum config_fabric_id config_target_fabric(const struct config_target *target);
+bool config_target_is_iscsi(const struct config_target *target);
 /* Whether that initiator can log in to it at all. A host may have initiators of several fabrics. */
 bool config_target_takes(const struct config_target *target, const char *initiator);
 bool config_host_fits(const struct config_host *host, const struct config_target *target); /* any of its initiators */

@@ -115,9 +115,11 @@ static int check_replication_families(const struct config *config, struct err *e
 static int check_same_address(const struct config *config, const struct config_target *target,
 			      const struct config_portal *first, const struct config_portal *portal, struct err *err)
 {
-	if (config_target_is_srp(target)) /* the kernel has one target for it */
-		return config_refuse(err, "targets", target->name, "portals", "GID %s is another target's too; a GID is of one target",
-				     portal->address);
+	const char *word = config_fabric_of_target(target->name)->portal_word;
+
+	if (!config_target_is_iscsi(target)) /* the kernel has one target for it */
+		return config_refuse(err, "targets", target->name, "portals", "%s %s is another target's too; a %s is of one target", word,
+				     portal->address, word);
 	if (first->nodeid != portal->nodeid)
 		return config_refuse(
 			err, "targets", target->name, "portals",

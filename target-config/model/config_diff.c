@@ -370,7 +370,7 @@ static void change_volume(struct diff *diff, const void *x, const void *y)
 static void add_portal(struct strbuf *line, const struct config *config, const struct config_portal *portal)
 {
 	strbuf_add(line, portal->address);
-	if (portal->port) /* else a GID */
+	if (portal->port) /* else a GID or WWPN */
 		strbuf_addf(line, ":%u", portal->port);
 	strbuf_addf(line, " on %s", config_node_name(config, portal->nodeid));
 }

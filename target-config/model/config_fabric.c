@@ -8,9 +8,14 @@
 
 #define HEX "0123456789abcdef"
 
-static const struct config_fabric fabrics[] = {
-	[CONFIG_FABRIC_ISCSI] = { "iscsi", CONFIG_FABRIC_ISCSI, "address", config_text_target, config_text_initiator },
-	[CONFIG_FABRIC_SRP] = { "srp", CONFIG_FABRIC_SRP, "gid", config_text_srp_target, config_text_srp_initiator },
+static const struct config_fabric fabrics[CONFIG_FABRICS] = {
+	[CONFIG_FABRIC_ISCSI] = { CONFIG_FABRIC_ISCSI, "iSCSI", "", "address", "address", NULL, NULL, config_text_target, config_text_initiator },
+	[CONFIG_FABRIC_SRP] = { CONFIG_FABRIC_SRP, "SRP", CONFIG_SRP_PREFIX, "gid", "GID", "RDMA port", "ib_srpt", config_text_srp_target,
+				 config_text_srp_initiator },
+	[CONFIG_FABRIC_FCOE] = { CONFIG_FABRIC_FCOE, "FCoE", CONFIG_FCOE_PREFIX, "wwpn", "WWPN", "FCoE port", "tcm_fc", config_text_fcoe_target,
+				 config_text_wwpn },
+	[CONFIG_FABRIC_FC] = { CONFIG_FABRIC_FC, "Fibre Channel", CONFIG_FC_PREFIX, "wwpn", "WWPN", "QLogic port", "tcm_qla2xxx",
+				config_text_fc_target, config_text_wwpn },
 };
 
 static bool starts_with(const char *s, const char *prefix)
@@ -20,14 +25,24 @@ static bool starts_with(const char *s, const char *prefix)
 
 const struct config_fabric *config_fabric_of_target(const char *name)
 {
-	return &fabrics[starts_with(name, CONFIG_SRP_PREFIX) ? CONFIG_FABRIC_SRP : CONFIG_FABRIC_ISCSI];
+	for (size_t i = CONFIG_FABRICS - 1; i > 0; i--)
+		if (starts_with(name, fabrics[i].prefix))
+			return &fabrics[i];
+	return &fabrics[CONFIG_FABRIC_ISCSI];
 }
 
-/* Names of iSCSI begin with a word and a dot. */
+const struct config_fabric *config_fabric(enum config_fabric_id id)
+{
+	return &fabrics[id];
+}
+
+/* Two digits and a colon: no address that the kernel writes begins so, nor a name of iSCSI, which begins with a word and a dot. */
 const struct config_fabric *config_fabric_of_initiator(const char *name)
 {
 	bool is_address = strchr(name, ':') && strspn(name, HEX ":") == strlen(name);
 
+	if (strspn(name, HEX "ABCDEF") == 2 && name[2] == ':')
+		return &fabrics[CONFIG_FABRIC_FC];
 	return &fabrics[(*name >= '0' && *name <= '9') || is_address ? CONFIG_FABRIC_SRP : CONFIG_FABRIC_ISCSI];
 }
 
@@ -36,15 +51,20 @@ static bool is_port_id(const char *initiator)
 	return starts_with(initiator, "0x");
 }
 
-bool config_target_is_srp(const struct config_target *target)
+enum config_fabric_id config_target_fabric(const struct config_target *target)
 {
-	return config_fabric_of_target(target->name)->id == CONFIG_FABRIC_SRP;
+	return config_fabric_of_target(target->name)->id;
+}
+
+bool config_target_is_iscsi(const struct config_target *target)
+{
+	return config_target_fabric(target) == CONFIG_FABRIC_ISCSI;
 }
 
 bool config_target_takes(const struct config_target *target, const char *initiator)
 {
-	return config_fabric_of_target(target->name) == config_fabric_of_initiator(initiator) &&
-	       (!config_target_is_srp(target) || is_port_id(initiator) == (target->login_by == CONFIG_LOGIN_BY_PORT_ID));
+	return config_fabric_of_target(target->name)->check_initiator == config_fabric_of_initiator(initiator)->check_initiator &&
+	       (config_target_fabric(target) != CONFIG_FABRIC_SRP || is_port_id(initiator) == (target->login_by == CONFIG_LOGIN_BY_PORT_ID));
 }
 
 bool config_host_fits(const struct config_host *host, const struct config_target *target)
@@ -58,6 +78,28 @@ bool config_host_fits(const struct config_host *host, const struct config_target
 const char *config_text_srp_target(const char *s)
 {
 	return config_text_name(s + strlen(CONFIG_SRP_PREFIX));
+}
+
+const char *config_text_fcoe_target(const char *s)
+{
+	return config_text_name(s + strlen(CONFIG_FCOE_PREFIX));
+}
+
+const char *config_text_fc_target(const char *s)
+{
+	return config_text_name(s + strlen(CONFIG_FC_PREFIX));
+}
+
+const char *config_text_wwpn(const char *s)
+{
+	static const char form[] = "00:00:00:00:00:00:00:00";
+	bool is_form = strlen(s) == strlen(form);
+
+	for (size_t i = 0; is_form && form[i]; i++)
+		is_form = form[i] == ':' ? s[i] == ':' : s[i] && strchr(HEX, s[i]);
+	if (!is_form)
+		return "a WWPN is eight pairs of hex digits in lower case with colons between them, e.g. 20:00:52:54:00:12:34:56";
+	return strcmp(s, form) == 0 ? "not the WWPN of a port" : NULL;
 }
 
 /* As "%pIS" has it, or srpt_format_guid(): the ACL's name is compared as text. */

@@ -147,8 +147,9 @@ static void add_volume(struct strbuf *sb, const struct config_volume *volume)
 static void add_portal(struct strbuf *sb, const struct config *config, const struct config_target *target,
 		       const struct config_portal *portal)
 {
-	if (config_target_is_srp(target)) {
-		strbuf_addf(sb, "{\"node\": \"%s\", \"gid\": \"%s\"}", config_node_name(config, portal->nodeid), portal->address);
+	if (!config_target_is_iscsi(target)) {
+		strbuf_addf(sb, "{\"node\": \"%s\", \"%s\": \"%s\"}", config_node_name(config, portal->nodeid),
+			    config_fabric_of_target(target->name)->portal_key, portal->address);
 		return;
 	}
 	strbuf_addf(sb, "{\"node\": \"%s\", \"address\": \"%s", config_node_name(config, portal->nodeid),

@@ -96,12 +96,19 @@ static const struct reader_key srp_portal_keys[] = {
 	CONFIG_KEY("gid", read_gid, struct config_portal, address, .example = "\"fe80:0000:0000:0000:5054:00ff:fe12:3456\""),
 };
 
+static const struct reader_key fc_portal_keys[] = {
+	CONFIG_KEY("node", config_read_node_reference, struct config_portal, nodeid, .example = "\"n1\""),
+	CONFIG_KEY("wwpn", reader_text, struct config_portal, address, .example = "\"20:00:52:54:00:12:34:56\"", .check = config_text_wwpn),
+};
+
 static int read_portal(struct reader *r, json_t *value, const struct config_target *target, struct config_portal *portal)
 {
 	int rc;
 
-	if (config_target_is_srp(target))
+	if (config_target_fabric(target) == CONFIG_FABRIC_SRP)
 		return reader_object(r, value, CONFIG_KEYS(srp_portal_keys), portal);
+	if (!config_target_is_iscsi(target))
+		return reader_object(r, value, CONFIG_KEYS(fc_portal_keys), portal);
 	portal->port = 3260;
 	portal->transports = CONFIG_TRANSPORT_TCP;
 	rc = reader_object(r, value, CONFIG_KEYS(portal_keys), portal);
@@ -146,9 +153,9 @@ static int read_portals(struct reader *r, const struct reader_key *key, json_t *
 		for (size_t j = 0; j < i; j++)
 			if (portal->port == target->portals[j].port &&
 			    strcmp(portal->address, target->portals[j].address) == 0)
-				return config_target_is_srp(target) ?
-					       reader_refuse(r, -EINVAL, "GID %s is portals[%zu] already; remove one of them",
-							     portal->address, j) :
+				return !config_target_is_iscsi(target) ?
+					       reader_refuse(r, -EINVAL, "%s %s is portals[%zu] already; remove one of them",
+							     config_fabric_of_target(target->name)->portal_word, portal->address, j) :
 					       reader_refuse(r, -EINVAL, "address %s port %u is portals[%zu] already; remove one of them",
 							     portal->address, portal->port, j);
 		reader_leave(r, mark);
@@ -173,12 +180,13 @@ static const struct reader_key target_keys[] = {
 static int finish_target(struct reader *r, void *item)
 {
 	const struct config_target *target = item;
+	const struct config_fabric *fabric = config_fabric_of_target(target->name);
 
-	for (size_t i = 0; config_target_is_srp(target) && i < CONFIG_PARAMETERS; i++)
+	for (size_t i = 0; !config_target_is_iscsi(target) && i < CONFIG_PARAMETERS; i++)
 		if (target->parameters[i])
-			return reader_refuse_key(r, "parameters", "are of iSCSI, and this is an SRP target; remove them");
-	if (target->login_by != CONFIG_LOGIN_BY_PORT_ID && !config_target_is_srp(target))
-		return reader_refuse_key(r, "login_by", "is of SRP, and this is an iSCSI target; remove it");
+			return reader_refuse_key(r, "parameters", "are of iSCSI, and this is not an iSCSI target; remove them");
+	if (target->login_by != CONFIG_LOGIN_BY_PORT_ID && fabric->id != CONFIG_FABRIC_SRP)
+		return reader_refuse_key(r, "login_by", "is of SRP, and this is not an SRP target; remove it");
 	return config_check_parameters(r, target);
 }
 

@@ -35,13 +35,19 @@ static int check_portals_of_mapping(struct reader *r, const struct config_mappin
 	return 0;
 }
 
+static const char *login_word(const struct config_target *target)
+{
+	static const char *const words[CONFIG_FABRICS] = { "a name of iSCSI", "an SRP port id", "a WWPN", "a WWPN" };
+
+	return target->login_by == CONFIG_LOGIN_BY_ADDRESS ? "its address" : words[config_target_fabric(target)];
+}
+
 static int check_fabric_of_host(struct reader *r, const struct config_host *host, const struct config_target *target)
 {
 	if (config_host_fits(host, target))
 		return 0;
 	return reader_refuse_key(r, "target", "host %s has no initiator that can log in there, by %s; add one to its initiators",
-				 host->name, !config_target_is_srp(target) ? "a name of iSCSI" :
-				 target->login_by == CONFIG_LOGIN_BY_ADDRESS ? "its address" : "an SRP port id");
+				 host->name, login_word(target));
 }
 
 static int check_fabric_of_mapping(struct reader *r, const struct config_mapping *mapping)

@@ -25,7 +25,10 @@ config_text_fn config_text_target;       /* IQN */
 config_text_fn config_text_initiator;    /* IQN, eui. or naa. */
 config_text_fn config_text_srp_target;    /* srp.<name> */
 config_text_fn config_text_srp_initiator; /* 0x and 32 hex digits; or an address as the kernel writes it: IPv4, IPv6 in full, a GUID */
-config_text_fn config_text_any_target, config_text_any_initiator; /* of either fabric */
+config_text_fn config_text_fcoe_target;   /* fcoe.<name> */
+config_text_fn config_text_fc_target;     /* fc.<name> */
+config_text_fn config_text_wwpn;          /* of a port of Fibre Channel, as tcm_fc and tcm_qla2xxx take it: 20:00:52:54:00:12:34:56 */
+config_text_fn config_text_any_target, config_text_any_initiator; /* of any fabric */
 config_text_fn config_text_interface;
 config_text_fn config_text_device;
 config_text_fn config_text_serial;

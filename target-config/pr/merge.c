@@ -50,7 +50,7 @@ static bool key_was_removed(const struct pr_table *before, const struct pr_table
 /* Whether a registration that the owner's kernel has not got goes with what that kernel removed. */
 static bool goes_too(const struct pr_table *before, const struct pr_table *after, const struct pr_registration *unloaded)
 {
-	const struct pr_registration *holder = pr_table_holder(before); /* NULL also: of SRP, and not loaded here (pr_table_seen_from()) */
+	const struct pr_registration *holder = pr_table_holder(before); /* NULL also: not of iSCSI, and not loaded here (pr_table_seen_from()) */
 	struct pr_change change = pr_table_compare(before, after);
 
 	if (change.n_removed && (after->n == 0 || key_was_removed(before, after, unloaded->key)))

@@ -36,7 +36,7 @@ enum pr_type { /* SPC-4 table 49 */
 };
 
 struct pr_registration {
-	char fabric[PR_FABRIC_SIZE]; /* LIO's name of the initiator's fabric: "iSCSI", "srpt" */
+	char fabric[PR_FABRIC_SIZE]; /* LIO's name of the initiator's fabric: "iSCSI", "srpt", "fc", "qla2xxx" */
 	char initiator[PR_NAME_SIZE];
 	char isid[PR_ISID_SIZE];     /* "" where the fabric has none */
 	uint64_t key;
@@ -87,17 +87,18 @@ struct pr_change pr_table_compare(const struct pr_table *before, const struct pr
 /* One line for each difference, in a fixed order. */
 void pr_table_describe(const struct pr_table *before, const struct pr_table *after, struct strbuf *out);
 
-struct pr_srp_port {
-	char *wwn;       /* ib_srpt's name of it: "0x" and 32 hex digits */
+struct pr_port { /* of a node's hardware: not of iSCSI */
+	const char *fabric; /* LIO's name */
+	char *wwn;       /* its driver's name of it */
 	char *standin;   /* name of the target that stands in for it where it is not */
 	uint16_t nodeid; /* whose it is */
 	bool is_here;    /* in this kernel: only pr_table_to_kernel() asks */
 };
-/* Registrations at SRP ports in the table's words, and in this kernel's. */
-void pr_table_from_kernel(struct pr_table *table, const struct pr_srp_port *ports, size_t n);
-void pr_table_to_kernel(struct pr_table *table, const struct pr_srp_port *ports, size_t n);
+/* Registrations at such ports in the table's words, and in this kernel's. */
+void pr_table_from_kernel(struct pr_table *table, const struct pr_port *ports, size_t n);
+void pr_table_to_kernel(struct pr_table *table, const struct pr_port *ports, size_t n);
 /*
- * A kernel serves SRP hosts by its own ports only, while those of iSCSI are taken over: with a reservation that one path holds a host would shut
+ * A kernel serves the hosts of such ports by its own only, while those of iSCSI are taken over: with a reservation that one path holds a host would shut
  * itself out by a takeover. So a node takes a host's registration through a port of its own, if there is one, for the holder. In the record the holder
  * is one that the owner's kernel has got, as ever: pr_table_seen_by_all() before it is written.
  */

@@ -281,8 +281,8 @@ void pr_registration_load(const struct pr_table *table, const struct pr_registra
 
 static void print_listed(const struct pr_registration *r, char ret[LISTED_SIZE])
 {
-	/* At an SRP port that is not here the kernel says iSCSI: pr_table_to_kernel(). No name of iSCSI begins with 0x. */
-	snprintf(ret, LISTED_SIZE, "%s Node: %s%s%s Key: 0x%016" PRIx64 " PRgen:", strcmp(r->fabric, "srpt") == 0 ? "" : r->fabric,
+	/* At a port of hardware that is not here the kernel says iSCSI: pr_table_to_kernel(). No name of iSCSI is like that of another fabric. */
+	snprintf(ret, LISTED_SIZE, "%s Node: %s%s%s Key: 0x%016" PRIx64 " PRgen:", strcmp(r->fabric, "iSCSI") == 0 ? r->fabric : "",
 		 r->initiator, r->isid[0] ? ",i,0x" : "", r->isid, r->key);
 }
 
@@ -399,7 +399,7 @@ bool pr_table_is_held(const struct pr_table *table, const char *holder, const ch
 
 	if (!r || !table->type)
 		return is_line(holder, none) && is_line(type, none);
-	if (!is_holder_line(holder, r, r->fabric) && (strcmp(r->fabric, "srpt") != 0 || !is_holder_line(holder, r, "iSCSI")))
+	if (!is_holder_line(holder, r, r->fabric) && !is_holder_line(holder, r, "iSCSI"))
 		return false;
 	snprintf(line, sizeof(line), "SPC-3 Reservation Type: %s", kernel_type_name(table->type));
 	return is_line(type, line);

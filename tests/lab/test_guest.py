@@ -22,7 +22,8 @@ def test_on_a_real_kernel(whole, name):
     if name == "guest_lio":
         host.rxe(node)
         node.run("modprobe ib_srpt")
-    done = node.run(f"modprobe -a loop target_core_mod iscsi_target_mod target_core_iblock; /run/{name} {device}", timeout_s=300, check=False)
+        host.fcoe_on_veth(node)
+    done = node.run(f"modprobe -a loop target_core_mod iscsi_target_mod target_core_iblock; /run/{name} {device}", timeout_s=900, check=False)
     text = done.out + done.err
     assert done.code == 0 and not re.search(r"^not ok", text, re.M), text[-3000:]
     assert "# skipped" not in text, text[-3000:]

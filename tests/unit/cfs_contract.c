@@ -401,20 +401,33 @@ int cfs_contract(struct cfs *cfs, const char *root, const char *device, const ch
 	return c.broken;
 }
 
-/* --- SRP ---------------------------------------------------------------------------------------------------------------*/
+/* --- ports of hardware -------------------------------------------------------------------------------------------------*/
 
 #define STANDIN "iscsi/iqn.2026-11.org.lunward.port:srpt.fe80:0000:0000:0000:0000:0000:0000:0009"
 #define PORT_ID "0x505400fffe120303505400fffe120303"
+#define WWPN "20:00:52:54:00:12:03:03"
+
+static void put_enable(struct contract *c, const char *enable)
+{
+	put(c, enable, "1", 0);
+	put(c, enable, "1", 0);
+	reads(c, enable, "1\n");
+	put(c, enable, "0", 0);
+	reads(c, enable, "0\n");
+}
 
 /* A volume's LUN in a port group, for a host; in service if the group may be. */
-static void serve(struct contract *c, const char *tpg, bool enable)
+static void serve(struct contract *c, const char *tpg, const char *initiator, bool has_enable, bool enable)
 {
 	_cleanup_free_ char *lun = xasprintf("%s/lun/lun_4", tpg), *link = xasprintf("%s/contract", lun);
-	_cleanup_free_ char *group = xasprintf("%s/alua_tg_pt_gp", lun), *acl = xasprintf("%s/acls/" PORT_ID, tpg);
+	_cleanup_free_ char *group = xasprintf("%s/alua_tg_pt_gp", lun), *acl = xasprintf("%s/acls/%s", tpg, initiator);
 	_cleanup_free_ char *mapped = xasprintf("%s/lun_0", acl), *to = xasprintf("%s/contract", mapped);
 	_cleanup_free_ char *index = xasprintf("%s/statistics/scsi_att_intr_port/indx", mapped), *state = xasprintf("%s/enable", tpg);
 
-	reads(c, state, "0\n");
+	if (has_enable)
+		reads(c, state, "0\n");
+	else
+		read_fails(c, state, -ENOENT);
 	make(c, lun, 0);
 	join(c, DEV, link, 0);
 	reads(c, group, "TG Port Alias: default_tg_pt_gp\n");
@@ -424,13 +437,8 @@ static void serve(struct contract *c, const char *tpg, bool enable)
 	join(c, lun, to, 0);
 	leads_to(c, to, lun);
 	read_fails(c, index, -ENODEV); /* nobody is logged in */
-	if (enable) {
-		put(c, state, "1", 0);
-		put(c, state, "1", 0);
-		reads(c, state, "1\n");
-		put(c, state, "0", 0);
-		reads(c, state, "0\n");
-	}
+	if (enable)
+		put_enable(c, state);
 	drop(c, lun, -EBUSY); /* pointed at */
 	drop(c, acl, -ENOTEMPTY);
 	cut(c, to, 0);
@@ -440,18 +448,31 @@ static void serve(struct contract *c, const char *tpg, bool enable)
 	drop(c, lun, 0);
 }
 
+static void begin(struct contract *c, const char *device)
+{
+	_cleanup_free_ char *control = xasprintf("udev_path=%s,readonly=0", device);
+
+	make(c, HBA, 0);
+	make(c, DEV, 0);
+	put(c, DEV "/control", control, 0);
+	put(c, DEV "/enable", "1", 0);
+	make(c, DEV "/alua/node1", 0);
+	put(c, DEV "/alua/node1/tg_pt_gp_id", "1", 0);
+}
+
+static void end(struct contract *c)
+{
+	drop(c, DEV "/alua/node1", 0);
+	drop(c, DEV, 0);
+	drop(c, HBA, 0);
+}
+
 int cfs_contract_srp(struct cfs *cfs, const char *root, const char *device, const char *wwn, void (*fail)(const char *text))
 {
 	struct contract c = { .cfs = cfs, .root = root, .fail = fail };
-	_cleanup_free_ char *control = xasprintf("udev_path=%s,readonly=0", device);
 	_cleanup_free_ char *target = xasprintf("srpt/%s", wwn), *tpg = xasprintf("%s/lunward", target);
 
-	make(&c, HBA, 0);
-	make(&c, DEV, 0);
-	put(&c, DEV "/control", control, 0);
-	put(&c, DEV "/enable", "1", 0);
-	make(&c, DEV "/alua/node1", 0);
-	put(&c, DEV "/alua/node1/tg_pt_gp_id", "1", 0);
+	begin(&c, device);
 	make(&c, "srpt", 0);
 	make(&c, "srpt", -EEXIST);
 	put(&c, "srpt/discovery_auth/rdma_cm_port", "7799", 0);
@@ -460,19 +481,45 @@ int cfs_contract_srp(struct cfs *cfs, const char *root, const char *device, cons
 	make(&c, "srpt/0x00000000000000000000000000000009", -EINVAL); /* no port of this machine */
 	make(&c, target, 0);
 	make(&c, tpg, 0); /* by any name */
-	serve(&c, tpg, true);
+	serve(&c, tpg, PORT_ID, true, true);
 	drop(&c, target, -ENOTEMPTY);
 	drop(&c, tpg, 0);
 	drop(&c, target, 0);
 	make(&c, "iscsi", -EEXIST);
 	make(&c, STANDIN, 0);
 	make(&c, STANDIN "/tpgt_2", 0);
-	serve(&c, STANDIN "/tpgt_2", false); /* of which iSCSI takes any name of an initiator */
+	serve(&c, STANDIN "/tpgt_2", PORT_ID, true, false); /* of which iSCSI takes any name of an initiator */
+	serve(&c, STANDIN "/tpgt_2", WWPN, true, false);
 	drop(&c, STANDIN "/tpgt_2", 0);
 	drop(&c, STANDIN, 0);
-	drop(&c, DEV "/alua/node1", 0);
-	drop(&c, DEV, 0);
-	drop(&c, HBA, 0);
+	end(&c);
 	drop(&c, "srpt", 0);
+	return c.broken;
+}
+
+int cfs_contract_fc(struct cfs *cfs, const char *root, const char *device, const char *fabric, const char *wwpn, void (*fail)(const char *text))
+{
+	struct contract c = { .cfs = cfs, .root = root, .fail = fail };
+	_cleanup_free_ char *target = xasprintf("%s/%s", fabric, wwpn), *tpg = xasprintf("%s/tpgt_1", target), *second = xasprintf("%s/tpgt_2", target);
+	_cleanup_free_ char *odd = xasprintf("%s/0x2000525400123401", fabric), *other = xasprintf("%s/20:00:00:00:00:00:00:99", fabric);
+	bool is_fcoe = strcmp(fabric, "fc") == 0;
+
+	begin(&c, device);
+	make(&c, fabric, 0);
+	make(&c, fabric, -EEXIST);
+	make(&c, odd, -EINVAL);
+	make(&c, other, is_fcoe ? 0 : -EINVAL); /* no port of this machine */
+	if (is_fcoe)
+		drop(&c, other, 0);
+	make(&c, target, 0);
+	make(&c, second, -EINVAL);
+	make(&c, tpg, 0);
+	make(&c, tpg, -EEXIST);
+	serve(&c, tpg, WWPN, !is_fcoe, !is_fcoe);
+	drop(&c, target, -ENOTEMPTY);
+	drop(&c, tpg, 0);
+	drop(&c, target, 0);
+	end(&c);
+	drop(&c, fabric, 0);
 	return c.broken;
 }

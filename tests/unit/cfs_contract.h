@@ -13,5 +13,7 @@ int cfs_contract(struct cfs *cfs, const char *root, const char *device, const ch
 
 /* The same of SRP, after that: `wwn` is a port that the machine has, `device` is free. Leaves nothing behind. */
 int cfs_contract_srp(struct cfs *cfs, const char *root, const char *device, const char *wwn, void (*fail)(const char *text));
+/* Of Fibre Channel: fabric "fc" or "qla2xxx". */
+int cfs_contract_fc(struct cfs *cfs, const char *root, const char *device, const char *fabric, const char *wwpn, void (*fail)(const char *text));
 
 #endif

@@ -22,7 +22,7 @@ enum role {
 	R_LU_GPS,
 	R_LU_GP,
 	R_ISCSI,
-	R_SRPT,
+	R_FABRIC, /* of hardware */
 	R_WWN,
 	R_TPG,
 	R_LUNS,
@@ -72,7 +72,9 @@ struct fake {
 	struct cfs cfs;
 	struct node *root;
 	bool has_rtpi;
-	const char *srp_port;
+	struct {
+		const char *fabric, *name;
+	} ports[3];
 	char *rcu;
 	pthread_mutex_t lock;
 	long fail_in;
@@ -276,22 +278,31 @@ static void make_dev(struct node *dev)
 	set_value(attr_named(group, "tg_pt_gp_id"), "0");
 }
 
-static void make_tpg_folders(struct node *tpg, bool has_rtpi)
+static void make_tpg_folders(struct node *tpg, bool has_enable, bool has_rtpi)
 {
 	new_node(tpg, "auth", R_PLAIN, true);
 	new_node(tpg, "lun", R_LUNS, true);
 	new_node(tpg, "np", R_NPS, true);
 	new_node(tpg, "acls", R_ACLS, true);
-	attr(tpg, "enable", "0", 0);
+	if (has_enable)
+		attr(tpg, "enable", "0", 0);
 	if (has_rtpi)
 		attr(tpg, "rtpi", "0", 0);
 }
 
-static void make_srp_tpg(struct node *tpg, bool has_rtpi)
+/* tcm_fc has no enable: a TPG is in service from the start. tcm_qla2xxx_make_tpg() lets everybody in. */
+static void make_hardware_tpg(struct node *tpg, const char *fabric, bool has_rtpi)
 {
-	new_node(tpg, "attrib", R_PLAIN, true);
+	static const char *const open_to_all[] = { "generate_node_acls", "demo_mode_write_protect", "cache_dynamic_acls", "demo_mode_login_only" };
+	struct node *attrib = new_node(tpg, "attrib", R_PLAIN, true);
+
 	new_node(tpg, "param", R_PLAIN, true);
-	make_tpg_folders(tpg, has_rtpi);
+	make_tpg_folders(tpg, strcmp(fabric, "fc") != 0, has_rtpi);
+	tpg->enabled = strcmp(fabric, "fc") == 0;
+	for (size_t i = 0; strcmp(fabric, "qla2xxx") == 0 && i < ARRAY_SIZE(open_to_all); i++)
+		attr(attrib, open_to_all[i], "1", 0);
+	if (strcmp(fabric, "qla2xxx") == 0)
+		attr(attrib, "prod_mode_write_protect", "0", 0);
 }
 
 static void make_tpg(struct node *tpg, bool has_rtpi)
@@ -314,17 +325,27 @@ static void make_tpg(struct node *tpg, bool has_rtpi)
 		attr(attrib, attribs[i][0], attribs[i][1], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(params); i++)
 		attr(param, params[i][0], params[i][1], 0);
-	make_tpg_folders(tpg, has_rtpi);
+	make_tpg_folders(tpg, true, has_rtpi);
+}
+
+/* ft_parse_wwn(), tcm_qla2xxx_parse_wwn(): strict. */
+static bool is_wwpn(const char *name)
+{
+	for (size_t i = 0; i < 23; i++) {
+		if (i % 3 == 2 ? name[i] != ':' : !name[i] || !strchr("0123456789abcdef", name[i]))
+			return false;
+	}
+	return !name[23];
 }
 
 /* srpt_init_nodeacl(): hex digits, two for a byte, or an address. Not in the contract: target_fabric_make_nodeacl() of a kernel that refuses a name
- * may free what is listed already. config_text_srp_initiator() has to know. */
-static int make_srp_acl(struct node *acls, const char *name)
+ * may free what is listed already. config_text_srp_initiator() has to know. Likewise ft_init_nodeacl(), tcm_qla2xxx_init_nodeacl(). */
+static int make_hardware_acl(struct node *acls, const char *fabric, const char *name)
 {
 	static const char *const folders[] = { "attrib", "auth", "param", "fabric_statistics" };
 	struct node *acl;
 
-	if (strlen(name) % 2 && !strchr(name, '.'))
+	if (strcmp(fabric, "srpt") == 0 ? strlen(name) % 2 && !strchr(name, '.') : !is_wwpn(name))
 		return -EINVAL;
 	acl = new_node(acls, name, R_ACL, false);
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
@@ -399,6 +420,26 @@ static bool is_guid_of(const char *port, const char *name)
 	return strcmp(name, guid) == 0;
 }
 
+/* NULL: the machine has neither that fabric's module nor a port. */
+static const char *port_of(const struct fake *fake, const char *fabric)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fake->ports); i++) {
+		if (fake->ports[i].name && strcmp(fake->ports[i].fabric, fabric) == 0)
+			return fake->ports[i].name;
+	}
+	return NULL;
+}
+
+/* srpt_make_tport(), qlt_lport_register(): of a port that is there. ft_add_wwn(): of any. */
+static bool may_have_target(const struct fake *fake, const char *fabric, const char *name)
+{
+	const char *port = port_of(fake, fabric);
+
+	if (strcmp(fabric, "fc") == 0)
+		return is_wwpn(name);
+	return port && (strcmp(name, port) == 0 || (strcmp(fabric, "srpt") == 0 && is_guid_of(port, name)));
+}
+
 static int make_child(struct fake *fake, struct node *parent, const char *name)
 {
 	static const char *const instance[] = { "sessions" };
@@ -408,9 +449,10 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 
 	switch (parent->role) {
 	case R_ROOT:
-		if (strcmp(name, "srpt") == 0 && fake->srp_port) {
-			node = new_node(new_node(parent, name, R_SRPT, false), "discovery_auth", R_PLAIN, true);
-			attr(node, "rdma_cm_port", "0", 0);
+		if (port_of(fake, name)) {
+			node = new_node(new_node(parent, name, R_FABRIC, false), "discovery_auth", R_PLAIN, true);
+			if (strcmp(name, "srpt") == 0)
+				attr(node, "rdma_cm_port", "0", 0);
 			return 0;
 		}
 		if (strcmp(name, "iscsi") != 0)
@@ -437,14 +479,16 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 		make_counters(new_node(new_node(parent, name, R_WWN, false), "fabric_statistics", R_PLAIN, true), "iscsi_instance", instance,
 			      ARRAY_SIZE(instance));
 		return 0;
-	case R_SRPT: /* srpt_make_tport() */
-		if (!fake->srp_port || (strcmp(name, fake->srp_port) != 0 && !is_guid_of(fake->srp_port, name)))
+	case R_FABRIC:
+		if (!may_have_target(fake, parent->name, name))
 			return -EINVAL;
 		new_node(new_node(parent, name, R_WWN, false), "fabric_statistics", R_PLAIN, true);
 		return 0;
 	case R_WWN:
-		if (parent->parent->role == R_SRPT) { /* srpt_make_tpg() takes any name */
-			make_srp_tpg(new_node(parent, name, R_TPG, false), fake->has_rtpi);
+		if (parent->parent->role == R_FABRIC) { /* srpt_make_tpg() takes any name, the others only one */
+			if (strcmp(parent->parent->name, "srpt") != 0 && strcmp(name, "tpgt_1") != 0)
+				return -EINVAL;
+			make_hardware_tpg(new_node(parent, name, R_TPG, false), parent->parent->name, fake->has_rtpi);
 			return 0;
 		}
 		if (strncmp(name, "tpgt_", 5) != 0 || strtoul(name + 5, NULL, 10) > 65535)
@@ -462,8 +506,8 @@ static int make_child(struct fake *fake, struct node *parent, const char *name)
 		attr(new_node(parent, name, R_NP, false), "iser", "0", 0);
 		return 0;
 	case R_ACLS:
-		if (ancestor(parent, R_SRPT))
-			return make_srp_acl(parent, name);
+		if (ancestor(parent, R_FABRIC))
+			return make_hardware_acl(parent, ancestor(parent, R_FABRIC)->name, name);
 		make_acl(new_node(parent, name, R_ACL, false));
 		return 0;
 	case R_ACL:
@@ -731,7 +775,7 @@ static int set_rtpi(struct node *tpg, struct attr *a, const char *value)
 {
 	_cleanup_free_ char *text = xasprintf("%#lx", strtoul(value, NULL, 0));
 
-	if (tpg->enabled)
+	if (tpg->enabled && attr_named(tpg, "enable"))
 		return -EINVAL;
 	set_value(a, text);
 	return 0;
@@ -1127,9 +1171,14 @@ void fake_free(struct fake *fake)
 	free(fake);
 }
 
-void fake_srp_port(struct fake *fake, const char *wwn)
+void fake_port(struct fake *fake, const char *fabric, const char *name)
 {
-	fake->srp_port = wwn;
+	size_t i = 0;
+
+	while (fake->ports[i].fabric && strcmp(fake->ports[i].fabric, fabric) != 0)
+		i++;
+	fake->ports[i].fabric = fabric;
+	fake->ports[i].name = name;
 }
 
 struct cfs *fake_cfs(struct fake *fake)

@@ -30,8 +30,9 @@ struct fake *fake_new(bool has_rtpi);
 void fake_free(struct fake *fake);
 struct cfs *fake_cfs(struct fake *fake);
 
-/* The machine has ib_srpt and one RDMA port, "0x" and 32 hex digits; NULL: neither, as at first. Borrowed. */
-void fake_srp_port(struct fake *fake, const char *wwn);
+/* The machine has the module of that fabric ("srpt", "fc", "qla2xxx") and one port for it, as the kernel names it; NULL: neither, as at first.
+ * Borrowed. */
+void fake_port(struct fake *fake, const char *fabric, const char *name);
 
 /* Called after each operation that changed something. */
 void fake_on_change(struct fake *fake, void (*fn)(struct fake *fake, void *ctx, const char *what), void *ctx);

@@ -61,36 +61,36 @@ static struct config_target *add_target(struct config *config, const char *iqn, 
 	return target;
 }
 
-static struct config_target *add_srp_target(struct config *config)
+static struct config_target *add_target_of_ports(struct config *config, const char *name, const char *first)
 {
 	struct config_target *target = &config->targets[config->n_targets++];
 
-	target->name = xstrdup("srp.t1");
+	target->name = xstrdup(name);
 	target->portals = xcalloc(3, sizeof(*target->portals));
 	for (uint32_t nodeid = 1; nodeid <= 3; nodeid++)
 		target->portals[target->n_portals++] = (struct config_portal){
-			.nodeid = nodeid, .address = xasprintf("%.*s%u", (int)sizeof(FIXTURE_GID) - 2, FIXTURE_GID, nodeid) };
+			.nodeid = nodeid, .address = xasprintf("%.*s%u", (int)strlen(first) - 1, first, nodeid) };
 	return target;
 }
 
-void fixture_gid(struct config *config, const char *gid)
+void fixture_port(struct config *config, const char *name)
 {
 	for (size_t i = 0; i < config->n_targets; i++) {
-		if (!config_target_is_srp(&config->targets[i]))
+		if (config_target_is_iscsi(&config->targets[i]))
 			continue;
 		free(config->targets[i].portals[0].address);
-		config->targets[i].portals[0].address = xstrdup(gid);
+		config->targets[i].portals[0].address = xstrdup(name);
 	}
 }
 
-static struct config_host *add_host(struct config *config, const char *name, bool chap, bool srp)
+static struct config_host *add_host(struct config *config, const char *name, bool chap, const char *initiator)
 {
 	struct config_host *host = &config->hosts[config->n_hosts++];
 
 	host->name = xstrdup(name);
 	host->initiators = xcalloc(2, sizeof(*host->initiators));
-	if (srp)
-		host->initiators[host->n_initiators++] = xstrdup(FIXTURE_PORT_ID);
+	if (initiator)
+		host->initiators[host->n_initiators++] = xstrdup(initiator);
 	host->initiators[host->n_initiators++] = xasprintf("iqn.1993-08.org.debian:%s", name);
 	if (chap) {
 		host->chap.user = xstrdup("alice");
@@ -147,11 +147,16 @@ struct config *fixture_config(unsigned int flags)
 	add_target(config, FIXTURE_IQN, 3260, transports);
 	if (flags & FIXTURE_T2)
 		add_target(config, FIXTURE_IQN2, 3261, CONFIG_TRANSPORT_TCP);
+	if (flags & FIXTURE_FCOE)
+		add_target_of_ports(config, "fcoe.t1", FIXTURE_WWPN);
+	if (flags & FIXTURE_FC)
+		add_target_of_ports(config, "fc.t1", FIXTURE_WWPN);
 	if (flags & FIXTURE_SRP)
-		add_srp_target(config)->login_by = flags & FIXTURE_BY_ADDRESS ? CONFIG_LOGIN_BY_ADDRESS : CONFIG_LOGIN_BY_PORT_ID;
-	add_host(config, "h1", !(flags & FIXTURE_NO_CHAP), flags & FIXTURE_SRP);
+		add_target_of_ports(config, "srp.t1", FIXTURE_GID)->login_by = flags & FIXTURE_BY_ADDRESS ? CONFIG_LOGIN_BY_ADDRESS : CONFIG_LOGIN_BY_PORT_ID;
+	add_host(config, "h1", !(flags & FIXTURE_NO_CHAP),
+		 flags & FIXTURE_SRP ? FIXTURE_PORT_ID : flags & (FIXTURE_FCOE | FIXTURE_FC) ? FIXTURE_HOST_WWPN : NULL);
 	if (flags & FIXTURE_H2)
-		add_host(config, "h2", false, false);
+		add_host(config, "h2", false, NULL);
 	map(config, 0, 0, 0, swap ? 1 : 0);
 	if (!(flags & FIXTURE_NO_V2))
 		map(config, 0, 1, 0, swap ? 0 : 1);
@@ -165,7 +170,7 @@ struct config *fixture_config(unsigned int flags)
 		map(config, 0, 0, 1, 0);
 	if (flags & FIXTURE_H2)
 		map(config, 1, 0, 0, 7);
-	if (flags & FIXTURE_SRP)
+	if (flags & (FIXTURE_SRP | FIXTURE_FCOE | FIXTURE_FC))
 		map(config, 0, 0, config->n_targets - 1, 0);
 	return config;
 }
@@ -175,7 +180,7 @@ struct config *fixture_many(size_t n)
 	struct config *config = new_config(n);
 
 	add_target(config, FIXTURE_IQN, 3260, CONFIG_TRANSPORT_TCP);
-	add_host(config, "h1", false, false);
+	add_host(config, "h1", false, NULL);
 	for (size_t i = 0; i < n; i++) {
 		char *name = xasprintf("v%zu", i);
 

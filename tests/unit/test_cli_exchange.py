@@ -337,6 +337,31 @@ def test_an_export_of_srp_has_this_nodes_ports():
     assert [t["fabric"] for t in json.loads(by_address.stdout)["targets"]] == ["iscsi"] and "port ids only" in by_address.stderr
 
 
+FC = SRP.replace("12-srp", "15-fc")
+
+
+def test_fibre_channel_goes_out_and_comes_back(tmp_path):
+    expect("host-fc.txt", lunward("host", "show", "h2", "--document", FC).stdout)
+    done = lunward("export", "--document", FC, "--node", "n2")
+    assert done.returncode == 0, done.stderr
+    targets = json.loads(done.stdout)["targets"]
+    assert [(t["fabric"], t["wwn"]) for t in targets] == [
+        ("qla2xxx", "naa.21000024ff4a0202"), ("tcm_fc", "naa.2000525400120202"), ("iscsi", "iqn.2026-11.org.example:t1")]
+    assert [[a["node_wwn"] for a in t["tpgs"][0]["node_acls"]] for t in targets[:2]] == [["naa.2000525400120303"]] * 2
+    volumes = ["--map", "v1=g1,1GiB", "--map", "v2=g1,1GiB"]
+    saved = tmp_path / "saveconfig.json"
+    saved.write_text(done.stdout.replace("naa.21000024ff4a0202", "naa.21000024FF4A0202"))
+    back = lunward("import", "--node", "n2", *volumes, str(saved))
+    assert back.returncode == 1, back.stderr  # there are notes
+    document = json.loads(back.stdout)
+    assert document["targets"]["fc.imported"]["portals"] == [{"node": "n2", "wwpn": "21:00:00:24:ff:4a:02:02"}]
+    assert document["targets"]["fcoe.imported"]["portals"] == [{"node": "n2", "wwpn": "20:00:52:54:00:12:02:02"}]
+    assert "20:00:52:54:00:12:03:03" in sum((h["initiators"] for h in document["hosts"].values()), [])
+    assert {m["target"] for m in document["mappings"] if "imported" in m["target"]} == {"fc.imported", "fcoe.imported"}
+    saved.write_text(done.stdout.replace("naa.21000024ff4a0202", "naa.21000024ff4a02"))
+    assert "not the WWPN of a port" in lunward("import", "--node", "n2", *volumes, str(saved)).stderr
+
+
 def test_host_show_of_a_document_without_secrets(tmp_path):
     """What a member of group lunward can have: `config show` without --secrets."""
     hidden = tmp_path / "hidden.json"

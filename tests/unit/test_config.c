@@ -394,6 +394,7 @@ static void manual_has_every_key(void **unused)
 	_cleanup_free_ char *manual = load(MANUAL);
 
 	(void)unused;
+	check_keys_in_manual(change(load(CASES "/good/15-fc.json"), "\"wwpn\": \"21:00:00:24:ff:4a:01", "\"no such key\": 1, \"wwpn\": \"21:00:00:24:ff:4a:01"), manual);
 	for (size_t i = 0; i < ARRAY_SIZE(srp); i++) {
 		_cleanup_free_ char *with = xasprintf("\"no such key\": 1, %s", srp[i]);
 

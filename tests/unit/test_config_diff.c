@@ -3,6 +3,7 @@
 #include "tests/unit/test_config.h"
 
 #define SHARED CASES "/good/03-shared.json"
+#define FC CASES "/good/15-fc.json"
 #define SRP CASES "/good/12-srp.json"
 #define THIN CASES "/good/14-thin-pools.json"
 #define DISCOVERY CASES "/good/10-discovery.json"
@@ -124,6 +125,8 @@ static const struct diff_case cases[] = {
 	  "\"lunward\", \"password\": \"we-are-who-we-say\"}},", "", "~ discovery: asks for mutual CHAP -> what the kernel has\n" },
 	{ DISCOVERY, "\"disc\"", "\"other\"", "~ discovery: chap changed\n" },
 	{ DISCOVERY, "we-are-who-we-say", "we-are-somebody-else", "~ discovery: mutual chap changed\n" },
+	{ FC, "21:00:00:24:ff:4a:01:01", "21:00:00:24:ff:4a:01:09",
+	  "~ target fc.fast: portal 21:00:00:24:ff:4a:01:01 on n1 removed; portal 21:00:00:24:ff:4a:01:09 on n1 added\n" },
 	{ SRP, "5555", "5556", "~ srp: rdma_cm_port 5555 -> 5556\n" },
 	{ SRP, "FE80::5054:ff:fe12:202", "fe80::9",
 	  "~ target srp.fast: portal fe80:0000:0000:0000:5054:00ff:fe12:0202 on n2 removed; portal fe80:0000:0000:0000:0000:0000:0000:0009 on n2 added\n" },

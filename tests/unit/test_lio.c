@@ -80,9 +80,12 @@ static struct world *new_world(bool has_rtpi)
 	world->fake = fake_new(has_rtpi);
 	world->roots.configfs = FAKE_ROOT;
 	world->roots.dbroot = "/nowhere";
+	world->roots.sysfs = "/nowhere";
 	world->roots.cfs = fake_cfs(world->fake);
 	fake_on_change(world->fake, check, world);
-	fake_srp_port(world->fake, FIXTURE_SRP_WWN);
+	fake_port(world->fake, "srpt", FIXTURE_SRP_WWN);
+	fake_port(world->fake, "fc", FIXTURE_WWPN);
+	fake_port(world->fake, "qla2xxx", FIXTURE_WWPN);
 	return world;
 }
 
@@ -101,8 +104,8 @@ static const uint32_t both[] = { 1, 2 };
 static int reconcile_as(struct world *world, const struct config *config, const uint32_t *portals_of, size_t n_portals_of,
 			struct lio_report *ret_report, struct strbuf *ret_plan, struct err *err)
 {
-	static const char *const gids[] = { FIXTURE_GID };
-	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n_portals_of, .gids = gids, .n_gids = 1 };
+	static const char *const ports[] = { "srp." FIXTURE_GID, "fcoe." FIXTURE_WWPN, "fc." FIXTURE_WWPN };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n_portals_of, .ports = ports, .n_ports = 3 };
 	struct lio_tree *tree = lio_tree_build(config, &scope, &world->roots);
 	int rc = lio_reconcile(tree, false, 1, ret_plan, ret_report, err);
 
@@ -888,6 +891,7 @@ static void documents_change(void **state)
 	static const unsigned int variants[] = {
 		0, FIXTURE_V3, FIXTURE_H2, FIXTURE_T2, FIXTURE_NO_V2, FIXTURE_SWAP, FIXTURE_REBORN, FIXTURE_V3 | FIXTURE_NO_V2,
 		FIXTURE_H2 | FIXTURE_T2 | FIXTURE_SWAP, FIXTURE_ISER, FIXTURE_SRP, FIXTURE_SRP | FIXTURE_T2 | FIXTURE_V3 | FIXTURE_REBORN,
+		FIXTURE_FCOE, FIXTURE_FC | FIXTURE_V3 | FIXTURE_REBORN,
 	};
 
 	(void)state;
@@ -1343,6 +1347,8 @@ static void survives_faults_while_changing(void **state)
 	survive_each_fault(FIXTURE_T2, FIXTURE_V3, only_1, 1);
 	survive_each_fault(FIXTURE_SRP, FIXTURE_SRP | FIXTURE_REBORN, only_1, 1);
 	survive_each_fault(FIXTURE_SRP, FIXTURE_V3, both, 2);
+	survive_each_fault(FIXTURE_FCOE, FIXTURE_FCOE | FIXTURE_REBORN, only_1, 1);
+	survive_each_fault(FIXTURE_FCOE, FIXTURE_FC, both, 2);
 }
 
 /* Half a picture is none: an unreadable folder or link takes nothing out of service. */

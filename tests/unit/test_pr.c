@@ -734,7 +734,7 @@ static void srp_ports_are_named_alike(void **unused)
 		"iqn.2026-11.org.lunward.port:srpt.two", "2", HOLDS_NOT)) BLOCK("2", REGISTRATION_B);
 	static const char by_2[] = BLOCK("0", SRP_AT("12", "srpt", WWN("2"), "1", HOLDS_NOT)) BLOCK("1", SRP_AT("11", "iSCSI",
 		"iqn.2026-11.org.lunward.port:srpt.one", "1", HOLDS)) BLOCK("2", REGISTRATION_B);
-	const struct pr_srp_port ports[] = { { wwn_1, standin_1, 1, true }, { wwn_2, standin_2, 2, false } };
+	const struct pr_port ports[] = { { "srpt", wwn_1, standin_1, 1, true }, { "srpt", wwn_2, standin_2, 2, false } };
 	_cleanup_pr_table_ struct pr_table a = parse(by_1), b = parse(by_2), untouched = parse(by_1);
 	const char listing[] = "SPC-3 PR Registrations:\n"
 			       "srpt Node: " PORT_ID " Key: 0x000000000000000b PRgen: 0x00000001\n"
@@ -795,10 +795,50 @@ static void a_new_key_keeps_what_it_stands_for(void **unused)
 	assert_int_equal(pr_table_holder(&result)->key, 11);
 }
 
+#define FC_HOST "20:00:52:54:00:12:03:03"
+#define FC_WWN(n) "20:00:52:54:00:12:34:0" n
+#define FC_AT(key, fabric, target, tpgt, holder)                                                                         \
+	"initiator_fabric=" fabric "\ninitiator_node=" FC_HOST "\nsa_res_key=" key "\n" holder "res_all_tg_pt=0\nmapped_lun=0\n"  \
+	"target_fabric=" fabric "\ntarget_node=" target "\ntpgt=" tpgt "\nport_rtpi=1\ntarget_lun=17\n"
+
+static char fc_wwn_1[] = FC_WWN("1"), fc_wwn_2[] = FC_WWN("2"), fc_standin_1[] = "iqn.2026-11.org.lunward.port:fc.one",
+	    fc_standin_2[] = "iqn.2026-11.org.lunward.port:qla2xxx.two";
+
+/* A host by FCoE on one node and by a card on the other: named alike everywhere, and itself wherever it comes. A port is of one fabric. */
+static void ports_of_fibre_channel_are_named_alike(void **unused)
+{
+	static const char by_1[] = BLOCK("0", FC_AT("11", "fc", FC_WWN("1"), "1", HOLDS)) BLOCK("1", FC_AT("12", "iSCSI",
+		"iqn.2026-11.org.lunward.port:qla2xxx.two", "2", HOLDS_NOT)) BLOCK("2", REGISTRATION_B);
+	static const char by_2[] = BLOCK("0", FC_AT("12", "qla2xxx", FC_WWN("2"), "1", HOLDS_NOT)) BLOCK("1", FC_AT("11", "iSCSI",
+		"iqn.2026-11.org.lunward.port:fc.one", "1", HOLDS)) BLOCK("2", REGISTRATION_B);
+	static const char strange[] = BLOCK("0", FC_AT("11", "qla2xxx", FC_WWN("1"), "1", HOLDS_NOT));
+	const struct pr_port ports[] = { { "fc", fc_wwn_1, fc_standin_1, 1, true }, { "qla2xxx", fc_wwn_2, fc_standin_2, 2, false } };
+	_cleanup_pr_table_ struct pr_table a = parse(by_1), b = parse(by_2), untouched = parse(by_1), other = parse(strange);
+	const char listing[] = "SPC-3 PR Registrations:\n"
+			       "fc Node: " FC_HOST " Key: 0x000000000000000b PRgen: 0x00000001\n"
+			       "iSCSI Node: " FC_HOST " Key: 0x000000000000000c PRgen: 0x00000002\n"
+			       "iSCSI Node: iqn.2026-01.example:b,i,0x00023d010000 Key: 0xffffffffffffffff PRgen: 0x00000003\n";
+
+	(void)unused;
+	pr_table_from_kernel(&a, ports, ARRAY_SIZE(ports));
+	pr_table_from_kernel(&b, ports, ARRAY_SIZE(ports));
+	pr_table_from_kernel(&other, ports, ARRAY_SIZE(ports));
+	assert_true(pr_table_equal(&a, &b));
+	assert_string_equal(pr_table_holder(&a)->target_fabric, "fc");
+	assert_string_equal(other.registrations[0].target_fabric, "qla2xxx");
+	assert_true(pr_table_is_listed(&a, listing));
+	assert_true(pr_table_is_held(&a, "SPC-3 Reservation: fc Initiator: " FC_HOST "\n", "SPC-3 Reservation Type: Write Exclusive Access\n"));
+	assert_true(pr_table_is_held(&a, "SPC-3 Reservation: iSCSI Initiator: " FC_HOST "\n", "SPC-3 Reservation Type: Write Exclusive Access\n"));
+	pr_table_seen_from(&a, 2);
+	assert_string_equal(pr_table_holder(&a)->target, FC_WWN("2"));
+	pr_table_to_kernel(&b, ports, ARRAY_SIZE(ports));
+	assert_true(pr_table_equal(&b, &untouched));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lio_text_is_read), cmocka_unit_test(srp_ports_are_named_alike),
+		cmocka_unit_test(lio_text_is_read), cmocka_unit_test(srp_ports_are_named_alike), cmocka_unit_test(ports_of_fibre_channel_are_named_alike),
 		cmocka_unit_test(a_host_holds_through_the_port_that_is_here), cmocka_unit_test(a_new_key_keeps_what_it_stands_for),
 		cmocka_unit_test(printed_text_is_sorted_and_stable),
 		cmocka_unit_test(an_empty_table_has_two_forms),

@@ -6,10 +6,12 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/run_cmd.h"
 #include "base/xalloc.h"
 #include "target-config/gate/gate.h"
 #include "target-config/lio/cfs.h"
 #include "target-config/lio/lio.h"
+#include "target-config/lio/sessions.h"
 #include "target-config/lio/tree.h"
 #include "tests/lab/guest/check.h"
 #include "tests/unit/cfs_contract.h"
@@ -19,10 +21,20 @@
 #define BULK 256
 
 static const struct lio_roots roots = { .configfs = "/sys/kernel/config/target", .dbroot = "/run/lunward/lio" };
-static char **gids; /* of this machine's RDMA ports */
-static size_t n_gids;
+static char **ports; /* of this machine: lio_ports_read() */
+static size_t n_ports;
 static const uint32_t only_1[] = { 1 };
 static const uint32_t both[] = { 1, 2 };
+
+/* The i-th with that prefix; NULL: there is none. */
+static const char *port(const char *prefix, size_t i)
+{
+	for (size_t k = 0; k < n_ports; k++) {
+		if (strncmp(ports[k], prefix, strlen(prefix)) == 0 && i-- == 0)
+			return ports[k] + strlen(prefix);
+	}
+	return NULL;
+}
 
 static double now_ms(void)
 {
@@ -74,7 +86,7 @@ static void remove_gates(void)
 
 static struct lio_report reconcile(const struct config *config, const uint32_t *portals_of, size_t n, unsigned int threads)
 {
-	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n, .gids = (const char *const *)gids, .n_gids = n_gids };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n, .ports = (const char *const *)ports, .n_ports = n_ports };
 	struct lio_tree *tree = lio_tree_build(config, &scope, &roots);
 	struct lio_report report = { 0 };
 	struct err err = ERR_INIT;
@@ -82,7 +94,7 @@ static struct lio_report reconcile(const struct config *config, const uint32_t *
 
 	if (lio_reconcile(tree, false, threads, &plan, &report, &err) < 0)
 		check_that(false, "lio_reconcile", err.text);
-	check_that(!report.apart.code, "SRP ports", report.apart.text);
+	check_that(!report.apart.code, "ports", report.apart.text);
 	if (getenv("SHOW_PLAN"))
 		fputs(strbuf_str(&plan), stdout);
 	strbuf_done(&plan);
@@ -93,7 +105,7 @@ static struct lio_report reconcile(const struct config *config, const uint32_t *
 static void settle(const char *what, const struct config *config, const uint32_t *portals_of, size_t n)
 {
 	struct lio_report report = reconcile(config, portals_of, n, 2);
-	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n, .gids = (const char *const *)gids, .n_gids = n_gids };
+	struct lio_scope scope = { .nodeid = 1, .portals_of = portals_of, .n_portals_of = n, .ports = (const char *const *)ports, .n_ports = n_ports };
 	struct lio_tree *tree;
 	struct strbuf plan = { 0 };
 	struct err err = ERR_INIT;
@@ -149,8 +161,8 @@ static void documents(void)
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		struct config *config = fixture_config(steps[i].flags);
 
-		if (n_gids)
-			fixture_gid(config, gids[0]);
+		if (port("srp.", 0))
+			fixture_port(config, port("srp.", 0));
 		make_gates(config);
 		settle(steps[i].name, config, only_1, 1);
 		if (i == 0)
@@ -177,38 +189,135 @@ static void portals(void)
 static void srp_ports(void)
 {
 	struct config *config = fixture_config(FIXTURE_SRP);
-	size_t n = n_gids;
+	size_t n = n_ports;
 
-	if (!n) {
+	if (!port("srp.", 0)) {
 		printf("# skipped: no RDMA port, or no ib_srpt: SRP ports of its own\n");
 		fixture_free(config);
 		return;
 	}
-	fixture_gid(config, gids[0]);
+	fixture_port(config, port("srp.", 0));
 	make_gates(config);
 	settle("an SRP port", config, only_1, 1);
-	n_gids = 0;
+	n_ports = 0;
 	settle("its stand-in", config, only_1, 1);
-	n_gids = n;
+	n_ports = n;
 	settle("the port again", config, only_1, 1);
 	settle("a port that is down", config, NULL, 0);
 	fixture_free(config);
 	config = fixture_config(FIXTURE_SRP | FIXTURE_BY_ADDRESS);
-	fixture_gid(config, gids[0]);
+	fixture_port(config, port("srp.", 0));
 	settle("hosts known by their addresses", config, only_1, 1);
 	fixture_free(config);
 }
 
-static void srp_contract(void)
+static void ports_contract(void)
 {
-	_cleanup_free_ char *wwn = n_gids ? lio_srp_wwn(gids[0]) : NULL;
+	const char *gid = port("srp.", 0);
+	_cleanup_free_ char *wwn = gid ? lio_srp_wwn(gid) : NULL;
 
 	if (wwn) {
 		CHECK(cfs_contract_srp(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", wwn, broken) == 0);
-		CHECK(cfs_contract_srp(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", gids[0] + CONFIG_GID_SIZE / 2, broken) == 0);
+		CHECK(cfs_contract_srp(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", gid + CONFIG_GID_SIZE / 2, broken) == 0);
 	} else {
 		printf("# skipped: no RDMA port, or no ib_srpt: the contract of SRP\n");
 	}
+	if (port("fcoe.", 0))
+		CHECK(cfs_contract_fc(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", "fc", port("fcoe.", 0), broken) == 0);
+	else
+		printf("# skipped: no port of FCoE, or no tcm_fc: its contract\n");
+}
+
+/* --- a host by FCoE: veth-b, the other end of the target port's link -------------------------------------------------------*/
+
+/*
+ * Made when the target is there: libfc's hosts never take a port that they have once seen without one for a target (fc_remote_port_add()). Made while
+ * its interface is down: see host.py.
+ */
+#define HOST_WWPN "20:00:52:54:00:fc:00:02"
+static const char makes_host_port[] = "ip link set veth-b down; echo veth-b > /sys/module/libfcoe/parameters/create_vn2vn && ip link set veth-b up";
+static const char remakes_host_port[] = "echo veth-b > /sys/module/libfcoe/parameters/destroy; n=0;"
+					" while grep -qs 0x2000525400fc0002 /sys/class/fc_host/*/port_name && [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done;"
+					" ip link set veth-b down;"
+					"echo veth-b > /sys/module/libfcoe/parameters/create_vn2vn && ip link set veth-b up";
+
+static bool shell(const char *what, const char *script)
+{
+	struct err err = ERR_INIT;
+
+	return check_that(run_cmdl(&err, 180000, "sh", "-c", script, NULL) == 0, what, err.text);
+}
+
+/* The disk, once it is there and can be read, and nobody else reads it: tcm_fc does not survive to be cut off from a command (closing.c). */
+#define DISK                                                                                                           \
+	"n=0; d=; while [ $n -lt 120 ]; do for s in /sys/class/scsi_device/*; do h=${s##*/};"                            \
+	" [ \"$(cat /sys/class/scsi_host/host${h%%:*}/proc_name 2>/dev/null)\" = fcoe ] && d=$(ls $s/device/block 2>/dev/null) && [ \"$d\" ]" \
+	" && timeout 20 dd if=/dev/$d of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null && break 2; d=; done; sleep 0.5; n=$((n+1)); done;" \
+	" [ \"$d\" ] || { echo no disk by FCoE >&2; cat /sys/class/fc_host/*/port_state >&2; exit 1; }; "
+
+static const char writes_and_reads[] =
+	DISK "set -e; dd if=/dev/urandom of=/run/fc.data bs=1M count=4 2>/dev/null;"
+	     " dd if=/run/fc.data of=/dev/$d bs=256k oflag=direct 2>/dev/null; dd if=/dev/$d of=/run/fc.back bs=64k count=64 iflag=direct 2>/dev/null;"
+	     " cmp /run/fc.data /run/fc.back; dd if=/run/fc.back of=/run/fc.disk bs=4M 2>/dev/null; dd if=/run/fc.loop of=/run/fc.disk bs=1M count=4 2>/dev/null;"
+	     " cmp /run/fc.data /run/fc.disk; udevadm settle --timeout=120";
+static const char states_are_told[] =
+	DISK "sg_rtpg -d /dev/$d > /run/fc.rtpg && grep -q 'active/optimized' /run/fc.rtpg && grep -q 'standby' /run/fc.rtpg || { cat /run/fc.rtpg >&2; exit 1; }";
+
+static void serve_v1(const struct config *config)
+{
+	struct err err = ERR_INIT;
+
+	CHECK_CALL(lio_alua_set(&roots, config, "g1", 1, LIO_ALUA_ACTIVE_OPTIMIZED, &err));
+	CHECK_CALL(gate_open("v1", SECTORS, "/dev/loop7", &err));
+}
+
+static size_t count_sessions(const struct config *config)
+{
+	struct lio_sessions sessions = { 0 };
+	size_t n;
+
+	CHECK(lio_sessions_read(&roots, config, NULL, NULL, &sessions) == 0);
+	n = sessions.n;
+	lio_sessions_done(&sessions);
+	return n;
+}
+
+static void fcoe_ports(void)
+{
+	struct config *config = fixture_config(FIXTURE_FCOE);
+	struct err err = ERR_INIT;
+	size_t n = n_ports;
+
+	if (!port("fcoe.", 0)) {
+		printf("# skipped: no port of FCoE, or no tcm_fc\n");
+		fixture_free(config);
+		return;
+	}
+	fixture_port(config, port("fcoe.", 0));
+	free(config->hosts[0].initiators[0]);
+	config->hosts[0].initiators[0] = xstrdup(HOST_WWPN);
+	shell("a device", "modprobe loop && truncate -s 1G /run/fc.loop && losetup /dev/loop7 /run/fc.loop");
+	make_gates(config);
+	settle("a port of FCoE", config, only_1, 1);
+	serve_v1(config);
+	shell("the host's port", makes_host_port);
+	shell("a host writes and reads", writes_and_reads);
+	shell("states are told", states_are_told);
+	CHECK(count_sessions(config) == 1);
+	shell("nobody reads", "udevadm settle --timeout=120");
+	CHECK_CALL(lio_port_cut(&roots, CONFIG_FABRIC_FCOE, port("fcoe.", 0), &err));
+	shell("the host is back", writes_and_reads);
+	settle("nothing is served", config, NULL, 0);
+	n_ports = 0;
+	settle("its stand-in, with a host logged in", config, only_1, 1);
+	CHECK(count_sessions(config) == 0);
+	n_ports = n;
+	settle("the port again", config, only_1, 1);
+	shell("the host's port, anew", remakes_host_port);
+	shell("the host is back at the port", writes_and_reads);
+	shell("the host lets go", DISK "echo 1 > /sys/block/$d/device/delete");
+	CHECK_CALL(gate_close("v1", SECTORS, "/dev/mapper/lunward.template", &err));
+	fixture_free(config);
 }
 
 static void bulk(void)
@@ -250,22 +359,23 @@ int main(void)
 	struct err err = ERR_INIT;
 	char template_path[64];
 
-	CHECK_CALL(lio_prepare(&roots, false, true, &err));
-	CHECK_CALL(lio_prepare(&roots, false, true, &err));
+	CHECK_CALL(lio_prepare(&roots, false, ~0u, &err));
+	CHECK_CALL(lio_prepare(&roots, false, ~0u, &err));
 	CHECK_CALL(gate_template_ensure(template_path, &err));
 	CHECK_CALL(gate_ensure("contract", SECTORS, template_path, &err));
 	CHECK_CALL(gate_ensure("contract2", SECTORS, template_path, &err));
 	CHECK(cfs_contract(cfs_kernel(), roots.configfs, "/dev/mapper/lunward-contract", "/dev/mapper/lunward-contract2",
 			   broken) == 0);
-	lio_gids_read("/sys", &gids, &n_gids);
-	srp_contract();
+	lio_ports_read("/sys", true, &ports, &n_ports);
+	ports_contract();
 	documents();
 	portals();
 	srp_ports();
+	fcoe_ports();
 	nothing_left();
 	bulk();
 	nothing_left();
 	remove_gates();
-	cfs_names_free(gids, n_gids);
+	cfs_names_free(ports, n_ports);
 	return checks_failed > 0;
 }

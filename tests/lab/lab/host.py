@@ -86,6 +86,21 @@ def rxe(node: Node) -> None:
              timeout_s=120)
 
 
+def vn2vn(node: Node, interface: str) -> str:
+    """A port of FCoE on the interface, without a switch: the ports of a link find each other. Returns its WWPN. The interface is to be down, and up
+    afterwards: a frame of another port that comes while this one is made is a kernel's end (fcoe_ctlr_vn_recv())."""
+    node.run(f"modprobe fcoe && echo {interface} >/sys/module/libfcoe/parameters/create_vn2vn", timeout_s=120)
+    return "20:00:" + node.out(f"cat /sys/class/net/{interface}/address")
+
+
+def fcoe_on_veth(node: Node) -> None:
+    """A port of FCoE for a target, on one end of a link. The other end is for a host's, which guest_lio makes when the target is there. With
+    addresses given, udev leaves them alone: a port keeps that of the moment when it was made."""
+    node.run("ip link add veth-a mtu 2200 address 52:54:00:fc:00:01 type veth peer name veth-b mtu 2200 address 52:54:00:fc:00:02", timeout_s=60)
+    vn2vn(node, "veth-a")
+    node.run("ip link set veth-a up; modprobe -a tcm_fc sd_mod", timeout_s=60)
+
+
 def chap(host: Node, iqn: str, portal: str, user: str, password: str,
          target_user: Optional[str] = None, target_password: Optional[str] = None) -> None:
     """Credentials of one discovered record; with `target_user` the target has to prove itself too."""

@@ -100,8 +100,10 @@ def serial_ports(machine: Machine) -> list:
 def qemu_command(machine: Machine, options: Options, image: str, net_fds: dict, ssh_port: int, accel: str) -> list:
     """The command that runs `machine`; its working directory is the lab's run directory."""
     n = machine.number
-    args = ["qemu-system-x86_64", "-name", machine.name, "-machine", "q35,usb=off,vmport=off,smbus=off", *cpu_model(accel),
-            "-smp", str(machine.cpus), "-m", str(options.memory_mib if options.memory_mib and machine.data else machine.memory_mib),
+    memory_mib = options.memory_mib if options.memory_mib and machine.data else machine.memory_mib
+    # All memory from the start: a processor that waits in the middle for memory which this machine has to get first is a soft lockup to its guest.
+    args = ["qemu-system-x86_64", "-name", machine.name, "-machine", "q35,usb=off,vmport=off,smbus=off,memory-backend=ram", *cpu_model(accel),
+            "-object", f"memory-backend-ram,id=ram,size={memory_mib}M,prealloc=on", "-smp", str(machine.cpus), "-m", str(memory_mib),
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-kernel", f"{image}/vmlinux", "-initrd", "initrd", "-append", kernel_arguments(machine, options),
             *disk("root", f"{image}/root.sqfs", "root", read_only=True)]

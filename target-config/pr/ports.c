@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * SRP ports at the border between the cluster's table and a kernel's words. ib_srpt knows its own ports by the tag 1, and others' not at all: there
- * a registration is one of the portal group that stands in for the port. The table has "srpt", the port, and its node as tag.
+ * Ports of a node's hardware at the border between the cluster's table and a kernel's words. Their drivers know their own ports by the tag 1, and
+ * others' not at all: there a registration is one of the portal group that stands in for the port. The table has the fabric, the port, and its node
+ * as tag.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "target-config/pr/internal.h"
 
-static const char srpt[] = "srpt", iscsi[] = "iSCSI";
+static const char iscsi[] = "iSCSI";
 
-static bool is_srp(const struct pr_registration *r)
+static bool is_iscsi(const char *fabric)
 {
-	return strcmp(r->target_fabric, srpt) == 0;
+	return strcmp(fabric, iscsi) == 0;
+}
+
+static bool is_at(const struct pr_registration *r, const struct pr_port *port)
+{
+	return strcmp(r->target_fabric, port->fabric) == 0 && strcmp(r->target, port->wwn) == 0;
+}
+
+static bool is_at_standin(const struct pr_registration *r, const struct pr_port *port)
+{
+	return is_iscsi(r->target_fabric) && strcmp(r->target, port->standin) == 0;
 }
 
 static void set_port(struct pr_registration *r, const char *fabric, const char *target, uint16_t tpgt)
@@ -23,29 +34,29 @@ static void set_port(struct pr_registration *r, const char *fabric, const char *
 	r->tpgt = tpgt;
 }
 
-void pr_table_from_kernel(struct pr_table *table, const struct pr_srp_port *ports, size_t n)
+void pr_table_from_kernel(struct pr_table *table, const struct pr_port *ports, size_t n)
 {
 	for (size_t i = 0; i < table->n; i++) {
 		struct pr_registration *r = &table->registrations[i];
 
 		for (size_t p = 0; p < n; p++) {
-			if (strcmp(r->target, is_srp(r) ? ports[p].wwn : ports[p].standin) == 0)
-				set_port(r, srpt, ports[p].wwn, ports[p].nodeid);
+			if (is_at(r, &ports[p]) || is_at_standin(r, &ports[p]))
+				set_port(r, ports[p].fabric, ports[p].wwn, ports[p].nodeid);
 		}
 	}
 	pr_table_sort(table);
 }
 
-void pr_table_to_kernel(struct pr_table *table, const struct pr_srp_port *ports, size_t n)
+void pr_table_to_kernel(struct pr_table *table, const struct pr_port *ports, size_t n)
 {
 	for (size_t i = 0; i < table->n; i++) {
 		struct pr_registration *r = &table->registrations[i];
 
 		for (size_t p = 0; p < n; p++) {
-			if (!is_srp(r) || strcmp(r->target, ports[p].wwn) != 0)
+			if (!is_at(r, &ports[p]))
 				continue;
 			if (ports[p].is_here)
-				set_port(r, srpt, ports[p].wwn, 1);
+				set_port(r, ports[p].fabric, ports[p].wwn, 1);
 			else
 				set_port(r, iscsi, ports[p].standin, ports[p].nodeid);
 		}
@@ -68,7 +79,7 @@ static struct pr_registration *holder_of(struct pr_table *table)
 
 static bool is_same_host(const struct pr_registration *a, const struct pr_registration *b)
 {
-	return is_srp(a) && is_srp(b) && strcmp(a->initiator, b->initiator) == 0;
+	return !is_iscsi(a->target_fabric) && !is_iscsi(b->target_fabric) && strcmp(a->initiator, b->initiator) == 0;
 }
 
 void pr_table_seen_from(struct pr_table *table, uint32_t nodeid)
