@@ -19,10 +19,29 @@ from .wait import NeverComes, wait_until
 TOP = os.path.dirname(os.path.dirname(image_mod.HERE))
 BUILD = os.path.join(TOP, os.environ.get("O", "build"))
 # What no kernel should say, whatever we did to it.
-BAD_WORDS = re.compile(r"BUG:|WARNING:|Oops|hung_task|blocked for more than|soft lockup|rcu.*(stall|self-detected)|"
+BAD_WORDS = re.compile(r"BUG:|WARNING:|Oops|blocked for more than|soft lockup|rcu.*(stall|self-detected)|"
                        r"general protection|Kernel panic|KASAN")
+FRAME = re.compile(r"(?:\]|kernel:) +(\w+)(?:\.\w+)*\+0x")  # "[ 985.4]  schedule+0x5a/0xd0"; no "? guesses"
+# iSER's initiator releases a connection in a worker that waits until the CM has given up asking its peer for a DREP: iser_release_work()
+# waits for ib_completion, which comes with the end of all DREQs (CMA_MAX_CM_RETRIES). A peer without power for a minute shows so.
+DEAD_ISER_PEER = r"blocked for more than.* < iser_release_work\b"
 # A boot takes 20 s of processor time under emulation; how long that is depends on who else computes here.
 BOOT_DEADLINE_S = 600
+
+
+def complaints(lines: list) -> list:
+    """The lines with bad words, each with the functions of the stack that follows it, innermost first: "said: a < b < c"."""
+    found = []
+    for i, line in enumerate(lines):
+        if not BAD_WORDS.search(line):
+            continue
+        stack = []
+        for below in lines[i + 1:i + 50]:
+            if "</TASK>" in below or BAD_WORDS.search(below):
+                break
+            stack += FRAME.findall(below)
+        found.append(line + (": " + " < ".join(stack) if stack else ""))
+    return found
 
 
 class LabError(RuntimeError):
@@ -428,9 +447,11 @@ class Lab:
         """(machine, line) of all that the kernels said and should not have; `allow` is a pattern of what is expected."""
         found = []
         for node in self.nodes.values():
-            lines = node.console().splitlines() + [line for line in node.journal().splitlines() if " kernel: " in line]
-            found += [(node.name, line) for line in lines
-                      if BAD_WORDS.search(line) and not (allow and re.search(allow, line))]
+            journal = [line for line in node.journal().splitlines() if " kernel: " in line]
+            # The console shows no stacks, and is all there is of what the journal was too late for.
+            console = [said for said in complaints(node.console().splitlines())
+                       if not any(said.split("] ", 1)[-1] in line for line in journal)]
+            found += [(node.name, said) for said in complaints(journal) + console if not (allow and re.search(allow, said))]
         return found
 
     def collect_logs(self, name: str = "last") -> str:
