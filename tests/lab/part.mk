@@ -3,6 +3,13 @@ LAB_DIR := $(O)/lab/tools
 LAB_TOOLS := $(addprefix $(LAB_DIR)/,lab-switch cpu-loop tsc-khz ack-writer ack-dump two-disks path-probe pr-driver)
 .PHONY: lab-tools lab-image lab-up lab-ssh lab-down
 
+# What needs no machines.
+$(BUILD)/tests/unit/test_lab_kernels:
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s %s/tests/unit/$(@F).py "$$@"\n' '$(PYTHON)' '$(CURDIR)' >$@
+	@chmod +x $@
+UNIT_TESTS += $(BUILD)/tests/unit/test_lab_kernels
+
 $(LAB_DIR)/lab-switch: tests/lab/switch/lab-switch.c
 $(LAB_DIR)/cpu-loop: tests/lab/tools/cpu-loop.c
 $(LAB_DIR)/tsc-khz: tests/lab/tools/tsc-khz.c
