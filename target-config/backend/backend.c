@@ -251,6 +251,31 @@ static int snapshot_of(const struct config_group *group, struct drbd_table **ret
 	return drbd_snapshot(resource, ret_table, err);
 }
 
+static bool is_local_address(const char *address)
+{
+	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
+	_cleanup_close_ int fd = -1;
+	struct addrinfo *info;
+	bool local;
+
+	if (getaddrinfo(address, NULL, &hints, &info) != 0)
+		return false;
+	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	local = fd >= 0 && bind(fd, info->ai_addr, info->ai_addrlen) == 0;
+	freeaddrinfo(info);
+	return local;
+}
+
+static int drop_connection(const struct config *config, const struct config_group *group, struct err *err)
+{
+	const char *a = config_node_by_id(config, group->nodes[0])->replication_address;
+	const char *b = config_node_by_id(config, group->nodes[1])->replication_address;
+	bool swapped = !is_local_address(a);
+	const struct drbd_endpoint local = { swapped ? b : a, group->port }, remote = { swapped ? a : b, group->port };
+
+	return drbd_disconnect(&local, &remote, err);
+}
+
 /* Inconsistent on both sides and nothing to sync: DRBD says so only of copies that have just been created on both sides, or whose
  * resync has no source. The kernel itself refuses any but the former (drbd_adm_new_c_uuid(): UUID_JUST_CREATED). */
 static bool is_brand_new(const struct drbd_volume_state *state)
@@ -265,7 +290,52 @@ static bool is_brand_new(const struct drbd_volume_state *state)
  */
 static bool is_past_handshake(const struct drbd_volume_state *state)
 {
-	return strcmp(state->connection, "Connected") == 0 || strstr(state->connection, "Sync");
+	return !state->shakes_hands && (strcmp(state->connection, "Connected") == 0 || strstr(state->connection, "Sync"));
+}
+
+/* What comes of it: no longer "just created", which has all of its bitmap set, so the kernel would refuse to declare it again. */
+static bool is_half_declared(const struct drbd_volume_state *state)
+{
+	return is_brand_new(state) && state->size_kib > 0 && state->out_of_sync_kib == 0;
+}
+
+static bool is_served(const struct drbd_volume_state *state)
+{
+	return strcmp(state->role, "Primary") == 0 || strcmp(state->peer_role, "Primary") == 0;
+}
+
+/* Shaking hands again, the one that is Inconsistent becomes the target of a resync of nothing (drbd_sync_handshake(), "due to disk states"). */
+static int connect_anew(const struct config *config, const struct config_group *group, const struct drbd_volume_state *state, struct err *err)
+{
+	_cleanup_free_ char *resource = backend_resource_name(group);
+	int rc;
+
+	if (is_served(state)) /* to be cut off from its peer is a fault to an owner */
+		return err_set(err, -EBUSY, "the copies are equal, but DRBD noted that on one side only; that is put right when group %s is released and "
+			       "acquired again", group->name);
+	rc = drop_connection(config, group, err);
+	return rc < 0 ? rc : drbd_adjust(resource, err);
+}
+
+static int initialise_volumes(const struct config *config, const struct config_group *group, const struct config_volume *const *volumes, size_t n,
+			      const struct drbd_table *table, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
+		bool half = state && is_half_declared(state);
+
+		if (half)
+			rc = connect_anew(config, group, state, err);
+		else if (state && is_brand_new(state))
+			rc = drbd_declare_equal(volumes[i]->drbd_minor, err);
+		if (rc < 0)
+			err_prefix(err, "volume %s", volumes[i]->name);
+		if (half)
+			break; /* the rest shakes hands now */
+	}
+	return rc;
 }
 
 int backend_initialise(const struct config *config, const struct config_group *group, uint32_t nodeid, struct err *err)
@@ -273,7 +343,7 @@ int backend_initialise(const struct config *config, const struct config_group *g
 	_cleanup_free_ const struct config_volume **volumes = NULL;
 	_cleanup_(drbd_table_freep) struct drbd_table *table = NULL;
 	size_t n = backend_volumes(config, group, &volumes);
-	int rc = 0;
+	int rc;
 
 	if (!is_drbd(group))
 		return 0;
@@ -287,15 +357,7 @@ int backend_initialise(const struct config *config, const struct config_group *g
 		if (state && !is_past_handshake(state))
 			return 0;
 	}
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
-
-		if (state && is_brand_new(state))
-			rc = drbd_declare_equal(volumes[i]->drbd_minor, err);
-		if (rc < 0)
-			err_prefix(err, "volume %s", volumes[i]->name);
-	}
-	return rc;
+	return rc < 0 ? rc : initialise_volumes(config, group, volumes, n, table, err);
 }
 
 int backend_grow(const struct config *config, const struct config_group *group, struct err *err)
@@ -340,31 +402,6 @@ static int change_role(void *ctx, size_t i, struct err *err)
 	if (rc < 0)
 		err_prefix(err, "volume %s", change->volumes[i]->name);
 	return rc;
-}
-
-static bool is_local_address(const char *address)
-{
-	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
-	_cleanup_close_ int fd = -1;
-	struct addrinfo *info;
-	bool local;
-
-	if (getaddrinfo(address, NULL, &hints, &info) != 0)
-		return false;
-	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	local = fd >= 0 && bind(fd, info->ai_addr, info->ai_addrlen) == 0;
-	freeaddrinfo(info);
-	return local;
-}
-
-static int drop_connection(const struct config *config, const struct config_group *group, struct err *err)
-{
-	const char *a = config_node_by_id(config, group->nodes[0])->replication_address;
-	const char *b = config_node_by_id(config, group->nodes[1])->replication_address;
-	bool swapped = !is_local_address(a);
-	const struct drbd_endpoint local = { swapped ? b : a, group->port }, remote = { swapped ? a : b, group->port };
-
-	return drbd_disconnect(&local, &remote, err);
 }
 
 /* From /proc/drbd where it has it, else by asking a program. */

@@ -19,7 +19,8 @@
 int backend_provision(const struct config *config, const struct config_group *group, uint32_t nodeid, struct err *err) must_check;
 
 /* Lowest node of the group only (others: 0, nothing done): if both copies are connected and brand-new (Inconsistent/Inconsistent),
- * declares them equal without a resync (new-current-uuid --clear-bitmap). 0 also when there is nothing to do, or not yet: call again later. */
+ * declares them equal without a resync (new-current-uuid --clear-bitmap). 0 also when there is nothing to do, or not yet: call again later.
+ * Copies that only the peer took for declared are connected anew, which makes them equal; -EBUSY while the group is served. */
 int backend_initialise(const struct config *config, const struct config_group *group, uint32_t nodeid, struct err *err) must_check;
 
 /* On the owner, once all copies are provisioned for this document: makes DRBD use the grown logical volumes. -EAGAIN while the copies are
@@ -59,6 +60,7 @@ struct drbd_volume_state {
 	char role[16], disk[16];                           /* "Primary", "UpToDate", ... as DRBD names them */
 	char connection[20], peer_role[16], peer_disk[16]; /* connection: replication state once there is one that is not idle
 							    * ("SyncTarget"), else "Connected", "Connecting", "StandAlone", ... */
+	bool shakes_hands; /* the resource is "Connected", this volume is not yet */
 	char suspended[32];        /* "no", "fencing", "no-data,fencing", ...: DRBD holds I/O of the whole resource */
 	uint64_t size_kib;         /* of the device, 0: not known */
 	uint64_t out_of_sync_kib;

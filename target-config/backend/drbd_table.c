@@ -190,7 +190,7 @@ static bool same_state(const struct drbd_volume_state *a, const struct drbd_volu
 	return a->minor == b->minor && a->volume == b->volume && strcmp(a->resource, b->resource) == 0 &&
 	       strcmp(a->role, b->role) == 0 && strcmp(a->disk, b->disk) == 0 && strcmp(a->connection, b->connection) == 0 &&
 	       strcmp(a->peer_role, b->peer_role) == 0 && strcmp(a->peer_disk, b->peer_disk) == 0 &&
-	       strcmp(a->suspended, b->suspended) == 0 && a->size_kib == b->size_kib && a->out_of_sync_kib == b->out_of_sync_kib;
+	       strcmp(a->suspended, b->suspended) == 0 && a->shakes_hands == b->shakes_hands && a->size_kib == b->size_kib && a->out_of_sync_kib == b->out_of_sync_kib;
 }
 
 /* What the reader sees of a volume, from the volume's and its resource's last words. Returns whether it differs from before. */
@@ -199,10 +199,11 @@ static bool compose(struct volume *volume, const struct resource *resource)
 	struct drbd_volume_state *state = &volume->state, old = *state;
 	const char *connection = resource->connection;
 	bool syncing = strstr(volume->replication, "Sync") || strncmp(volume->replication, "Verify", 6) == 0;
+	bool connected = strcmp(connection, "Connected") == 0, off = !*volume->replication || strcmp(volume->replication, "Off") == 0;
 
-	if (strcmp(connection, "Connected") == 0 && *volume->replication && strcmp(volume->replication, "Off") != 0 &&
-	    strcmp(volume->replication, "Established") != 0)
+	if (connected && !off && strcmp(volume->replication, "Established") != 0)
 		connection = volume->replication;
+	state->shakes_hands = connected && off;
 	set_word(state->connection, sizeof(state->connection), connection, "StandAlone");
 	set_word(state->role, sizeof(state->role), resource->role, "Unknown");
 	set_word(state->peer_role, sizeof(state->peer_role), resource->peer_role, "Unknown");

@@ -494,12 +494,35 @@ static void nothing_is_declared_while_another_volume_shakes_hands(void **state)
 
 	set_document(b, document("drbd", 8, 4));
 	assert_int_equal(provision(b), 0);
-	happens(b, "\"Established\"", "\"WFReportParams\"");
+	happens(b, "\"Established\"", "\"Off\"");
 	assert_int_equal(backend_initialise(b->config, b->group, 1, &err), 0);
 	assert_false(was_run(b, "new-current-uuid"));
-	happens(b, "\"WFReportParams\"", "\"Established\"");
+	happens(b, "\"Off\"", "\"Established\"");
 	assert_int_equal(backend_initialise(b->config, b->group, 1, &err), 0);
 	assert_true(was_run(b, "drbdsetup new-current-uuid 100 --clear-bitmap\n"));
+}
+
+static void what_was_declared_on_one_side_only_is_connected_anew(void **state)
+{
+	struct bench *b = *state;
+	struct err err = ERR_INIT;
+
+	set_document(b, document("drbd", 8, 4));
+	assert_int_equal(provision(b), 0);
+	happens(b, "\"Established\"", "\"Off\"");
+	assert_int_equal(run_cmdl(&err, 10000, "drbdsetup", "new-current-uuid", "100", "--clear-bitmap", NULL), 0);
+	happens(b, "\"Off\"", "\"Established\"");
+	happens(b, "\"peer_role\": \"Secondary\"", "\"peer_role\": \"Primary\"");
+	assert_int_equal(backend_initialise(b->config, b->group, 1, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "volume v1: the copies are equal"));
+	assert_false(was_run(b, "disconnect"));
+	happens(b, "\"peer_role\": \"Primary\"", "\"peer_role\": \"Secondary\"");
+	assert_int_equal(backend_initialise(b->config, b->group, 1, &err), 0);
+	assert_true(was_run(b, "disconnect"));
+	assert_true(state_has(b, "\"disk\": \"UpToDate\""));
+	assert_false(was_run(b, "drbdsetup new-current-uuid 101"));
+	assert_int_equal(backend_initialise(b->config, b->group, 1, &err), 0);
+	assert_true(was_run(b, "drbdsetup new-current-uuid 101 --clear-bitmap\n"));
 }
 
 static void roles(void **state)
@@ -750,6 +773,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(grow_needs_equal_copies_and_an_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_new_copies_are_declared_equal, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_declared_while_another_volume_shakes_hands, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_declared_on_one_side_only_is_connected_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(roles, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_diskless_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(takeover_and_return, setup, teardown),

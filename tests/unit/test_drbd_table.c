@@ -100,6 +100,22 @@ static void resync_target(void **state)
 	assert_state(t, 101, "lunward-g1/1 Secondary UpToDate Connected Primary UpToDate susp:no 69592K oos:0 100%");
 }
 
+/* peer_device_to_info() says "Off" of a volume until the peer's parameters are there; the connection is "Connected" since the first one had them. */
+static void a_volume_shakes_hands(void **state)
+{
+	_cleanup_table_ struct drbd_table *t = drbd_table_new();
+
+	(void)state;
+	feed(t, "events-resync-target.txt", NULL);
+	assert_false(drbd_table_get(t, 101)->shakes_hands);
+	assert_int_equal(drbd_table_line(t, "change peer-device name:lunward-g1 peer-node-id:0 conn-name:peer volume:1 replication:Off"), 1);
+	assert_true(drbd_table_get(t, 101)->shakes_hands);
+	assert_false(drbd_table_get(t, 100)->shakes_hands);
+	assert_string_equal(drbd_table_get(t, 101)->connection, "Connected");
+	assert_int_equal(drbd_table_line(t, "change connection name:lunward-g1 peer-node-id:0 conn-name:peer connection:Connecting role:Unknown"), 1);
+	assert_false(drbd_table_get(t, 101)->shakes_hands);
+}
+
 static void statistics_may_leave_out_zero(void **state)
 {
 	_cleanup_table_ struct drbd_table *t = drbd_table_new();
@@ -243,6 +259,7 @@ int main(void)
 		cmocka_unit_test(owner_loses_its_peer),
 		cmocka_unit_test(takeover),
 		cmocka_unit_test(resync_target),
+		cmocka_unit_test(a_volume_shakes_hands),
 		cmocka_unit_test(statistics_may_leave_out_zero),
 		cmocka_unit_test(objects_go),
 		cmocka_unit_test(volumes_come_and_go_in_any_order),
