@@ -248,6 +248,10 @@ void agent_turn(void *ctx)
 	health_kick(agent);
 	pools_kick(agent);
 	commands_turn(agent);
+	if (agent->leave_by_ms && (groups_rest(agent) || clock_now_ms() >= agent->leave_by_ms))
+		loop_stop(agent->loop);
+	if (agent->leave_by_ms)
+		agent_turn_by(agent, agent->leave_by_ms);
 	if (agent->turn_by_ms)
 		loop_timer_set(agent->loop, &agent->turn_timer, agent->turn_by_ms, turn_timer_fired, agent);
 }

@@ -35,6 +35,7 @@ struct agroup {
 	/* ownership: at most one job at a time */
 	struct group_job *job; /* the one that runs; NULL: none */
 	bool inspected; /* `serving` is known */
+	int64_t inspect_retry_ms;
 	bool serving;   /* gates open, DRBD primary, for the epoch in force */
 	bool holding;   /* gates hold since a release; see roles.h */
 	int64_t let_go_retry_ms;
@@ -135,6 +136,7 @@ struct agent {
 
 	struct loop_timer core_timer, turn_timer, info_timer;
 	int64_t turn_by_ms;
+	int64_t leave_by_ms; /* asked to end, which it does then, or as soon as its groups' states are written; 0: not asked */
 	bool stepping; /* inside ha_core_step() or its actions: further events wait in `queue` */
 	struct queued_event *queue, **queue_tail;
 	bool changed; /* the core said CHANGED since the last turn */
@@ -170,6 +172,8 @@ bool agent_pacemaker_places(const struct agent *agent, const char *group); /* by
 /* groups.c */
 void groups_sync_list(struct agent *agent); /* after a new document */
 void groups_kick(struct agent *agent);
+/* No job runs, and hosts see what they are to see. */
+bool groups_rest(const struct agent *agent);
 void groups_duty(struct agroup *group, enum duty duty, uint64_t epoch, bool peer_lost);
 bool groups_ready(const struct agroup *group);
 

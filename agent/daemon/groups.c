@@ -58,7 +58,7 @@ static struct roles_input input_for(const struct agroup *group, const struct ha_
 
 	ha_core_view(group->agent->core, &core);
 	return (struct roles_input){ .me = agent_me(group->agent), .quorate = core.quorate, .phase = view->phase, .owner = view->owner,
-				     .owner_lost = view->owner_lost, .serving = serving, .holding = holding };
+				     .owner_lost = view->owner_lost, .leaving = group->agent->leave_by_ms != 0, .serving = serving, .holding = holding };
 }
 
 /* Standby lets reservation commands through. The ports that hosts can reach here, and no others. */
@@ -70,7 +70,7 @@ static void refuse_commands(const struct roles_input *in, const struct ha_group_
 		for (size_t k = 0; k < in->n_served; k++)
 			here |= view->nodes[i] == in->served[k];
 		if (here && view->nodes[i])
-			states[i] = LIO_ALUA_TRANSITIONING;
+			states[i] = roles_refusing_state(in);
 	}
 }
 
@@ -152,6 +152,7 @@ static void note_job_outcome(struct agroup *group, const struct group_job *job, 
 		break;
 	case GROUP_JOB_INSPECT:
 		group->inspected = result == 0;
+		group->inspect_retry_ms = result < 0 ? clock_now_ms() + RETRY_MS : 0;
 		group->serving = job->found_any;
 		group->holding = job->holding;
 		break;
@@ -301,10 +302,15 @@ static void kick(struct agroup *group)
 	    ha_core_find_group(agent->core, group->name, &view) < 0)
 		return;
 	if (!group->inspected) {
-		start_job(group, &view, GROUP_JOB_INSPECT, view.epoch, false);
+		if (now_ms >= group->inspect_retry_ms)
+			start_job(group, &view, GROUP_JOB_INSPECT, view.epoch, false);
+		else
+			agent_turn_by(agent, group->inspect_retry_ms);
 		return;
 	}
 	if (acquire_waits(group))
+		return;
+	if (group->duty == DUTY_ACQUIRE && agent->leave_by_ms) /* the next agent's */
 		return;
 	if (group->duty != DUTY_NONE && (group->duty != DUTY_ACQUIRE || (group->live && agent->tree.applied_version))) {
 		run_duty(group, &view);
@@ -369,6 +375,17 @@ void groups_kick(struct agent *agent)
 		watch_owner(agent->groups[i]);
 		kick(agent->groups[i]);
 	}
+}
+
+bool groups_rest(const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->n_groups; i++) {
+		const struct agroup *group = agent->groups[i];
+
+		if (group->job || (group->inspected && group->has_copy && agent->tree.applied_version && !group->alua_valid))
+			return false;
+	}
+	return true;
 }
 
 void groups_duty(struct agroup *group, enum duty duty, uint64_t epoch, bool peer_lost)

@@ -25,6 +25,7 @@
 
 #define ELECTORATE_RETRY_S 1
 #define ARENAS_MAX 1
+#define LEAVE_LIMIT_MS 2000 /* a state is written in milliseconds; a job that takes longer is no reason to stay */
 
 static struct loop_timer watchdog_timer; /* fires for the life of the process */
 
@@ -75,10 +76,15 @@ static void watch_aborts(void)
 	(void)sigaction(SIGABRT, &action, NULL);
 }
 
+/* Hosts are told what to expect of this node's ports first (roles.h); asked twice, they are not. */
 static void stop(void *ctx)
 {
+	struct agent *agent = ctx;
+
 	sd_notify(0, "STOPPING=1");
-	loop_stop(ctx);
+	if (agent->leave_by_ms)
+		loop_stop(agent->loop);
+	agent->leave_by_ms = clock_now_ms() + LEAVE_LIMIT_MS;
 }
 
 static uint64_t random_incarnation(void)
@@ -152,8 +158,8 @@ static int run(struct agent *agent, struct err *err)
 		return rc;
 	reservations_start(agent);
 	health_start(agent);
-	if (loop_signal_add(agent->loop, SIGTERM, stop, agent->loop) < 0 ||
-	    loop_signal_add(agent->loop, SIGINT, stop, agent->loop) < 0)
+	if (loop_signal_add(agent->loop, SIGTERM, stop, agent) < 0 ||
+	    loop_signal_add(agent->loop, SIGINT, stop, agent) < 0)
 		return err_set(err, -ENOMEM, "cannot watch signals");
 	start_watchdog(&watchdog, agent->loop);
 	sd_notifyf(0, "STATUS=node %u, %zu nodes in the cluster", agent->nodeid, core_settings.n_electorate);

@@ -22,6 +22,13 @@ bool roles_may_hold(const struct roles_input *in)
 	       (in->phase == HA_PHASE_RELEASING || in->phase == HA_PHASE_ACQUIRING);
 }
 
+enum lio_alua_state roles_refusing_state(const struct roles_input *in)
+{
+	bool others = in->owner && in->owner != in->me && !in->owner_lost;
+
+	return in->leaving && in->quorate && others ? LIO_ALUA_UNAVAILABLE : LIO_ALUA_TRANSITIONING;
+}
+
 enum lio_alua_state roles_port_state(const struct roles_input *in, uint32_t node)
 {
 	if (!in->quorate)
@@ -36,7 +43,7 @@ enum lio_alua_state roles_port_state(const struct roles_input *in, uint32_t node
 	if (roles_may_hold(in))
 		return node == in->me ? LIO_ALUA_ACTIVE_NONOPTIMIZED : LIO_ALUA_STANDBY;
 	if ((in->phase != HA_PHASE_OWNED && in->phase != HA_PHASE_RELEASING) || in->owner_lost || in->owner == in->me)
-		return LIO_ALUA_TRANSITIONING;
+		return roles_refusing_state(in);
 	if (node == in->owner && !is_served_here(in, node))
 		return LIO_ALUA_ACTIVE_OPTIMIZED;
 	return LIO_ALUA_STANDBY;

@@ -16,6 +16,7 @@ struct roles_input {
 	enum ha_phase phase;
 	uint32_t owner;
 	bool owner_lost; /* the owner is gone from Corosync's membership, whatever the phase says yet */
+	bool leaving;    /* the agent is about to end: nobody here will tell hosts what comes next */
 	bool serving;    /* this node has promoted and opened the gates for the epoch in force */
 	bool holding;    /* it did, and has handed the group over: its gates keep what hosts send until the next owner serves */
 	const uint32_t *served; /* nodes whose portals this node serves, or is about to */
@@ -30,8 +31,13 @@ struct roles_input {
  *    and wait there; the others stay as they are. A host that is told "transitioning" comes back after 1 or 2 s and no sooner
  *    (scsi_io_completion_action(), ALUA_RTPG_RETRY_DELAY);
  *  - no quorum, owner lost, a takeover, or a move without holding: transitioning, so that hosts keep their I/O (SPC-4 5.15.2.5);
- *  - free: standby. */
+ *  - free: standby.
+ * An agent that is leaving while another node acquires says unavailable where it would say transitioning: hosts wait for the end of a transition, two
+ * minutes if need be, with all paths of the volume (scsi_dh_alua, pg_init of dm-multipath). */
 enum lio_alua_state roles_port_state(const struct roles_input *in, uint32_t node);
+
+/* Of ports that are to let no command through: transitioning, or, as above, unavailable. */
+enum lio_alua_state roles_refusing_state(const struct roles_input *in);
 
 /* Whether gates that hold may go on: only while the move they hold for is under way. */
 bool roles_may_hold(const struct roles_input *in);

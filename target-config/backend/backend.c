@@ -293,10 +293,10 @@ static bool is_past_handshake(const struct drbd_volume_state *state)
 	return !state->shakes_hands && (strcmp(state->connection, "Connected") == 0 || strstr(state->connection, "Sync"));
 }
 
-/* What comes of it: no longer "just created", which has all of its bitmap set, so the kernel would refuse to declare it again. */
+/* What comes of it: no longer "just created", which has all of its bitmap set, so the kernel refuses to declare it again. */
 static bool is_half_declared(const struct drbd_volume_state *state)
 {
-	return is_brand_new(state) && state->size_kib > 0 && state->out_of_sync_kib == 0;
+	return state->size_kib > 0 && state->out_of_sync_kib == 0;
 }
 
 static bool is_served(const struct drbd_volume_state *state)
@@ -317,6 +317,18 @@ static int connect_anew(const struct config *config, const struct config_group *
 	return rc < 0 ? rc : drbd_adjust(resource, err);
 }
 
+/* Returns 1 if the volumes shake hands again. */
+static int initialise_volume(const struct config *config, const struct config_group *group, uint32_t minor, const struct drbd_volume_state *state,
+			     struct err *err)
+{
+	int rc = drbd_declare_equal(minor, err);
+
+	if (rc == 0 || !is_half_declared(state))
+		return rc;
+	rc = connect_anew(config, group, state, err);
+	return rc < 0 ? rc : 1;
+}
+
 static int initialise_volumes(const struct config *config, const struct config_group *group, const struct config_volume *const *volumes, size_t n,
 			      const struct drbd_table *table, struct err *err)
 {
@@ -324,18 +336,13 @@ static int initialise_volumes(const struct config *config, const struct config_g
 
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const struct drbd_volume_state *state = drbd_table_get(table, volumes[i]->drbd_minor);
-		bool half = state && is_half_declared(state);
 
-		if (half)
-			rc = connect_anew(config, group, state, err);
-		else if (state && is_brand_new(state))
-			rc = drbd_declare_equal(volumes[i]->drbd_minor, err);
+		if (state && is_brand_new(state))
+			rc = initialise_volume(config, group, volumes[i]->drbd_minor, state, err);
 		if (rc < 0)
 			err_prefix(err, "volume %s", volumes[i]->name);
-		if (half)
-			break; /* the rest shakes hands now */
 	}
-	return rc;
+	return MIN(rc, 0);
 }
 
 int backend_initialise(const struct config *config, const struct config_group *group, uint32_t nodeid, struct err *err)

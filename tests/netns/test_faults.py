@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from netns_cluster import TOKEN_MS, wait_until
 from storage_cluster import PATIENCE_S
+from test_reservations import Kernel
 
 LONGER_THAN_TOKEN_S = 4 * TOKEN_MS / 1000
 PATIENT_TOKEN_MS = 10000
@@ -440,6 +441,25 @@ def test_gate_close_hangs_on_a_node_that_dies(storage, nodes):
     storage.wait_served("g1", "n2")
     storage.boot(n1)
     storage.settle(g1="n2", g2="n2")
+
+
+def test_the_agent_of_the_spare_ends_while_the_owner_acquires(storage, nodes):
+    """Hosts wait for the end of a transition with all their paths, and nobody would tell them of it."""
+    n1, n2, _ = nodes
+    n1.agent.lunward("release", "g1", check=True)
+    slow = storage.world.hang("drbd_primary", "n2")
+    move = n2.agent.start_lunward("move", "g1", "n2")
+    storage.wait_hit(slow)
+    kernel = Kernel(storage, n1, "v1")
+    wait_until(lambda: kernel.state() == "15", PATIENCE_S, "n1 to say transitioning")
+    n1.agent.stop()
+    assert kernel.state() == "3"  # unavailable
+    slow.release()
+    assert move.wait(PATIENCE_S) == 0
+    assert kernel.state() == "3"
+    n1.agent.start()
+    storage.settle(g1="n2", g2="n2")
+    wait_until(lambda: kernel.state() == "2", PATIENCE_S, "n1 to say standby")
 
 
 def test_fencing_is_slow(storage, nodes):

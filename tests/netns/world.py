@@ -662,8 +662,9 @@ class World:
             other = self.peer_volume(v) if connected else None
             peer_disk = other.disk if other else "Outdated" if v.peer_outdated else "DUnknown"
             replication = (v.sync or "Established") if connected else "Off"
+            behind = size if v.disk == "Inconsistent" and not v.history else 4 if v.sync else 0
             yield (f"{verb} peer-device name:{resource} peer-node-id:0 conn-name:peer volume:{v.number} replication:{replication} "
-                   f"peer-disk:{peer_disk} resync-suspended:no received:0 sent:0 out-of-sync:{4 if v.sync else 0} pending:0 unacked:0")
+                   f"peer-disk:{peer_disk} resync-suspended:no received:0 sent:0 out-of-sync:{behind} pending:0 unacked:0")
 
     def all_lines(self, machine, resource=None):
         return [line for r in sorted({v.resource for v in machine.volumes.values()}) if resource in (None, r)

@@ -83,6 +83,25 @@ static void planned_move_never_says_transitioning_while_gates_hold(void **unused
 	assert_false(roles_may_hold(&from));
 }
 
+/* Hosts wait for the end of a transition, and who is gone cannot tell them. */
+static void who_leaves_does_not_say_transitioning_while_another_acquires(void **unused)
+{
+	struct roles_input in = { .me = N2, .quorate = true, .phase = HA_PHASE_ACQUIRING, .owner = N1 };
+
+	(void)unused;
+	assert_int_equal(state_of(&in, N2), LIO_ALUA_TRANSITIONING);
+	in.leaving = true;
+	assert_int_equal(state_of(&in, N2), LIO_ALUA_UNAVAILABLE);
+	in.owner = N2; /* its own: the next agent goes on with it */
+	assert_int_equal(state_of(&in, N2), LIO_ALUA_TRANSITIONING);
+	in.owner = N1;
+	in.owner_lost = true; /* nobody serves, and this node may have to */
+	assert_int_equal(state_of(&in, N2), LIO_ALUA_TRANSITIONING);
+	in.owner_lost = false;
+	in.phase = HA_PHASE_OWNED;
+	assert_int_equal(state_of(&in, N2), LIO_ALUA_STANDBY);
+}
+
 static void every_input_keeps_the_rules(void **unused)
 {
 	static const enum ha_phase phases[] = { HA_PHASE_FREE, HA_PHASE_ACQUIRING, HA_PHASE_OWNED, HA_PHASE_RELEASING,
@@ -90,11 +109,11 @@ static void every_input_keeps_the_rules(void **unused)
 	const uint32_t served[] = { N1, N2 };
 
 	(void)unused;
-	for (unsigned int bits = 0; bits < 1u << 7; bits++) {
+	for (unsigned int bits = 0; bits < 1u << 8; bits++) {
 		for (size_t p = 0; p < ARRAY_SIZE(phases); p++) {
 			struct roles_input in = { .me = N1, .quorate = bits & 1, .owner_lost = bits & 2,
 						  .serving = bits & 4, .owner = bits & 8 ? N1 : N2, .phase = phases[p],
-						  .holding = bits & 64, .served = served, .n_served = (bits >> 4 & 3) % 3 };
+						  .holding = bits & 64, .leaving = bits & 128, .served = served, .n_served = (bits >> 4 & 3) % 3 };
 			enum lio_alua_state own = state_of(&in, N1), other = state_of(&in, N2);
 
 			bool serves = in.serving && in.owner == N1 &&
@@ -105,7 +124,7 @@ static void every_input_keeps_the_rules(void **unused)
 			if (own == LIO_ALUA_ACTIVE_OPTIMIZED || own == LIO_ALUA_ACTIVE_NONOPTIMIZED)
 				assert_true(in.quorate && (serves || (own == LIO_ALUA_ACTIVE_NONOPTIMIZED && roles_may_hold(&in))));
 			assert_false(own == LIO_ALUA_ACTIVE_OPTIMIZED && other == LIO_ALUA_ACTIVE_OPTIMIZED);
-			if (!in.quorate || in.phase == HA_PHASE_ORPHANED)
+			if (!in.quorate || (in.phase == HA_PHASE_ORPHANED && !in.leaving))
 				assert_true(own == LIO_ALUA_TRANSITIONING && other == LIO_ALUA_TRANSITIONING);
 		}
 	}
@@ -118,6 +137,7 @@ int main(void)
 		cmocka_unit_test(non_owner_is_standby_and_shows_the_owner),
 		cmocka_unit_test(adopted_ports_never_show_a_foreign_owner_as_optimized),
 		cmocka_unit_test(planned_move_never_says_transitioning_while_gates_hold),
+		cmocka_unit_test(who_leaves_does_not_say_transitioning_while_another_acquires),
 		cmocka_unit_test(every_input_keeps_the_rules),
 	};
 
