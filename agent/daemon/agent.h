@@ -53,6 +53,7 @@ struct agroup {
 	uint64_t epoch;      /* as last seen, and since when */
 	int64_t epoch_since_ms;
 	uint64_t anew_epoch; /* given up because of what the kernel has */
+	bool foreign;        /* another program exports volumes of it here, as the last tree job has found */
 	struct timeline timeline;
 
 	/* storage: at most one job at a time, beside the above */

@@ -312,7 +312,7 @@ static void kick(struct agroup *group)
 		return;
 	if (group->duty == DUTY_ACQUIRE && agent->leave_by_ms) /* the next agent's */
 		return;
-	if (group->duty != DUTY_NONE && (group->duty != DUTY_ACQUIRE || (group->live && agent->tree.applied_version))) {
+	if (group->duty != DUTY_NONE && (group->duty != DUTY_ACQUIRE || (group->live && agent->tree.applied_version && !group->foreign))) {
 		run_duty(group, &view);
 		return;
 	}
@@ -340,8 +340,8 @@ static void kick(struct agroup *group)
 			return;
 		}
 	}
-	/* The acquire that is due sets them; a state in between would only send hosts to sleep. */
-	if (group->alua_valid && view.phase == HA_PHASE_ACQUIRING && view.owner == agent_me(agent) && !group->serving)
+	/* The acquire that is due sets them; a state in between would only send hosts to sleep. But what is taken over first has to begin somewhere. */
+	if (group->alua_valid && !group->foreign && view.phase == HA_PHASE_ACQUIRING && view.owner == agent_me(agent) && !group->serving)
 		return;
 	states_for(group, &view, group->serving, group->holding, want);
 	if (group->alua_valid && same_states(want, group->alua, count_nodes(&view)))

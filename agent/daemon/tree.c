@@ -23,6 +23,7 @@
 #include "target-config/lio/cfs.h"
 #include "target-config/lio/lio.h"
 #include "target-config/portal/cut.h"
+#include "target-config/portal/hold.h"
 #include "target-config/portal/portal.h"
 
 #define RETRY_MS 5000
@@ -31,6 +32,7 @@
 #define LOOK_MS 10000    /* at the hardware's ports: they come and go by themselves */
 #define REFUSED_MS 60000 /* one that the kernel has refused */
 #define ANNOUNCEMENTS 3
+#define HOLD_LIMIT_S 5 /* of what takes milliseconds; less than open-iscsi waits for an answer (node.conn[0].timeo.noop_out_timeout) */
 
 struct tree_job {
 	struct config_ref *ref;
@@ -51,6 +53,8 @@ struct tree_job {
 	char **ports; /* lio_ports_read() */
 	size_t n_ports;
 	char lacks[ERR_TEXT_SIZE];
+	struct lio_foreign *foreign; /* groups of this node alone */
+	size_t n_foreign;
 	struct reservation_load *loads;
 	size_t n_loads;
 	struct lio_reservations *reservations;
@@ -176,6 +180,27 @@ static void leave(const void *ctx, const char *np)
 	}
 }
 
+/* A lio_hold_fn: all portals of this node. */
+static int hold_hosts(const void *ctx, bool hold, struct err *err)
+{
+	const struct tree_job *job = ctx;
+	const struct config *config = job->ref->config;
+	_cleanup_free_ uint16_t *ports = NULL;
+	size_t n = 0, cap = 0;
+
+	if (!hold)
+		return portal_let_in(err);
+	for (size_t t = 0; t < config->n_targets; t++) {
+		for (size_t p = 0; p < config->targets[t].n_portals; p++) {
+			const struct config_portal *portal = &config->targets[t].portals[p];
+
+			if (portal->nodeid == job->me && config_target_is_iscsi(&config->targets[t]))
+				*array_push(ports, n, cap) = portal->port;
+		}
+	}
+	return portal_hold(ports, n, HOLD_LIMIT_S, err);
+}
+
 static bool any_iser(const struct config *config)
 {
 	for (size_t t = 0; t < config->n_targets; t++) {
@@ -192,7 +217,7 @@ static int reconcile(struct tree_job *job, struct err *err)
 	char cpus[CPUS_LIST_SIZE];
 	struct lio_scope scope = { job->me, job->scope, job->n_scope, job->reservations, job->n_reservations,
 				   cpus_spare(cpus) >= 0 ? cpus : NULL, job->health_password, leave, job, CLOSE_LIMIT_MS,
-				   (const char *const *)job->ports, job->n_ports };
+				   (const char *const *)job->ports, job->n_ports, job->foreign, job->n_foreign, hold_hosts, job };
 	struct lio_tree *tree;
 	int rc;
 
@@ -286,6 +311,7 @@ static int run_job(void *ctx, struct err *err)
 
 static void free_job(struct tree_job *job)
 {
+	free(job->foreign);
 	strbuf_done(&job->plan);
 	cfs_names_free(job->ports, job->n_ports);
 	config_ref_put(job->ref);
@@ -348,6 +374,22 @@ static void looked(void *owner, void *ctx, int result, const struct err *err)
 	free_job(job);
 }
 
+static void note_foreign(struct agent *agent, const struct tree_job *job)
+{
+	for (size_t i = 0; i < agent->n_groups; i++)
+		agent->groups[i]->foreign = false;
+	for (size_t i = 0; i < job->n_foreign; i++) {
+		const struct lio_foreign *foreign = &job->foreign[i];
+		struct agroup *group = agent_group(agent, foreign->group);
+
+		if (!group || !foreign->found)
+			continue;
+		group->foreign = !foreign->take || !job->report.is_built;
+		if (!group->foreign)
+			log_notice("group %s: taken over from the program that had set it up in the kernel target", group->name);
+	}
+}
+
 static void job_done(void *owner, void *ctx, int result, const struct err *err)
 {
 	struct agent *agent = owner;
@@ -359,6 +401,8 @@ static void job_done(void *owner, void *ctx, int result, const struct err *err)
 	for (size_t i = 0; job->report.n_writes && i < agent->n_groups; i++)
 		agent->groups[i]->alua_valid = false;
 	note_closing(tree);
+	if (!job->adopts)
+		note_foreign(agent, job);
 	if (result < 0 && strcmp(tree->error, err->text) != 0) /* said once, tried again and again */
 		log_err("target: %s", err->text);
 	snprintf(tree->error, sizeof(tree->error), "%s", result < 0 ? err->text : "");
@@ -442,6 +486,33 @@ static void tell_portals_down(struct agent *agent, const struct ha_core_view *vi
 	}
 }
 
+/* Its hosts have been told to wait (groups.c), and nothing else is done about it now. */
+static bool is_to_be_taken(const struct agroup *group)
+{
+	return group && group->foreign && group->duty == DUTY_ACQUIRE && !group->job && group->alua_valid && group->alua[0] == LIO_ALUA_TRANSITIONING;
+}
+
+static bool takes_any(const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->n_groups; i++)
+		if (is_to_be_taken(agent->groups[i]))
+			return true;
+	return false;
+}
+
+static void list_foreign(struct agent *agent, struct tree_job *job)
+{
+	size_t cap = 0;
+
+	for (size_t i = 0; i < job->ref->config->n_groups; i++) {
+		const struct config_group *group = &job->ref->config->groups[i];
+
+		if (group->nodes[0] == job->me && !group->nodes[1])
+			*array_push(job->foreign, job->n_foreign, cap) =
+				(struct lio_foreign){ .group = group->name, .take = is_to_be_taken(agent_group(agent, group->name)) };
+	}
+}
+
 static struct tree_job *new_job(struct agent *agent)
 {
 	struct tree_job *job = xcalloc(1, sizeof(*job));
@@ -453,6 +524,7 @@ static struct tree_job *new_job(struct agent *agent)
 	snprintf(job->dbroot, sizeof(job->dbroot), "%s/lio", agent->settings.run_dir);
 	job->roots = (struct lio_roots){ .configfs = agent->settings.configfs, .dbroot = job->dbroot };
 	snprintf(job->template_path, sizeof(job->template_path), "%s", agent->tree.template_path);
+	list_foreign(agent, job);
 	return job;
 }
 
@@ -511,7 +583,7 @@ void tree_kick(struct agent *agent)
 	struct ha_core_view view;
 	struct tree_job *job;
 	const struct config_node *self;
-	bool is_served;
+	bool is_served, takes;
 
 	ha_core_view(agent->core, &view);
 	if (tree->running || !view.active || !agent->config)
@@ -528,7 +600,8 @@ void tree_kick(struct agent *agent)
 	is_served = !tree->is_torn && is_scope_wanted(tree);
 	if (is_served)
 		tell_portals_down(agent, &view);
-	if (is_served && tree->applied_version == agent->config->version && !tree->error[0] && !tree->stale && !reservations_due(agent)) {
+	takes = takes_any(agent);
+	if (is_served && tree->applied_version == agent->config->version && !tree->error[0] && !tree->stale && !takes && !reservations_due(agent)) {
 		look_again(agent);
 		return;
 	}
@@ -542,7 +615,7 @@ void tree_kick(struct agent *agent)
 	memcpy(job->scope, tree->want, sizeof(job->scope));
 	job->n_scope = tree->n_want;
 	job->in_place = tree->applied_version == agent->config->version && !tree->error[0] && !tree->stale;
-	job->adopts = job->in_place && only_adopts(tree);
+	job->adopts = job->in_place && only_adopts(tree) && !takes;
 	if (!job->adopts)
 		job->loads = reservations_plan(agent, &job->n_loads, &job->reservations, &job->n_reservations);
 	tree->is_torn |= !is_scope_wanted(tree);

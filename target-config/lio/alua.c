@@ -34,27 +34,36 @@ static bool is_member(const struct lio_roots *roots, const struct config_volume 
 	       strcmp(got, want) == 0;
 }
 
-static char *state_path(const struct config_volume *volume, uint32_t of_nodeid)
+bool lio_is_alone(const struct config_group *group)
 {
-	return xasprintf("%s/%s/alua/node%u/alua_access_state", LIO_HBA, volume->name, of_nodeid);
+	return !group->nodes[1];
+}
+
+static int write_state(const struct lio_roots *roots, const struct config_volume *volume, const char *gp, const char *state)
+{
+	struct cfs *cfs = lio_cfs(roots);
+	_cleanup_free_ char *path = xasprintf("%s/" LIO_HBA "/%s/alua/%s/alua_access_state", roots->configfs, volume->name, gp);
+
+	return cfs->ops->write(cfs, path, state);
 }
 
 int lio_alua_set(const struct lio_roots *roots, const struct config *config, const char *group, uint32_t of_nodeid,
 		 enum lio_alua_state state, struct err *err)
 {
-	struct cfs *cfs = lio_cfs(roots);
 	int rc = -ENOENT;
-	char text[8];
+	char text[8], gp[16];
 
+	snprintf(gp, sizeof(gp), "node%u", of_nodeid);
 	snprintf(text, sizeof(text), "%d", (int)state);
 	lio_alua_lock();
 	for (size_t i = 0; i < config->n_volumes && rc == -ENOENT; i++) {
 		const struct config_volume *volume = &config->volumes[i];
-		_cleanup_free_ char *path = state_path(volume, of_nodeid);
-		_cleanup_free_ char *full = lio_path(roots->configfs, path);
 
-		if (strcmp(volume->group->name, group) == 0 && is_member(roots, volume))
-			rc = cfs->ops->write(cfs, full, text);
+		if (strcmp(volume->group->name, group) != 0 || !is_member(roots, volume))
+			continue;
+		rc = write_state(roots, volume, gp, text);
+		if (rc == 0 && lio_is_alone(volume->group))
+			rc = write_state(roots, volume, "default_tg_pt_gp", text);
 	}
 	lio_alua_unlock();
 	if (rc == -ENOENT)
@@ -88,7 +97,7 @@ int lio_alua_get(const struct lio_roots *roots, const struct config *config, con
 
 	for (size_t i = 0; i < config->n_volumes; i++) {
 		const struct config_volume *volume = &config->volumes[i];
-		_cleanup_free_ char *path = state_path(volume, of_nodeid);
+		_cleanup_free_ char *path = xasprintf("%s/%s/alua/node%u/alua_access_state", LIO_HBA, volume->name, of_nodeid);
 		_cleanup_free_ char *text = NULL;
 		enum lio_alua_state state;
 

@@ -48,6 +48,19 @@ char *lio_portal_name(const struct config_portal *portal);
 /* Takes a portal out of the reach of its hosts, if it can. Any thread. */
 typedef void lio_leave_fn(const void *ctx, const char *portal);
 
+/*
+ * A group of this node alone, whose volumes another program (targetcli, before Lunward was here) exports at targets of the document: they stay
+ * with it, or are taken from it, without a session that ends. A volume of any other group that is exported so is an error.
+ */
+struct lio_foreign {
+	const char *group;
+	bool take;  /* else they stay */
+	bool found; /* set by lio_reconcile(): there is such a volume, or was before it was taken */
+};
+
+/* Makes what hosts send to this node's portals wait (true), for less than a moment, or come in again. Any thread. */
+typedef int lio_hold_fn(const void *ctx, bool hold, struct err *err);
+
 struct lio_scope {
 	uint32_t nodeid;           /* this node */
 	const uint32_t *portals_of; /* node ids whose portals this node serves now: its own, adopted ones; may be empty */
@@ -61,6 +74,10 @@ struct lio_scope {
 	int64_t close_limit_ms;    /* how long to wait for a portal group to be disabled; 0: as long as it takes. See lio_closing() */
 	const char *const *ports;  /* of other fabrics than iSCSI that this node's hardware has: lio_ports_read() */
 	size_t n_ports;
+	struct lio_foreign *foreign; /* the caller's, as long as the tree is there */
+	size_t n_foreign;
+	lio_hold_fn *hold; /* for volumes that are taken; may be NULL */
+	const void *hold_ctx;
 };
 
 /*
@@ -111,7 +128,7 @@ char *lio_closing(void);
 int lio_open_portals(const struct config *config, const struct lio_scope *scope, const struct lio_roots *roots,
 		     struct lio_report *ret_report, struct err *err) must_check;
 
-/* One write that flips every volume of the group (its lu_gp) on this node: the state of the ports of `of_nodeid` as this node
+/* One write that flips every volume of the group (its lu_gp) on this node, two for a group of one node: the state of the ports of `of_nodeid` as this node
  * reports and enforces it. Saying it again does nothing in the kernel (no unit attention). -ENOENT if the group has no
  * volume here yet. Get: if volumes differ (one was just built), the state that serves least. */
 int lio_alua_set(const struct lio_roots *roots, const struct config *config, const char *group, uint32_t of_nodeid,

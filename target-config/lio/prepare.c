@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/mounts.h"
 #include "base/run_cmd.h"
 #include "base/xalloc.h"
 #include "target-config/lio/cfs.h"
@@ -43,6 +44,20 @@ static int make_dbroot(const char *dbroot, struct err *err)
 	return 0;
 }
 
+/* A target that another program has set up before us, and that is to be taken over, keeps its dbroot until the node is restarted: what the kernel
+ * writes there has to be what it would write here (agent/pr-keeper). */
+static int is_shown_at(const struct lio_roots *roots, const char *got, struct err *err)
+{
+	int len = (int)strcspn(got, "\n");
+	_cleanup_free_ char *here = xasprintf("%s/pr", roots->dbroot), *there = xasprintf("%.*s/pr", len, got);
+
+	if (mounts_same(here, there))
+		return 0;
+	return err_set(err, -EBUSY, "the kernel target keeps reservations in %.*s and has backstores already: to take over what another program has set up, "
+		       "have lunward-pr.service started (or restarted, if it was there before); else stop that program (rtslib-fb-targetctl.service) "
+		       "and clear the target", len, got);
+}
+
 static int set_dbroot(const struct lio_roots *roots, struct err *err)
 {
 	struct cfs *cfs = lio_cfs(roots);
@@ -57,9 +72,7 @@ static int set_dbroot(const struct lio_roots *roots, struct err *err)
 	if (rc == 0)
 		rc = cfs->ops->write(cfs, path, line);
 	if (rc == -EINVAL)
-		return err_set(err, -EBUSY, "the kernel target keeps reservations in %.*s and has backstores already: stop what made "
-			       "them (target.service, rtslib-fb-targetctl) and clear it, then start again",
-			       (int)strcspn(got, "\n"), got);
+		return is_shown_at(roots, got, err);
 	return rc < 0 ? err_errno(err, rc, "cannot set %s", path) : 0;
 }
 

@@ -60,7 +60,7 @@ bool lio_has_iser(const struct lio_run *run, const char *tpg)
 	return found;
 }
 
-void lio_wait_quiet(const struct lio_run *run, const char *tpg)
+bool lio_wait_quiet(const struct lio_run *run, const char *tpg)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
 	int64_t began_ms = clock_now_ms(), since_ms = began_ms, now_ms = began_ms;
@@ -74,4 +74,5 @@ void lio_wait_quiet(const struct lio_run *run, const char *tpg)
 			since_ms = now_ms;
 		before = after;
 	}
+	return now_ms - since_ms >= QUIET_MS;
 }

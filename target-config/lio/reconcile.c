@@ -225,7 +225,14 @@ static int ensure_link(struct lio_run *run, const struct lio_object *object, str
 		return err_errno(err, rc < 0 ? rc : standin, "cannot read the link %s/%s", run->tree->root, object->path);
 	if (standin)
 		rc = lio_do_unlink(run, object->path, err);
-	return rc < 0 ? rc : lio_do_link(run, object->path, object->value, err);
+	if (rc == 0)
+		rc = lio_do_link(run, object->path, object->value, err);
+	if (rc < 0 && standin) { /* better than nothing */
+		_cleanup_free_ char *lun = lio_standin_lun(object->value);
+
+		ignore_result(lio_do_link(run, object->path, lun, NULL));
+	}
+	return rc;
 }
 
 /* "srpt/<port>/..." -> "srpt/<port>" */
@@ -253,7 +260,7 @@ static int ensure_dir(struct lio_run *run, const struct lio_object *object, stru
 
 static int ensure(struct lio_run *run, const struct lio_object *object, struct err *err)
 {
-	if (object->flags & LIO_IF_THERE)
+	if (object->flags & LIO_IF_THERE || lio_foreign_is_left(run, object))
 		return 0;
 	switch (object->kind) {
 	case LIO_DIR:
@@ -374,8 +381,14 @@ static int run_chain(void *ctx, size_t start, size_t end, struct err *err)
 static int run_stage(struct lio_run *run, size_t start, size_t end, struct err *err)
 {
 	struct stage stage = { run, run->tree->objects + start };
+	bool holds = stage.objects->stage == LIO_STAGE_MAPPED_LUN && lio_foreign_stood_in(run);
+	int rc = holds ? lio_hold(run, true, err) : 0;
 
-	return parallel_runs(end - start, run->threads, is_of_chain, run_chain, &stage, err);
+	if (rc == 0)
+		rc = parallel_runs(end - start, run->threads, is_of_chain, run_chain, &stage, err);
+	if (holds)
+		ignore_result(lio_hold(run, false, NULL));
+	return rc;
 }
 
 static int build(struct lio_run *run, struct err *err)
@@ -476,7 +489,11 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	int rc;
 
 	index_tree(&run);
-	rc = plan_only ? 0 : lio_standins_raise(&run, err);
+	rc = lio_foreign_find(&run, err);
+	if (rc == 0 && !plan_only)
+		rc = lio_standins_raise(&run, err);
+	if (rc == 0 && !plan_only)
+		rc = lio_foreign_stand_in(&run, err);
 	if (rc == 0)
 		rc = lio_removal_plan(&run, &removal, &n_waits, err);
 	if (rc == 0) {
@@ -499,6 +516,7 @@ int lio_reconcile(const struct lio_tree *tree, bool plan_only, unsigned int thre
 	name_set_done(&run.gone);
 	name_set_done(&run.lost);
 	name_set_done(&run.announce);
+	lio_foreign_done(&run);
 	free(run.by_path);
 	return rc;
 }

@@ -18,6 +18,12 @@ void name_set_sort(struct name_set *set);
 bool name_set_has(const struct name_set *set, const char *name);
 void name_set_done(struct name_set *set);
 
+struct lio_foreign_lun { /* of another program's, with a volume of the document: takeover.c */
+	char *lun; /* below the root */
+	const char *volume, *tpg; /* the tree's */
+	bool stays;
+};
+
 struct lio_run {
 	const struct lio_tree *tree;
 	bool plan_only;
@@ -32,6 +38,11 @@ struct lio_run {
 	struct err soft_err;
 	struct name_set lost;              /* "srpt/<port>" of which something could not be had: the rest of it is left too */
 	struct name_set announce;          /* "fc/<port>" that has to log in anew */
+	struct {
+		struct lio_foreign_lun *luns;
+		size_t n, cap, n_taken;
+		struct name_set devices; /* that are taken */
+	} foreign;
 	int observe_rc; /* something could not be looked at: then nothing is taken away on the strength of the rest */
 };
 
@@ -67,13 +78,32 @@ int lio_removal_plan_standins(struct lio_run *run, struct lio_removal **ret_remo
 int lio_standins_raise(struct lio_run *run, struct err *err) must_check;
 int lio_standins_drop(struct lio_run *run, struct err *err) must_check;
 bool lio_is_standin_lun(const char *path);
+/* For the device of one mapped LUN's link, and the LUN that is to be led to instead of link->value: allocated. */
+int lio_standin_ensure(struct lio_run *run, const struct lio_object *link, struct err *err) must_check;
+char *lio_standin_lun(const char *lun) must_check;
 /* 1: this link of a mapped LUN leads to a stand-in; 0: it does not or there is none. */
 int lio_link_leads_to_standin(const struct lio_run *run, const char *path) must_check;
 
+/* Volumes that another program exports at a target of the tree; -EBUSY: one that can neither stay with it nor be taken. */
+int lio_foreign_find(struct lio_run *run, struct err *err) must_check;
+void lio_foreign_done(struct lio_run *run);
+bool lio_foreign_is_at(const struct lio_run *run, const char *tpg);
+/* Such a LUN, or mapped LUN, is left alone: its group is not acquired here yet. */
+bool lio_foreign_stays(const struct lio_run *run, const char *lun);
+bool lio_foreign_stays_mapped(const struct lio_run *run, const char *mapped);
+/* What cannot be built because of that. */
+bool lio_foreign_is_left(const struct lio_run *run, const struct lio_object *object);
+/* What is mapped to LUNs that are taken leads to stand-ins afterwards. */
+int lio_foreign_stand_in(struct lio_run *run, struct err *err) must_check;
+/* Hosts are to be made to wait while mapped LUNs are led back from stand-ins: what is behind them was another program's. */
+bool lio_foreign_stood_in(const struct lio_run *run);
+/* Makes the hosts of portal groups with LUNs that are taken wait, until nothing comes in any more; or go on. */
+int lio_hold(struct lio_run *run, bool hold, struct err *err) must_check;
+
 /* Is the portal group reached by iSER? */
 bool lio_has_iser(const struct lio_run *run, const char *tpg);
-/* Returns when the LUNs of the portal group get no commands any more, in 3 s at most. */
-void lio_wait_quiet(const struct lio_run *run, const char *tpg);
+/* Returns when the LUNs of the portal group get no commands any more, in 3 s at most; false: they still do. */
+bool lio_wait_quiet(const struct lio_run *run, const char *tpg);
 /* Disables it. If the kernel has not come back after lio_scope.close_limit_ms, so does this, with 0, and nothing below `tpg` can be changed until
  * it has. */
 int lio_disable(struct lio_run *run, const char *tpg, struct err *err) must_check;

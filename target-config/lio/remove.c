@@ -308,6 +308,8 @@ static void find_luns(struct lio_run *run, struct lio_removal *removal, const ch
 
 		if (lio_is_standin_lun(lun) && is_wanted(run, tpg))
 			continue; /* hosts may be at it: it goes last */
+		if (lio_foreign_stays(run, lun))
+			continue;
 		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, false))
 			step(removal, REMOVE_LUN, lun);
 	}
@@ -352,6 +354,8 @@ static void find_mapped_luns(struct lio_run *run, struct lio_removal *removal, c
 
 		if (strncmp(names.names[i], "lun_", 4) != 0) /* attrib, auth, param, fabric_statistics */
 			continue;
+		if (lio_foreign_stays_mapped(run, lun))
+			continue;
 		if (!is_wanted(run, lun) || !links_are_wanted(run, lun, true) || mapped_lun_dangles(run, removal, lun))
 			step(removal, REMOVE_MAPPED_LUN, lun)->device = mapped_device(run, lun);
 	}
@@ -389,9 +393,11 @@ static void find_in_tpg(struct lio_run *run, void *ctx, const char *tpg)
 	_cleanup_free_ char *enable = xasprintf("%s/enable", tpg);
 	struct lio_removal *removal = ctx;
 
-	if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", "1"))
-		step(removal, REMOVE_ENABLE, tpg);
-	find_portals(run, removal, tpg);
+	if (!lio_foreign_is_at(run, tpg)) { /* else hosts are there that have no other way */
+		if (!is_wanted(run, enable) && attr_is(run, tpg, "enable", "1"))
+			step(removal, REMOVE_ENABLE, tpg);
+		find_portals(run, removal, tpg);
+	}
 	find_luns(run, removal, tpg);
 	find_acls(run, removal, tpg);
 	if (!is_wanted(run, tpg))
@@ -437,6 +443,32 @@ static void find_backstores(struct lio_run *run, struct lio_removal *removal)
 	}
 	if (!is_wanted(run, LIO_HBA) && lio_exists(run, LIO_HBA))
 		step(removal, REMOVE_HBA, LIO_HBA);
+}
+
+/* The folder above, if all in it goes: targetcli makes one for each device. */
+static void find_emptied_hba(struct lio_run *run, struct lio_removal *removal, const char *device)
+{
+	_cleanup_free_ char *hba = xasprintf("%.*s", (int)(strrchr(device, '/') - device), device);
+	_cleanup_names_ struct names devices = list(run, hba, CFS_DIR);
+
+	for (size_t i = 0; i < devices.n; i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", hba, devices.names[i]);
+
+		if (!has_step(removal, REMOVE_BACKSTORE, path))
+			return;
+	}
+	step(removal, REMOVE_HBA, hba);
+}
+
+static void find_taken_devices(struct lio_run *run, struct lio_removal *removal)
+{
+	for (size_t i = 0; i < run->foreign.devices.n; i++) {
+		const char *device = run->foreign.devices.names[i];
+
+		step(removal, REMOVE_BACKSTORE, device);
+		find_groups(run, removal, device);
+		find_emptied_hba(run, removal, device);
+	}
 }
 
 static void find_lu_gps(struct lio_run *run, struct lio_removal *removal)
@@ -486,6 +518,7 @@ int lio_removal_plan(struct lio_run *run, struct lio_removal **ret_removal, size
 	for (enum config_fabric_id id = 0; id < CONFIG_FABRICS; id++)
 		find_targets(run, removal, lio_fabric(id)->dir);
 	find_backstores(run, removal);
+	find_taken_devices(run, removal);
 	find_lu_gps(run, removal);
 	rc = check_observed(run, removal, err);
 	if (rc < 0)
@@ -577,13 +610,13 @@ static void part_from_hosts(struct lio_run *run, const char *tpg)
 	_cleanup_free_ char *dir = xasprintf("%s/np", tpg);
 	_cleanup_names_ struct names nps = { 0 };
 
-	lio_wait_quiet(run, tpg);
+	ignore_result(lio_wait_quiet(run, tpg));
 	if (!run->tree->leave)
 		return;
 	nps = list(run, dir, CFS_DIR);
 	for (size_t i = 0; i < nps.n; i++)
 		run->tree->leave(run->tree->leave_ctx, nps.names[i]);
-	lio_wait_quiet(run, tpg);
+	ignore_result(lio_wait_quiet(run, tpg));
 }
 
 static int remove_one(struct lio_run *run, const struct removal_step *s, struct err *err)

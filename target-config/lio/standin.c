@@ -84,9 +84,12 @@ static int ensure_device(struct lio_run *run, const char *volume, struct err *er
 	_cleanup_free_ char *enabled = NULL;
 	int rc = lio_ensure_dir(run, dir, err);
 
-	if (rc == 0)
-		rc = lio_read_attr(run->tree->cfs, run->tree->root, enable, LIO_FORM_PLAIN, &enabled);
-	if (rc == 0 && strcmp(enabled, "1") != 0) {
+	if (rc < 0)
+		return rc;
+	rc = lio_read_attr(run->tree->cfs, run->tree->root, enable, LIO_FORM_PLAIN, &enabled);
+	if (rc < 0)
+		return err_errno(err, rc, "cannot read %s/%s", run->tree->root, enable);
+	if (strcmp(enabled, "1") != 0) {
 		rc = lio_do_write(run, control, size, size, err);
 		if (rc == 0)
 			rc = lio_do_write(run, enable, "1", "1", err);
@@ -110,19 +113,30 @@ static int ensure_lun(struct lio_run *run, const char *dir, const char *volume, 
 	_cleanup_free_ char *link = xasprintf("%s/%s", dir, volume);
 	int rc = lio_ensure_dir(run, dir, err);
 
-	if (rc == 0)
-		rc = lio_link_leads_to(run, link, device);
-	if (rc == 0)
-		rc = lio_do_link(run, link, device, err);
-	return rc < 0 ? rc : 0;
+	if (rc < 0)
+		return rc;
+	rc = lio_link_leads_to(run, link, device);
+	if (rc < 0)
+		return err_errno(err, rc, "cannot read the link %s/%s", run->tree->root, link);
+	return rc == 1 ? 0 : lio_do_link(run, link, device, err);
 }
 
 /* .../lun/lun_<n> -> .../lun/lun_<LIO_STANDIN_LUN + n> */
-static char *standin_lun(const char *lun)
+char *lio_standin_lun(const char *lun)
 {
 	const char *number = strrchr(lun, '_') + 1;
 
 	return xasprintf("%.*s%lu", (int)(number - lun), lun, LIO_STANDIN_LUN + strtoul(number, NULL, 10));
+}
+
+int lio_standin_ensure(struct lio_run *run, const struct lio_object *link, struct err *err)
+{
+	_cleanup_free_ char *lun = lio_standin_lun(link->value);
+	int rc = lio_ensure_dir(run, LIO_STANDINS, err);
+
+	if (rc == 0)
+		rc = ensure_device(run, link->volume, err);
+	return rc < 0 ? rc : ensure_lun(run, lun, link->volume, err);
 }
 
 static int is_mapped(const struct lio_run *run, const struct lio_object *link, struct err *err)
@@ -141,7 +155,7 @@ static int stand_in_for(void *ctx, size_t start, size_t end, struct err *err)
 
 	for (size_t i = start; rc >= 0 && i < end; i++) {
 		const struct lio_object *link = standins->links[i];
-		_cleanup_free_ char *lun = standin_lun(link->value);
+		_cleanup_free_ char *lun = lio_standin_lun(link->value);
 
 		rc = is_mapped(run, link, err);
 		if (rc <= 0)

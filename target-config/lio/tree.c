@@ -231,10 +231,9 @@ static void build_backstore(struct lio_tree *tree, const struct config_volume *v
 	struct lio_object *object;
 
 	object = add(tree, LIO_DIR, volume->name, xstrdup(dir));
-	if (reservations && reservations->anew) {
+	object->value = xasprintf("%" PRIu64, volume->size_bytes);
+	if (reservations && reservations->anew)
 		object->flags = LIO_ANEW;
-		object->value = xasprintf("%" PRIu64, volume->size_bytes);
-	}
 	add_attr(tree, volume->name, dir, "control", control, LIO_BEFORE_ENABLE);
 	add_reservations(tree, volume->name, dir, reservations);
 	add_attr(tree, volume->name, dir, "udev_path", path, 0); /* for people: iblock uses the one in control */
@@ -253,6 +252,28 @@ static void build_backstore(struct lio_tree *tree, const struct config_volume *v
 	free(dir);
 }
 
+static struct lio_object *add_group_state(struct lio_tree *tree, const char *volume, const char *gp, const char *lu_gp)
+{
+	struct lio_object *object = add(tree, LIO_GROUP_STATE, volume, xstrdup(gp));
+
+	object->value = xstrdup(lu_gp);
+	return object;
+}
+
+/*
+ * A LUN is in the default group from its link until its own is set. Hosts that knew the volume before Lunward did take that group for theirs until they
+ * look again (alua_check_vpd()), so while a group has one node it has the state of that node's ports: lio_alua_set().
+ */
+static void build_default_group(struct lio_tree *tree, const struct config_volume *volume, const char *default_gp, const char *lu_gp)
+{
+	if (lio_is_alone(volume->group)) {
+		add_group_state(tree, volume->name, default_gp, lu_gp);
+		return;
+	}
+	add_attr(tree, volume->name, default_gp, "alua_access_state", "2", 0);
+	add_attr(tree, volume->name, default_gp, "alua_access_type", "1", 0)->form = LIO_FORM_ACCESS_TYPE;
+}
+
 /* The lu_gp comes last: from then on a flip of the group reaches the volume, and a state written here would reach the group. */
 static void build_alua(struct lio_tree *tree, const struct config_volume *volume, const struct lio_reservations *reservations)
 {
@@ -260,8 +281,7 @@ static void build_alua(struct lio_tree *tree, const struct config_volume *volume
 	char *lu_gp = xasprintf("%s%s", LIO_LU_GP_PREFIX, volume->group->name);
 	char *default_gp = xasprintf("%s/alua/default_tg_pt_gp", dir);
 
-	add_attr(tree, volume->name, default_gp, "alua_access_state", "2", 0); /* a LUN is in it from its link until its group is set */
-	add_attr(tree, volume->name, default_gp, "alua_access_type", "1", 0)->form = LIO_FORM_ACCESS_TYPE;
+	build_default_group(tree, volume, default_gp, lu_gp);
 	for (size_t i = 0; i < CONFIG_COPIES_MAX && volume->group->nodes[i]; i++) {
 		uint32_t nodeid = volume->group->nodes[i];
 		char *gp = xasprintf("%s/alua/node%u", dir, nodeid);
@@ -269,8 +289,7 @@ static void build_alua(struct lio_tree *tree, const struct config_volume *volume
 
 		add(tree, LIO_DIR, volume->name, xstrdup(gp));
 		add_attr_u32(tree, volume->name, gp, "tg_pt_gp_id", nodeid, LIO_ONCE);
-		object = add(tree, LIO_GROUP_STATE, volume->name, xstrdup(gp));
-		object->value = xstrdup(lu_gp);
+		object = add_group_state(tree, volume->name, gp, lu_gp);
 		object->flags = reservations && (reservations->n_lines || reservations->anew) ? LIO_LOAD : 0;
 		add_attr(tree, volume->name, gp, "implicit_trans_secs", IMPLICIT_TRANS_SECS, 0);
 		free(gp);
@@ -693,6 +712,10 @@ struct lio_tree *lio_tree_build(const struct config *config, const struct lio_sc
 	tree->leave = scope->leave;
 	tree->leave_ctx = scope->leave_ctx;
 	tree->close_limit_ms = scope->close_limit_ms;
+	tree->foreign = scope->foreign;
+	tree->n_foreign = scope->n_foreign;
+	tree->hold = scope->hold;
+	tree->hold_ctx = scope->hold_ctx;
 	tree->stage = LIO_STAGE_HBA;
 	build_groups(tree, config, scope);
 	tree->stage = LIO_STAGE_BACKSTORE;

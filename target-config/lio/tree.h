@@ -55,7 +55,7 @@ enum lio_flag {
 	LIO_BEFORE_ENABLE = 1 << 5, /* written only while the backstore is not configured; cannot be read */
 	LIO_WHILE_DISABLED = 1 << 6, /* refused while the TPG is enabled: then left as it is */
 	LIO_SOFT = 1 << 7,          /* its failure is reported, but does not keep the others from being served */
-	LIO_ANEW = 1 << 9,          /* with LIO_DIR: a backstore that is torn down and built anew; the value is its size in bytes */
+	LIO_ANEW = 1 << 9,          /* with LIO_DIR: a backstore that is torn down and built anew */
 	LIO_LOAD = 1 << 10,         /* with LIO_BEFORE_ENABLE: adds up; what a build that was broken off has added must not stay */
 	LIO_APART = 1 << 11,        /* of a port of hardware, which the node may lack: its failure is reported, all else is built and served */
 	LIO_IF_THERE = 1 << 12,     /* nothing is made, changed or taken away */
@@ -70,7 +70,7 @@ struct lio_object {
 	unsigned int flags;
 	enum lio_form form;
 	char *path;  /* below the configfs root */
-	char *value; /* attribute: what to write. link: where to, below the root */
+	char *value; /* attribute: what to write. link: where to, below the root. backstore: its size in bytes */
 	char *volume; /* NULL unless it hangs on one */
 };
 
@@ -106,6 +106,10 @@ struct lio_tree {
 	lio_leave_fn *leave; /* may be NULL */
 	const void *leave_ctx;
 	int64_t close_limit_ms;
+	struct lio_foreign *foreign;
+	size_t n_foreign;
+	lio_hold_fn *hold; /* may be NULL */
+	const void *hold_ctx;
 };
 
 /* The last stages of lio_tree_build() alone: not for lio_reconcile(), which would take all the rest away. */
@@ -118,6 +122,7 @@ const char *lio_stage_name(enum lio_stage stage);
 void lio_alua_lock(void);
 void lio_alua_unlock(void);
 
+bool lio_is_alone(const struct config_group *group); /* has one node */
 struct cfs *lio_cfs(const struct lio_roots *roots);
 const char *lio_sysfs(const struct lio_roots *roots);
 bool lio_is_below(const char *path, const char *dir); /* or is it */

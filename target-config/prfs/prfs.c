@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "base/file.h"
+#include "base/mounts.h"
 #include "base/thread.h"
 #include "base/xalloc.h"
 
@@ -137,6 +138,18 @@ int prfs_mount(const char *dir, int *ret_fd, struct err *err)
 		return err_errno(err, -errno, "cannot mount %s", dir);
 	*ret_fd = steal_fd(&fd);
 	return 0;
+}
+
+int prfs_show_at(const char *dir, const char *other, struct err *err)
+{
+	int rc;
+
+	if (mounts_same(dir, other))
+		return 0;
+	rc = file_make_dirs(other, 0700);
+	if (rc < 0)
+		return err_errno(err, rc, "cannot make %s", other);
+	return mount(dir, other, NULL, MS_BIND, NULL) < 0 ? err_errno(err, -errno, "cannot show %s at %s", dir, other) : 0;
 }
 
 /* --- answers to the kernel --------------------------------------------------------------------------------------------------------*/

@@ -40,6 +40,9 @@ struct prfs_handlers {
  * made. Must run in the mount namespace of the kernel's threads, that is, of process 1. -EALREADY if a living one is there. */
 int prfs_mount(const char *dir, int *ret_fd, struct err *err) must_check;
 
+/* Shows the same at `other` (made if it is not there): for a kernel target that writes there, and cannot be told otherwise any more. 0 also if it is. */
+int prfs_show_at(const char *dir, const char *other, struct err *err) must_check;
+
 /* Serves the mount of `fd` (now the callee's). What a predecessor left unanswered in `keep` is asked first. */
 int prfs_start(int fd, const char *keep, int64_t limit_ms, const struct prfs_handlers *handlers, void *ctx, struct prfs **ret,
 	       struct err *err) must_check;

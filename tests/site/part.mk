@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Whole sites in the lab, each in virtual machines of its own; results in $(O)/pacemaker.json, ansible.json, upgrade.json and fabrics.json.
-.PHONY: lab-pacemaker lab-ansible lab-upgrade lab-fabrics
+# Whole sites in the lab, each in virtual machines of its own; results in $(O)/pacemaker.json, ansible.json, upgrade.json, fabrics.json and takeover.json.
+.PHONY: lab-pacemaker lab-ansible lab-upgrade lab-fabrics lab-takeover
 lab-pacemaker: deb lab-tools lab-image
 	$(Q)tests/site/pacemaker
 
@@ -12,3 +12,6 @@ lab-upgrade: deb lab-tools lab-image
 
 lab-fabrics: deb lab-tools lab-image
 	$(Q)tests/site/fabrics $(FABRICS)
+
+lab-takeover: deb lab-tools lab-image
+	$(Q)tests/site/takeover

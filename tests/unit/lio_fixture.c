@@ -134,6 +134,8 @@ struct config *fixture_config(unsigned int flags)
 	bool swap = flags & FIXTURE_SWAP;
 	size_t v3;
 
+	if (flags & FIXTURE_ALONE)
+		config->groups[0].nodes[1] = 0;
 	add_volume(config, "v1", 0, 1);
 	if (!(flags & FIXTURE_NO_V2))
 		add_volume(config, "v2", 1, 2);

@@ -21,6 +21,7 @@ enum fixture_flag {
 	FIXTURE_SRP = 1 << 8,    /* an SRP target with v1 for h1, who has a port id too; a port of nodes 1, 2 and 3 each */
 	FIXTURE_FCOE = 1 << 10,  /* likewise, by WWPNs; one of the three at a time */
 	FIXTURE_FC = 1 << 11,
+	FIXTURE_ALONE = 1 << 12, /* g1 has node 1 only */
 };
 
 /* Of node 1, or another: fixture_port(). */
