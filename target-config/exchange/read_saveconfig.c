@@ -535,9 +535,27 @@ static enum config_fabric_id fabric_of(const char *name)
 	return id;
 }
 
+/* Of iSCSI's one: on which processors commands are completed, as text, of which "-1" is the kernel's own choice. */
+static int note_parameters(struct source *s, const json_t *item, const char *object)
+{
+	const json_t *parameters, *value;
+	const char *name;
+	int rc = get_values(s, item, "parameters", &parameters);
+
+	if (rc != 0 || !parameters)
+		return rc;
+	json_object_foreach((json_t *)(uintptr_t)parameters, name, value) {
+		const char *text = json_string_value(value);
+
+		if (strcmp(name, "cmd_completion_affinity") != 0 || !text || strcmp(text, "-1") != 0)
+			note_changed(s->foreign->notes, object, "%s is not taken over: Lunward has no such setting", name);
+	}
+	return 0;
+}
+
 static int read_target(struct source *s, json_t *item, void *ctx)
 {
-	static const char *const known[] = { "wwn", "fabric", "tpgs", NULL };
+	static const char *const known[] = { "wwn", "fabric", "tpgs", "parameters", NULL };
 	_cleanup_free_ char *object = NULL;
 	struct tpg_ctx at = { 0 };
 	char port[CONFIG_GID_SIZE];
@@ -550,6 +568,9 @@ static int read_target(struct source *s, json_t *item, void *ctx)
 		return rc;
 	object = xasprintf("/%s/%s", fabric, at.iqn);
 	note_unknown(s, object, item, known);
+	rc = note_parameters(s, item, object);
+	if (rc != 0)
+		return rc;
 	at.fabric = fabric_of(fabric);
 	if (at.fabric == CONFIG_FABRICS) {
 		note_left_out(s->foreign->notes, object, "the document has targets of iSCSI, iSER, SRP, FCoE (tcm_fc) and Fibre Channel (qla2xxx) only");
