@@ -75,7 +75,7 @@ static const char *volume_of_device(const struct lio_run *run, const char *devic
 	_cleanup_free_ char *path = xasprintf("%s/wwn/vpd_unit_serial", device), *serial = NULL;
 	int rc = lio_read_attr(run->tree->cfs, run->tree->root, path, LIO_FORM_SERIAL, &serial);
 
-	*ret_rc = rc < 0 ? err_errno(err, rc, "cannot read %s/%s", run->tree->root, path) : 0;
+	*ret_rc = rc < 0 && rc != -ENOENT /* it has just gone */ ? err_errno(err, rc, "cannot read %s/%s", run->tree->root, path) : 0;
 	return rc < 0 ? NULL : volume_of_serial(run, serial);
 }
 
@@ -142,14 +142,10 @@ static int look_at_port(struct lio_run *run, const struct lio_port *port, struct
 
 static int look_at_device(struct lio_run *run, const char *device, struct err *err)
 {
-	struct lio_foreign *group;
-	const char *volume;
 	int rc;
+	const char *volume = volume_of_device(run, device, &rc, err);
+	struct lio_foreign *group = volume ? group_of(run, volume) : NULL;
 
-	if (!is_foreign(device))
-		return 0;
-	volume = volume_of_device(run, device, &rc, err);
-	group = volume ? group_of(run, volume) : NULL;
 	if (!group)
 		return rc;
 	group->found = true;
@@ -159,7 +155,7 @@ static int look_at_device(struct lio_run *run, const char *device, struct err *e
 }
 
 /* Also those that no LUN leads to, or no longer: they keep the volume's bytes from everybody else. */
-static int look_at_hba(struct lio_run *run, const char *hba, struct err *err)
+static int look_at_hba(struct lio_run *run, const char *hba, bool *any, struct err *err)
 {
 	char **devices;
 	size_t n;
@@ -167,6 +163,7 @@ static int look_at_hba(struct lio_run *run, const char *hba, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	*any |= n > 0;
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		_cleanup_free_ char *device = xasprintf("%s/%s", hba, devices[i]);
 
@@ -176,7 +173,8 @@ static int look_at_hba(struct lio_run *run, const char *hba, struct err *err)
 	return rc;
 }
 
-static int look_at_core(struct lio_run *run, struct err *err)
+/* any: other programs have devices at all. */
+static int look_at_core(struct lio_run *run, bool *any, struct err *err)
 {
 	char **hbas;
 	size_t n;
@@ -187,8 +185,8 @@ static int look_at_core(struct lio_run *run, struct err *err)
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		_cleanup_free_ char *hba = xasprintf("core/%s", hbas[i]);
 
-		if (strcmp(hbas[i], "alua") != 0)
-			rc = look_at_hba(run, hba, err);
+		if (strcmp(hbas[i], "alua") != 0 && is_foreign(hba))
+			rc = look_at_hba(run, hba, any, err);
 	}
 	cfs_names_free(hbas, n);
 	return rc;
@@ -196,13 +194,13 @@ static int look_at_core(struct lio_run *run, struct err *err)
 
 int lio_foreign_find(struct lio_run *run, struct err *err)
 {
-	int rc = 0;
+	bool any = false;
+	int rc;
 
 	for (size_t i = 0; i < run->tree->n_foreign; i++)
 		run->tree->foreign[i].found = false;
-	if (run->tree->n_foreign)
-		rc = look_at_core(run, err);
-	for (size_t i = 0; i < run->tree->ports.n && rc == 0; i++)
+	rc = look_at_core(run, &any, err);
+	for (size_t i = 0; any && i < run->tree->ports.n && rc == 0; i++)
 		rc = look_at_port(run, &run->tree->ports.list[i], err);
 	return rc;
 }
