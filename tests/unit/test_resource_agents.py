@@ -37,7 +37,7 @@ case "$1 $2" in
 *) exit 2 ;;
 esac
 """
-DMSETUP = '#!/bin/sh\ncat "$(dirname "$0")/../tables"\n'
+DMSETUP = '#!/bin/sh\n[ "$*" = "table --concise" ] && cat "$(dirname "$0")/../tables"\n'
 SYSTEMCTL = """#!/bin/sh
 cd "$(dirname "$0")/.."
 case $1 in
@@ -47,8 +47,10 @@ is-active) [ -e active ] ;;
 esac
 """
 CRM_ATTRIBUTE = '#!/bin/sh\necho "$@" >>"$(dirname "$0")/../scores"\n'
-CLOSED = "lunward-v1: 0 8 linear 7:0 0\nlunward-v1: 8 131064 error \nlunward.template: 0 8 linear 7:0 0\nvg0-root: 0 2048 linear 8:1 0\n"
-OPEN = "lunward-v1: 0 131072 linear 147:100 0\n"
+# dmsetup table --concise. A volume group named like Lunward has logical volumes named like gates.
+CLOSED = ("lunward-v1,LUNWARD-v1,3,rw,0 8 linear 7:0 0,8 131064 error ;lunward.template,LUNWARD.template,2,rw,0 8 linear 7:0 0;"
+          "vg0-root,LVM-Yw3Hfe,1,rw,0 2048 linear 8:1 0;lunward-lunward--v1,LVM-Yw3Hfg,0,rw,0 131072 linear 254:32 2048\n")
+OPEN = "vg0-root,LVM-Yw3Hfe,1,rw,0 2048 linear 8:1 0;lunward-v1,LUNWARD-v1,3,rw,0 131072 linear 147:100 0\n"
 
 
 class Place:
@@ -201,6 +203,29 @@ def test_a_release_that_failed_is_no_success_whatever_the_role_says(group):
     assert group.do("demote") == GENERIC
     os.remove(group.path("demote-fails"))
     assert group.do("demote") == SUCCESS
+
+
+def test_stop_while_the_daemon_comes_back(group):
+    """It was not there to release, and when it is, it has nothing to release."""
+    group.write("bin/lunward", """#!/bin/sh
+cd "$(dirname "$0")/.."
+case "$1 $2" in
+"resource demote") [ -e asked ] || { : >asked; exit 3; } ;;
+"resource role") echo "spare pacemaker" ;;
+esac
+""")
+    assert group.do("stop") == SUCCESS
+
+
+def test_a_probe_does_not_wait_for_a_daemon_that_is_not_to_run_yet(group):
+    group.env["OCF_RESKEY_CRM_meta_timeout"] = "180000"
+    group.env["OCF_RESKEY_CRM_meta_interval"] = "0"
+    group.write("role", "away")
+    assert group.do("monitor") == NOT_RUNNING
+    assert "resource role g1 --timeout 3" in group.read("calls")
+    group.env["OCF_RESKEY_CRM_meta_interval"] = "10000"
+    group.do("monitor")
+    assert "resource role g1 --timeout 176" in group.read("calls")
 
 
 def test_promotion_that_failed(group):
